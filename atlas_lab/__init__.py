@@ -1,1 +1,60 @@
+"""ATLAS Lab: segmenting stroke lesions in T1-weighted MRI slices, as a course and as a measured reproduction.
+
+`import atlas_lab as lab` gives all the names below, in the order of the data flow.
+"""
+
+from importlib import import_module
+
+from atlas_lab.checkpoint import load_model
+from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
+from atlas_lab.files import DataError, lab_home
+from atlas_lab.losses import LOSSES, build_loss, tversky_loss, weighted_cross_entropy
+from atlas_lab.metrics import (
+    bootstrap_scores,
+    confusion_counts,
+    dice_coefficient,
+    dice_from_counts,
+    mean_dice,
+    precision_recall_area,
+    scores_from_sums,
+    subject_dice,
+    sums_by_subject,
+)
+from atlas_lab.model import NETS, BaselineNet, build_model, count_parameters, layer_table, receptive_field
+from atlas_lab.overlap import (
+    cohort_overlap,
+    count_components,
+    lesion_side,
+    lesion_table,
+    lesion_volume_ml,
+    overlap_map,
+)
+from atlas_lab.overlay import overlay
+from atlas_lab.phantom import make_cohort
+from atlas_lab.record import Run
+from atlas_lab.runs import Agreement, compare_runs, load_run, load_runs, save_run, score_text, sweep, with_seeds
+from atlas_lab.scans import LoadedScan, Scan, check_scans, cohort, combine_masks, find_scans, load_lesion, load_scan
+from atlas_lab.slices import SliceDataset, SliceStore, Split, axial_slices, open_store, prepare_slices, split_slices
+from atlas_lab.train import Evaluation, evaluate, predict, train
+
 __version__ = "0.1.0"
+
+# These files need matplotlib or ipywidgets, so each is imported when one of its names is first used.
+PICTURES = {
+    "plots": [
+        "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
+        "save_figure", "show_slice", "show_triplet",
+    ],
+    "viewer": ["SliceViewer", "view_slices"],
+    "exercises": [],
+}
+FILE_OF = {name: file for file, names in PICTURES.items() for name in names}
+
+def __getattr__(name):
+    if name not in FILE_OF:
+        raise AttributeError(f"atlas_lab has no name {name!r}")
+    return getattr(import_module(f"atlas_lab.{FILE_OF[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *FILE_OF})

@@ -1,0 +1,185 @@
+"""Dice and its relatives: first count pixels, then form a metric, and say what an empty mask means.
+
+All functions take NumPy arrays or torch tensors of masks and return NumPy arrays.
+"""
+
+import numpy as np
+
+from atlas_lab.files import DataError
+
+EMPTY = {"skip": np.nan, "one": 1.0, "zero": 0.0}
+
+
+def confusion_counts(pred, target):
+    """Count true and false positives and negatives in each slice.
+
+    Parameters
+    ----------
+    pred, target : bool arrays or tensors, (..., H, W)
+        Predicted and true masks of equal shape. A single channel axis, as in (B, 1, H, W), stays in the
+        output's shape.
+
+    Returns
+    -------
+    tp, fp, fn, tn : int64 arrays, (...)
+
+    Raises
+    ------
+    DataError
+        If the shapes differ, or a mask is not boolean: probabilities must be thresholded first.
+    """
+    pred, target = np.asarray(pred), np.asarray(target)
+    if pred.shape != target.shape:
+        raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal")
+    if pred.dtype != bool or target.dtype != bool:
+        raise DataError(
+            f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`"
+        )
+    axes = (-2, -1)
+    positives, actual = pred.sum(axes, dtype=np.int64), target.sum(axes, dtype=np.int64)
+    tp = (pred & target).sum(axes, dtype=np.int64)
+    fp, fn = positives - tp, actual - tp
+    return tp, fp, fn, pred.shape[-2] * pred.shape[-1] - tp - fp - fn
+
+
+def dice_from_counts(tp, fp, fn, empty="skip"):
+    """Dice = 2 TP / (2 TP + FP + FN), equation 1 of the paper, from counts of any shape.
+
+    Where target and prediction are both empty it is 0 / 0, and `empty` decides: "skip" gives NaN, to be left
+    out of the mean (the paper's code); "one" rewards a rightly empty mask (ATLAS and ISLES challenges);
+    "zero" punishes it (X-Net). A prediction on an empty target scores 0 under all three.
+    """
+    if empty not in EMPTY:
+        raise DataError(f"empty is {empty!r}; choose one of {', '.join(EMPTY)}")
+    tp, fp, fn = (np.asarray(count, dtype=np.float64) for count in (tp, fp, fn))
+    denominator = 2 * tp + fp + fn
+    return np.where(denominator > 0, 2 * tp / np.where(denominator > 0, denominator, 1), EMPTY[empty])
+
+
+def dice_coefficient(pred, target, empty="skip"):
+    """Dice of each slice: masks (..., H, W) -> float64 (...); see `dice_from_counts` for `empty`."""
+    tp, fp, fn, _ = confusion_counts(pred, target)
+    return dice_from_counts(tp, fp, fn, empty)
+
+
+def mean_dice(pred, target, empty="skip"):
+    """Mean over slices of the Dice of each slice: the paper's number. NaN if every slice is skipped.
+
+    A slice with 5 lesion pixels weighs as much as one with 5,000, and under "skip" each false positive on a
+    lesion-free slice adds a zero; `subject_dice` has neither property.
+    """
+    return nan_mean(dice_coefficient(pred, target, empty))
+
+
+def subject_dice(pred, target, subjects, empty="skip"):
+    """Dice over all pixels of each subject or scan, as the segmentation challenges report it.
+
+    Parameters
+    ----------
+    pred, target : bool arrays, (N, H, W)
+    subjects : sequence of N labels
+        What each slice belongs to.
+
+    Returns
+    -------
+    dict
+        label -> Dice over all its slices together.
+    """
+    tp, fp, fn, _ = confusion_counts(pred, target)
+    labels, group = np.unique(np.asarray(subjects), return_inverse=True)
+    sums = [np.bincount(group, weights=count.reshape(len(group)), minlength=len(labels)) for count in (tp, fp, fn)]
+    return dict(zip(labels.tolist(), dice_from_counts(*sums, empty).tolist(), strict=True))
+
+
+def precision_recall_area(tp, fp, fn):
+    """Precision, recall and predicted area over true area, of all slices pooled.
+
+    Returns
+    -------
+    precision : TP / (TP + FP), the share of predicted pixels that are lesion
+    recall : TP / (TP + FN), the share of lesion pixels that were found
+    area_ratio : (TP + FP) / (TP + FN), above 1 where the model overestimates (claim C2)
+        Each is NaN where its denominator is 0.
+    """
+    tp, fp, fn = (np.sum(count) for count in (tp, fp, fn))
+    return tuple(float(x) for x in (ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(tp + fp, tp + fn)))
+
+
+def ratio(above, below):
+    """above / below, and NaN, without numpy's warning, where below is 0."""
+    above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    return np.where(below != 0, above / np.where(below != 0, below, 1), np.nan)
+
+
+def nan_mean(values):
+    """Mean of the values that are not NaN; NaN, without numpy's warning, when there are none."""
+    values = np.asarray(values, dtype=np.float64)
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if kept.size else float("nan")
+
+
+def sums_by_subject(tp, fp, fn, subjects, scans):
+    """What each subject adds to each score, so that any score is a function of sums over subjects.
+
+    Parameters
+    ----------
+    tp, fp, fn : int arrays (N,)
+        Counts of each slice.
+    subjects, scans : sequences of N labels
+        The subject and the scan of each slice; a subject may have several scans.
+
+    Returns
+    -------
+    dict of float64 arrays (S,), one number per subject
+        dice and slices (sum and number of the Dice of slices that are not skipped), tp, fp, fn,
+        scan_dice and scans (the same for whole scans).
+    """
+    labels, subject = np.unique(np.asarray(subjects), return_inverse=True)
+    _, first_slice, scan = np.unique(np.asarray(scans), return_index=True, return_inverse=True)
+
+    def total(values, group, size):
+        return np.bincount(group, weights=np.nan_to_num(values), minlength=size)
+
+    slice_dice = dice_from_counts(tp, fp, fn)
+    scan_dice = dice_from_counts(*(total(count, scan, len(first_slice)) for count in (tp, fp, fn)))
+    per_slice = {"dice": slice_dice, "slices": ~np.isnan(slice_dice), "tp": tp, "fp": fp, "fn": fn}
+    per_scan = {"scan_dice": scan_dice, "scans": ~np.isnan(scan_dice)}
+    sums = {name: total(values, subject, len(labels)) for name, values in per_slice.items()}
+    return sums | {name: total(v, subject[first_slice], len(labels)) for name, v in per_scan.items()}
+
+
+def scores_from_sums(sums):
+    """The scores that are reported, from sums over subjects of `sums_by_subject`; arrays of any shape."""
+    return {
+        "mean_dice": ratio(sums["dice"], sums["slices"]),
+        "subject_dice": ratio(sums["scan_dice"], sums["scans"]),
+        "precision": ratio(sums["tp"], sums["tp"] + sums["fp"]),
+        "recall": ratio(sums["tp"], sums["tp"] + sums["fn"]),
+        "area_ratio": ratio(sums["tp"] + sums["fp"], sums["tp"] + sums["fn"]),
+    }
+
+
+def bootstrap_scores(sums, level=0.95, n_resamples=2000, seed=0):
+    """Scores with percentile bootstrap intervals, resampling whole subjects.
+
+    Slices of one subject are alike, so drawing slices singly would make the intervals far too narrow
+    (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The interval tells how the score would vary
+    with other subjects of the same kind; it does not tell how it varies with the seed of the training.
+
+    Returns
+    -------
+    dict
+        score -> {"value", "low", "high"}, of `scores_from_sums`; low and high leave out resamples in which
+        the score is 0 / 0.
+    """
+    n_subjects = len(sums["tp"])
+    draws = np.random.default_rng(seed).integers(n_subjects, size=(n_resamples, n_subjects))
+    values = scores_from_sums({name: column.sum() for name, column in sums.items()})
+    resampled = scores_from_sums({name: column[draws].sum(axis=1) for name, column in sums.items()})
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    result = {}
+    for name, value in values.items():
+        defined = resampled[name][~np.isnan(resampled[name])]
+        low, high = np.quantile(defined, tails) if defined.size else (np.nan, np.nan)
+        result[name] = {"value": float(value), "low": float(low), "high": float(high)}
+    return result

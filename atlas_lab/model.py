@@ -1,0 +1,187 @@
+"""The paper's baseline network (Fig. 2): a convolutional encoder to a short code, and a mirrored decoder."""
+
+import math
+
+import torch
+from torch import nn
+
+from atlas_lab.files import DataError
+
+POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
+
+
+class BaselineNet(nn.Module):
+    """The baseline of the paper, as the public code it started from has it (93,705,297 parameters).
+
+    Two stages of convolution, ReLU, pooling and dropout; a fully connected bottleneck of 256 numbers without
+    activations; then the mirror image, which enlarges by bilinear interpolation. One departure: TensorFlow
+    1.7 enlarged with pixel corners aligned to the top left, torch aligns pixel centres.
+
+    Parameters
+    ----------
+    input_shape : (int, int)
+        Height and width of a slice; both must be multiples of 4, since two poolings halve them.
+    pool : {"max", "avg"}
+        The kind of pooling (the paper's pooling ablation).
+    convs_per_stage : int
+        Convolutions before each pooling; 3 is the paper's depth ablation with the kernel sizes left alone.
+    dropout : float
+        Probability of dropping, after each pooling and on the fully connected layers.
+
+    Shape: images (B, 1, H, W) with values in [0, 1] -> logits (B, 1, H, W); the mask is sigmoid(logits) > 0.5.
+
+    Raises
+    ------
+    DataError
+        If the input shape, the pooling or the number of convolutions is not possible.
+    """
+
+    def __init__(self, input_shape=(232, 196), pool="max", convs_per_stage=1, dropout=0.15):
+        super().__init__()
+        check_architecture(input_shape, pool, convs_per_stage)
+        height, width = input_shape[0] // 4, input_shape[1] // 4
+        code = 16 * height * width  # 45,472 at 232 x 196
+
+        self.stage1 = nn.Sequential(*conv_relu(1, 8, 3, convs_per_stage), POOLS[pool](2), nn.Dropout(dropout))
+        self.stage2 = nn.Sequential(*conv_relu(8, 16, 5, convs_per_stage), POOLS[pool](2), nn.Dropout(dropout))
+        self.encode = nn.Sequential(
+            nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(dropout), nn.Linear(1024, 256)
+        )
+        self.decode = nn.Sequential(
+            nn.Linear(256, 1024), nn.Dropout(dropout), nn.Linear(1024, code), nn.Dropout(dropout),
+            nn.Unflatten(1, (16, height, width)),
+        )
+        self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.deconv1 = nn.ConvTranspose2d(16, 8, 5, padding=2)
+        self.deconv2 = nn.ConvTranspose2d(8, 1, 3, padding=1)
+        self.input_shape = tuple(input_shape)
+        self.apply(xavier_normal)
+
+    def forward(self, images):
+        features = self.stage1(images)                 # (B, 8, H/2, W/2)
+        features = self.stage2(features)               # (B, 16, H/4, W/4)
+        code = self.encode(features)                   # (B, 256)
+        features = self.decode(code)                   # (B, 16, H/4, W/4)
+        features = self.deconv1(self.enlarge(features))  # (B, 8, H/2, W/2)
+        return self.deconv2(self.enlarge(features))    # (B, 1, H, W)
+
+
+def conv_relu(in_channels, out_channels, kernel, count):
+    """`count` convolutions that keep the size, each followed by a ReLU, as a list of layers."""
+    layers = []
+    for _ in range(count):
+        layers += [nn.Conv2d(in_channels, out_channels, kernel, padding="same"), nn.ReLU()]
+        in_channels = out_channels
+    return layers
+
+
+def xavier_normal(layer):
+    """Xavier (Glorot) normal initialisation, of the biases too, as the public code has it.
+
+    A bias of n numbers counts as having n inputs and n outputs, so its standard deviation is sqrt(1 / n).
+    """
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.xavier_normal_(layer.weight)
+        nn.init.normal_(layer.bias, std=math.sqrt(1 / layer.bias.numel()))
+
+
+def check_architecture(input_shape, pool, convs_per_stage):
+    """Raise DataError for a network that can't be built."""
+    if len(input_shape) != 2 or any(size < 4 or size % 4 for size in input_shape):
+        raise DataError(
+            f"input_shape is {tuple(input_shape)}; two poolings need a height and width that are multiples of 4"
+        )
+    if pool not in POOLS:
+        raise DataError(f"pool is {pool!r}; choose one of {', '.join(POOLS)}")
+    if convs_per_stage < 1:
+        raise DataError(f"convs_per_stage is {convs_per_stage}; at least one convolution is needed")
+
+
+NETS = {"baseline": BaselineNet}
+
+
+def build_model(config, input_shape):
+    """The network that a RunConfig asks for. Raises DataError if its name is not in NETS."""
+    if config.net not in NETS:
+        raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
+    return NETS[config.net](input_shape, config.pool, config.convs_per_stage, config.dropout)
+
+
+def count_parameters(model):
+    """Number of trainable numbers in a model."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def layer_table(model, input_shape=None):
+    """One row per layer, in the order of the forward pass, read off the model by running it once.
+
+    Parameters
+    ----------
+    model : nn.Module
+    input_shape : (int, int), optional
+        Height and width to run it at; by default `model.input_shape`.
+
+    Returns
+    -------
+    list of dict
+        layer (its name in the model), kind, kernel (as in "5x5", or ""), output (shape without the batch),
+        parameters, and receptive_field (pixels of the input seen by one number of the output; None from the first
+        fully connected layer on, where each number sees the whole slice).
+    """
+    names = {module: name for name, module in model.named_modules()}
+    rows = []
+
+    def note(layer, _, output):
+        rows.append((layer, tuple(output.shape[1:])))
+
+    leaves = [module for module in model.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(note) for leaf in leaves]
+    was_training = model.training
+    try:
+        model.eval()
+        first = next(model.parameters())
+        with torch.no_grad():
+            model(torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    fields = receptive_fields([layer for layer, _ in rows])
+    return [
+        {
+            "layer": names[layer], "kind": type(layer).__name__, "kernel": kernel_text(layer), "output": shape,
+            "parameters": count_parameters(layer), "receptive_field": field,
+        }
+        for (layer, shape), field in zip(rows, fields, strict=True)
+    ]
+
+
+def kernel_text(layer):
+    """The kernel of a convolution as in "5x5"; empty for other layers."""
+    return "x".join(map(str, layer.kernel_size)) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else ""
+
+
+def receptive_fields(layers):
+    """Receptive field in pixels after each layer of a chain; None from the first linear layer on.
+
+    Each layer with kernel k widens the field by (k - 1) steps, where a step is the product of the strides
+    so far (in input pixels).
+    """
+    field, step, fields = 1, 1, []
+    for layer in layers:
+        if isinstance(layer, nn.Linear):
+            field = None
+        if field is not None and hasattr(layer, "kernel_size"):
+            kernel = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
+            stride = layer.stride if isinstance(layer.stride, int) else layer.stride[0]
+            field, step = field + (kernel - 1) * step, step * stride
+        fields.append(field)
+    return fields
+
+
+def receptive_field(model):
+    """Side in pixels of the square of input that one deepest convolutional feature sees (claim C17).
+
+    At one pixel per millimetre this is a length in mm; at scale s multiply by s.
+    """
+    return max(row["receptive_field"] or 0 for row in layer_table(model))

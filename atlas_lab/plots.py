@@ -1,0 +1,234 @@
+"""Every picture of the lab: slices, the overlap map, the architecture, training curves; and saving them."""
+
+import hashlib
+import io
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+
+from atlas_lab.files import REPOSITORY, DataError, atomic_path, write_json
+from atlas_lab.model import count_parameters, layer_table
+from atlas_lab.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
+from atlas_lab.record import code_version
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe-Ito, for lines and text
+
+
+def show_slice(image, mask=None, prediction=None, title="", ax=None):
+    """Draw one axial slice with its masks and the orientation letters; returns the axes.
+
+    Arrays as for `overlay`; rows from front to back, columns from the patient's left to right.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(3, 3.5), layout="constrained")
+    zoom = max(1, round(400 / image.shape[0]))
+    ax.imshow(overlay(image, mask, prediction, zoom=zoom), interpolation="nearest")
+    ax.set_title(title, fontsize=9)
+    ax.set_axis_off()
+    for letter, x, y in (("L", 0.04, 0.5), ("R", 0.96, 0.5), ("A", 0.5, 0.97), ("P", 0.5, 0.03)):
+        ax.text(x, y, letter, color="white", fontsize=8, ha="center", va="center", transform=ax.transAxes)
+    return ax
+
+
+def show_triplet(image, target, prediction, axes=None, titles=("image", "target", "prediction")):
+    """Draw image, image with target, and image with target and prediction, side by side; returns the figure."""
+    if axes is None:
+        _, axes = plt.subplots(1, 3, figsize=(7, 2.9), layout="constrained")
+    show_slice(image, title=titles[0], ax=axes[0])
+    show_slice(image, target, title=titles[1], ax=axes[1])
+    show_slice(image, target, prediction, title=titles[2], ax=axes[2])
+    return axes[0].figure
+
+
+def mask_legend(figure):
+    """A legend for the two colours of the masks, below a figure."""
+    target = Patch(edgecolor=np.array(TARGET_COLOUR) / 255, facecolor="none", linewidth=1.5, label="target")
+    prediction = Patch(color=np.array(PREDICTION_COLOUR) / 255, alpha=0.6, label="prediction")
+    figure.legend(handles=[target, prediction], loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+
+
+def plot_grid(images, masks, titles, predictions=None, columns=4):
+    """Draw slices in rows of `columns`; arrays (N, H, W). Returns the figure."""
+    rows = -(-len(images) // columns)
+    size = (1.8 * columns, 2.3 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, ax in enumerate(axes.flat[: len(images)]):
+        show_slice(images[i], masks[i], None if predictions is None else predictions[i], titles[i], ax)
+    return figure
+
+
+def plot_overlap_map(overlap, affine, title="", cut_coords=(-30, -15, 0, 15, 30, 45)):
+    """Fig. 1a: the share of subjects with lesion at each voxel, on the MNI152 template. Returns the figure.
+
+    Parameters
+    ----------
+    overlap : float array (X, Y, Z), 0 to 1
+    affine : array (4, 4)
+        Takes voxel indices to MNI mm.
+    cut_coords : sequence of float
+        Heights of the axial cuts, z in mm.
+    """
+    import nibabel
+    from nilearn import plotting
+    from nilearn.datasets import load_mni152_template
+
+    figure = plt.figure(figsize=(8.5, 2.1))
+    display = plotting.plot_stat_map(
+        nibabel.Nifti1Image(np.asarray(overlap, np.float32) * 100, affine), bg_img=load_mni152_template(resolution=1),
+        display_mode="z", cut_coords=cut_coords, cmap="inferno", threshold=1e-6, vmin=0, symmetric_cbar=False,
+        black_bg=False, figure=figure, draw_cross=False,
+    )
+    display._cbar.set_label("% of subjects", fontsize=8)
+    figure.suptitle(title, fontsize=10, y=1.04)
+    return figure
+
+
+def plot_histories(runs, score="mean_dice", label="Dice", ax=None):
+    """A score against the epoch: dev solid, train dashed; thin lines are seeds, the thick one is their mean.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Runs that differ in nothing but the seed.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")
+    for part, colour, style in (("train", GREY, "--"), ("dev", BLUE, "-")):
+        curves = np.array([run.curve(score, part) for run in runs])
+        epochs = np.arange(1, curves.shape[1] + 1)
+        ax.plot(epochs, curves.T, style, color=colour, linewidth=0.6, alpha=0.6)
+        mean = curves.mean(axis=0)
+        ax.plot(epochs, mean, style, color=colour, linewidth=1.8)
+        ax.annotate(
+            part, (epochs[-1], mean[-1]), (4, 0), textcoords="offset points", color=colour, fontsize=9, va="center"
+        )
+    ax.set(xlabel="epoch", ylabel=label)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.margins(x=0.02)
+    return ax
+
+
+def plot_history(run, score="mean_dice", label="Dice", ax=None):
+    """A score of one run against the epoch; see `plot_histories`."""
+    return plot_histories([run], score, label, ax)
+
+
+def plot_architecture(model):
+    """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
+
+    Each block is one shape of the data on its way: height on the page grows with the height of the feature
+    maps, width with the number of channels (or, hatched, with the length of a vector).
+    """
+    blocks = architecture_blocks(model)
+    figure, ax = plt.subplots(figsize=(8.5, 3.1), layout="constrained")
+    x, centres = 0.0, []
+    tallest = max(block["output"][1] for block in blocks if len(block["output"]) == 3)
+    for block in blocks:
+        x = draw_block(ax, block, x, tallest, centres)
+    for (left, right), block in zip(pairwise(centres), blocks[1:], strict=True):
+        ax.add_patch(FancyArrowPatch((left[1], 0), (right[0], 0), arrowstyle="-|>", mutation_scale=8, color=GREY))
+        ax.text((left[1] + right[0]) / 2, -0.62, block["steps"], ha="center", va="top", fontsize=6.5, color=BLUE)
+    ax.set(xlim=(-0.1, x), ylim=(-1.15, 0.8))
+    ax.set_axis_off()
+    ax.set_title(f"{type(model).__name__}: {count_parameters(model):,} parameters", fontsize=10)
+    return figure
+
+
+def draw_block(ax, block, x, tallest, centres):
+    """Draw one block at x and append its left and right edge to `centres`; returns where the next one starts."""
+    shape = block["output"]
+    is_map = len(shape) == 3
+    height = 0.15 + 0.85 * shape[1] / tallest if is_map else 0.25 + 0.12 * np.log10(shape[0])
+    width = 0.12 + 0.012 * shape[0] if is_map else 0.1
+    ax.add_patch(Rectangle(
+        (x, -height / 2), width, height, facecolor="#cfe3f1" if is_map else "#f6e3c0", edgecolor="black",
+        linewidth=0.8, hatch=None if is_map else "///",
+    ))
+    ax.text(x + width / 2, height / 2 + 0.04, " x ".join(map(str, shape)), ha="center", fontsize=6.5)
+    centres.append((x, x + width))
+    return x + width + 0.55
+
+
+def architecture_blocks(model):
+    """The shapes of the data on its way through a model, each with the layers that lead to it.
+
+    Layers that change neither the shape nor the kind of the data (ReLU, dropout) are named in the step that
+    they follow; layers of equal kind in a row are counted.
+    """
+    names = {
+        "Conv2d": "conv", "ConvTranspose2d": "deconv", "MaxPool2d": "max pool", "AvgPool2d": "avg pool",
+        "Linear": "FC", "Upsample": "bilinear x2", "Unflatten": "reshape", "Flatten": "flatten",
+    }
+    blocks = [{"output": (1, *model.input_shape), "steps": ""}]
+    steps = []
+    for row in layer_table(model):
+        if row["kind"] in names:
+            steps.append(f"{names[row['kind']]} {row['kernel']}".strip())
+        if row["output"] != blocks[-1]["output"]:
+            blocks.append({"output": row["output"], "steps": ""})
+            blocks[-1]["steps"] = "\n".join(steps)
+            steps = []
+        elif steps:
+            blocks[-1]["steps"] += "\n" + "\n".join(steps)
+            steps = []
+    return blocks
+
+
+def save_figure(figure, path, provenance):
+    """Write a figure as PNG and, beside it, a JSON file that says what made it.
+
+    The synthetic cohort is named on the picture itself. A figure that is on disk already with the same pixels
+    and provenance is left untouched, so that redrawing changes nothing in git.
+
+    Parameters
+    ----------
+    path : path ending in .png
+    provenance : dict
+        At least "synthetic" (bool) and "source" (str); by custom also "runs", "data_hash", "config".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If the figure shows patient data and the path lies inside the repository: ATLAS is under a data use
+        agreement, and nothing of it may be published here.
+    """
+    path = Path(path)
+    if not provenance["synthetic"] and path.resolve().is_relative_to(REPOSITORY / "figures"):
+        raise DataError(
+            f"{path}: this figure shows patient images ({provenance['source']}), and ATLAS's data use agreement "
+            "forbids publishing them in the repository; choose a folder outside of it"
+        )
+    if provenance["synthetic"]:
+        note = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY}
+        figure.text(0.99, -0.01, "synthetic cohort, not patient data", **note)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=150, bbox_inches="tight", metadata={"Software": None})
+    pixels = buffer.getvalue()
+    about = {"figure": path.name, "sha256": hashlib.sha256(pixels).hexdigest(), **provenance}
+    if not is_unchanged(path, about):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(pixels)
+        write_json(path.with_suffix(".json"), {**about, "code": code_version()})
+    plt.close(figure)
+    return path
+
+
+def is_unchanged(path, about):
+    """True if the figure at `path` has these pixels and this provenance, whatever code version drew it."""
+    try:
+        earlier = json.loads(path.with_suffix(".json").read_text())
+        same_pixels = hashlib.sha256(path.read_bytes()).hexdigest() == about["sha256"]
+    except (OSError, ValueError):
+        return False
+    earlier.pop("code", None)
+    return same_pixels and earlier == json.loads(json.dumps(about))

@@ -1,0 +1,149 @@
+"""Run records on disk, sweeps over many runs, and the check of a live run against its record."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from atlas_lab.config import run_name
+from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
+from atlas_lab.record import run_from_dict, run_to_dict
+
+RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
+SCORES = ("loss", "mean_dice", "precision", "recall", "area_ratio")
+
+
+def runs_folder():
+    """Where new records go unless told otherwise: below `lab_home()`, outside of the repository's own."""
+    return lab_home() / "runs"
+
+
+def save_run(run, folder=None):
+    """Write a record as folder/NAME.json and return the path. An equal record is left untouched."""
+    path = Path(folder or runs_folder()) / f"{run.name}.json"
+    write_json(path, run_to_dict(run))
+    return path
+
+
+def load_run(path):
+    """Read one record. Raises DataError if it is none."""
+    try:
+        return run_from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+def load_runs(folder=None, **settings):
+    """All records of a folder, in order of name, that have the given settings: load_runs(split_by="subject").
+
+    Parameters
+    ----------
+    folder : path, optional
+        By default the records that the lab ships.
+    settings
+        Fields of RunConfig and the value wanted.
+    """
+    runs = [load_run(path) for path in sorted(Path(folder or RECORDS).glob("*.json"))]
+    return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
+
+
+def sweep(configs, store, folder=None, jobs=2, report=print):
+    """Train many configs side by side, one single-threaded process each, and save a record of each.
+
+    Two processes of one thread do more than one of two threads, and one thread gives the same numbers on
+    machines with any number of cores. Configs whose record is there already are not run again; an interrupted
+    sweep goes on from its records and checkpoints.
+
+    Parameters
+    ----------
+    configs : list of RunConfig
+    store : SliceStore
+    folder : path, optional
+        Where the records go; `runs_folder()` by default.
+    jobs : int
+        Processes at a time.
+
+    Returns
+    -------
+    list of Run
+        In the order of configs.
+    """
+    from joblib import Parallel, delayed
+
+    folder = Path(folder or runs_folder())
+    done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
+    report(f"{len(configs)} runs, {sum(done)} of them recorded already")
+    waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
+    finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+        delayed(train_and_save)(config, store.folder, folder) for config in waiting
+    )
+    for count, run in enumerate(finished, start=1):
+        report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
+    return [load_run(folder / f"{run_name(config)}.json") for config in configs]
+
+
+def train_and_save(config, store_folder, folder):
+    """One run of a sweep, in a process of its own."""
+    import torch
+
+    from atlas_lab.slices import open_store
+    from atlas_lab.train import train
+
+    torch.set_num_threads(1)
+    run = train(config, open_store(store_folder), report=lambda line: None)
+    save_run(run, folder)
+    return run
+
+
+def score_text(run, part="dev"):
+    """Final mean Dice of a run with its interval, for people to read."""
+    dice = run.final[part]["mean_dice"]
+    return f"{part} Dice {dice['value']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
+
+
+def with_seeds(configs, seeds):
+    """Each config with each seed, configs outermost."""
+    return [replace(config, seed=seed) for config in configs for seed in seeds]
+
+
+@dataclass
+class Agreement:
+    """How a live run compares with its record over the epochs that both have."""
+
+    epochs: int
+    same_data: bool
+    same_environment: bool
+    largest_difference: dict  # score -> largest absolute difference, over train and dev and all epochs
+
+    @property
+    def identical(self):
+        """True if every number is the same, bit for bit."""
+        return all(value == 0 for value in self.largest_difference.values())
+
+
+def compare_runs(live, record):
+    """Hold a live run against its record, epoch by epoch.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    DataError
+        If their configs differ in more than the number of epochs.
+    """
+    if replace(live.config, epochs=1) != replace(record.config, epochs=1):
+        raise DataError(f"{live.name} and {record.name} differ in more than their epochs; they can't be compared")
+    epochs = min(len(live.history), len(record.history))
+    difference = {
+        score: max(
+            float(np.nanmax(np.abs(live.curve(score, part)[:epochs] - record.curve(score, part)[:epochs]), initial=0))
+            for part in ("train", "dev")
+        )
+        for score in SCORES
+    }
+    return Agreement(
+        epochs, live.data["hash"] == record.data["hash"], live.environment == record.environment, difference
+    )

@@ -1,0 +1,297 @@
+"""From scans to 2D samples: a memory-mapped store of axial slices, its split, and a torch Dataset over it."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from atlas_lab.files import DataError, digest, lab_home, write_json
+from atlas_lab.scans import GRID, load_scan
+
+STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
+CROPPED = (232, 196)  # the baseline cuts the last row and column of the 233 x 197 axial slice
+SPLITS = ("slice", "scan", "subject", "site")
+
+
+@dataclass(frozen=True)
+class SliceStore:
+    """Axial slices of a cohort on disk.
+
+    Attributes
+    ----------
+    folder : Path
+    images : uint8 memory map (N, H, W)
+        Rows run from front to back, columns from the patient's left to right (with RAS volumes).
+    masks : bool memory map (N, H, W)
+    table : pandas.DataFrame of N rows
+        subject, session, site (text), z (index of the axial slice), lesion_pixels.
+    about : dict
+        source, n_scans, scale, z_step, scaling (how intensities became 0 to 255), data_hash.
+    """
+
+    folder: Path
+    images: np.ndarray
+    masks: np.ndarray
+    table: object
+    about: dict
+
+    def __len__(self):
+        return len(self.images)
+
+    @property
+    def shape(self):
+        """Height and width of a slice."""
+        return self.images.shape[1:]
+
+    @property
+    def scan_names(self):
+        """The scan of each slice, as in 031768/t01; numpy array (N,)."""
+        return (self.table["subject"] + "/" + self.table["session"]).to_numpy(str)
+
+
+def axial_slices(volume, z_step=1):
+    """Axial slices of a volume as one sees them: (X, Y, Z) -> (Z', Y, X), front at the top, left at the left."""
+    return volume[:, ::-1, ::z_step].transpose(2, 1, 0)
+
+
+def shrink(slices, scale):
+    """Crop as the baseline does, average blocks of scale x scale pixels, trim to multiples of 4.
+
+    Shape: (Z, 233, 197) -> float32 (Z, H, W): 232 x 196 at scale 1, 56 x 48 at scale 4.
+    """
+    height, width = (size // scale for size in CROPPED)
+    blocks = slices[:, : height * scale, : width * scale].reshape(-1, height, scale, width, scale)
+    small = blocks.mean(axis=(2, 4), dtype=np.float32)
+    top, left = height % 4 // 2, width % 4 // 2
+    return small[:, top : top + height // 4 * 4, left : left + width // 4 * 4]
+
+
+def scan_to_slices(scan, scale, z_step):
+    """Load a scan and cut it: uint8 images (Z', H, W) and bool masks (Z', H, W).
+
+    Intensities are scaled once per volume: 0 -> 0 and the 99.5th percentile of the voxels above 0 -> 255, with
+    values outside clipped. A pixel of a mask is lesion where at least half of its block is.
+    """
+    image, mask, _ = load_scan(scan)
+    if image.shape != GRID:
+        raise DataError(f"{scan.t1w}: the volume has shape {image.shape}; expected ATLAS's standard grid {GRID}")
+    positive = image[image > 0]
+    if not positive.size:
+        raise DataError(f"{scan.t1w}: no voxel is above 0; restore the file or exclude {scan.name} by its name")
+    white = np.percentile(positive[::7], 99.5)  # every 7th voxel: a percentile doesn't need all 1.8 million
+    images = shrink(axial_slices(image, z_step), scale) * (255 / white)
+    masks = shrink(axial_slices(mask, z_step), scale) >= 0.5
+    return np.clip(np.rint(images), 0, 255).astype(np.uint8), masks
+
+
+def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
+    """Cut all scans into axial slices and keep them in a memory-mapped store; an existing store is reused.
+
+    The store lies in `lab_home()/slices`, named by a digest of the input files (name, size, time of change)
+    and the settings. Scans are read in parallel, each written to its own part of the store. A store appears
+    under its name only when complete; an interrupted call resumes with the scans that are missing.
+
+    Parameters
+    ----------
+    scans : list of Scan
+    scale : int
+        Millimetres per pixel; blocks of scale x scale pixels are averaged.
+    z_step : int
+        Keep every z_step-th axial slice.
+    jobs : int
+        Processes; -1 is one per core.
+
+    Returns
+    -------
+    SliceStore
+
+    Raises
+    ------
+    DataError
+        If there are no scans, a setting is impossible, or a scan can't be used (see `load_scan`).
+    """
+    if not scans:
+        raise DataError("there are no scans to prepare slices from")
+    if scale < 1 or min(CROPPED) // scale < 4 or z_step < 1:
+        raise DataError(f"scale is {scale}, z_step {z_step}; scale must be 1 to {min(CROPPED) // 4}, z_step over 0")
+    key = digest([STORE_VERSION, scale, z_step, [describe_files(scan) for scan in scans]])
+    folder = lab_home() / "slices" / key
+    if not (folder / "about.json").exists():
+        build_store(folder, scans, scale, z_step, jobs, progress)
+    return open_store(folder)
+
+
+def describe_files(scan):
+    """What makes a scan's files the same as before: name, size and time of change of each."""
+    stats = [(path, path.stat()) for path in (scan.t1w, *scan.masks)]
+    return [scan.site, scan.name, [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]]
+
+
+def build_store(folder, scans, scale, z_step, jobs, progress):
+    """Fill a store under a temporary name and rename it; what an earlier call left there is kept."""
+    import pandas
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    partial = folder.with_name(f"{folder.name}.partial")
+    depth = len(range(0, GRID[2], z_step))
+    height, width = (size // scale // 4 * 4 for size in CROPPED)
+    shape = (depth * len(scans), height, width)
+    create_arrays(partial, shape)
+    tasks = (delayed(fill_part)(partial, i, scan, scale, z_step) for i, scan in enumerate(scans))
+    parts = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
+
+    masks = np.load(partial / "masks.npy", mmap_mode="r")
+    table = pandas.DataFrame(
+        [(s.subject, s.session, s.site, z) for s in scans for z in range(0, GRID[2], z_step)],
+        columns=["subject", "session", "site", "z"],
+    )
+    table["lesion_pixels"] = masks.sum(axis=(1, 2))
+    table.to_csv(partial / "table.csv", index=False)
+    write_json(partial / "about.json", {
+        "source": source_of(scans), "n_scans": len(scans), "scale": scale, "z_step": z_step,
+        "scaling": "per volume: 0 -> 0, 99.5th percentile of voxels above 0 -> 255, clipped",
+        "data_hash": hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
+    })
+    for marker in partial.glob("done-*"):
+        marker.unlink()
+    os.replace(partial, folder)
+
+
+def create_arrays(partial, shape):
+    """Make the store's two empty arrays on disk, unless an interrupted call has left them."""
+    partial.mkdir(parents=True, exist_ok=True)
+    for name, dtype in (("images", np.uint8), ("masks", bool)):
+        if not (partial / f"{name}.npy").exists():
+            unfinished = partial / f"{name}.new.npy"
+            np.lib.format.open_memmap(unfinished, "w+", dtype, shape).flush()
+            os.replace(unfinished, partial / f"{name}.npy")
+
+
+def fill_part(partial, position, scan, scale, z_step):
+    """Write the slices of scan number `position` into its rows, then a marker that says it is done."""
+    marker = partial / f"done-{position}"
+    if marker.exists():
+        return
+    images, masks = scan_to_slices(scan, scale, z_step)
+    rows = slice(position * len(images), (position + 1) * len(images))
+    for name, values in (("images", images), ("masks", masks)):
+        array = np.load(partial / f"{name}.npy", mmap_mode="r+")
+        array[rows] = values
+        array.flush()
+    marker.touch()
+
+
+def source_of(scans):
+    """One line on where a cohort comes from, for captions and records."""
+    releases = ", ".join(sorted({scan.release for scan in scans}))
+    if all(scan.synthetic for scan in scans):
+        return f"synthetic cohort, not patient data (layout {releases})"
+    return f"ATLAS {releases}"
+
+
+def hash_files(*paths):
+    """SHA-256 of the contents of files, one after the other, as 16 hexadecimal digits."""
+    total = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                total.update(block)
+    return total.hexdigest()[:16]
+
+
+def open_store(folder):
+    """Open a finished store. Raises DataError if the folder holds none."""
+    import pandas
+
+    folder = Path(folder)
+    if not (folder / "about.json").exists():
+        raise DataError(f"{folder}: no finished slice store here; make one with prepare_slices")
+    text = {"subject": str, "session": str, "site": str}  # subjects have leading zeros
+    return SliceStore(
+        folder,
+        np.load(folder / "images.npy", mmap_mode="r"),
+        np.load(folder / "masks.npy", mmap_mode="r"),
+        pandas.read_csv(folder / "table.csv", dtype=text),
+        json.loads((folder / "about.json").read_text()),
+    )
+
+
+class Split(NamedTuple):
+    """Row numbers of a store, ascending: train and dev, int64 arrays without a common element."""
+
+    train: np.ndarray
+    dev: np.ndarray
+
+
+def split_slices(store, by="slice", dev_fraction=0.3, seed=0):
+    """Divide a store into train and dev at random.
+
+    Parameters
+    ----------
+    store : SliceStore
+    by : {"slice", "scan", "subject", "site"}
+        What is kept together. "slice" is the paper's: neighbouring slices of one brain land on both sides,
+        so dev looks like train (claim C13). "subject" keeps all scans of a person together.
+    dev_fraction : float
+        Share of the groups that go to dev, rounded; at least one group goes to each side.
+    seed : int
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DataError
+        If `by` is unknown, or there is only one group.
+    """
+    if by not in SPLITS:
+        raise DataError(f"split_by is {by!r}; choose one of {', '.join(SPLITS)}")
+    labels = {"slice": np.arange(len(store)), "scan": store.scan_names}
+    label = labels[by] if by in labels else store.table[by].to_numpy(str)
+    groups, group = np.unique(label, return_inverse=True)
+    if len(groups) < 2:
+        raise DataError(f"can't split by {by}: all {len(store)} slices are of one {by} ({groups[0]})")
+    n_dev = min(max(1, round(dev_fraction * len(groups))), len(groups) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(groups))[:n_dev]
+    in_dev = np.isin(group, chosen)
+    return Split(np.flatnonzero(~in_dev), np.flatnonzero(in_dev))
+
+
+class SliceDataset(torch.utils.data.Dataset):
+    """Slices of a store as tensors.
+
+    Parameters
+    ----------
+    store : SliceStore
+    rows : int array, optional
+        Rows of the store, as from `split_slices`; all by default.
+
+    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1.
+    `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
+    """
+
+    def __init__(self, store, rows=None):
+        self.store = store
+        self.rows = np.arange(len(store)) if rows is None else np.asarray(rows)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        rows = self.rows[np.asarray(index)]
+        image = torch.from_numpy(np.asarray(self.store.images[rows])).float().div_(255)
+        target = torch.from_numpy(np.asarray(self.store.masks[rows])).float()
+        return image.unsqueeze(-3), target.unsqueeze(-3)
+
+    @property
+    def table(self):
+        """The store's table for these slices, in the dataset's order."""
+        return self.store.table.iloc[self.rows]

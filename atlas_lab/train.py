@@ -1,0 +1,212 @@
+"""Training on one page: the loop of the paper's baseline, its evaluation, and prediction."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from atlas_lab.checkpoint import restore_checkpoint, run_folder, save_checkpoint
+from atlas_lab.config import check_config
+from atlas_lab.hardware import place
+from atlas_lab.losses import build_loss
+from atlas_lab.metrics import (
+    bootstrap_scores,
+    confusion_counts,
+    dice_from_counts,
+    nan_mean,
+    precision_recall_area,
+    sums_by_subject,
+)
+from atlas_lab.model import build_model
+from atlas_lab.record import Run, code_version, environment
+from atlas_lab.scans import cohort
+from atlas_lab.slices import SliceDataset, prepare_slices, split_slices
+
+
+def train(config, store=None, report=print, fresh=False):
+    """Train a network and return the record of the run.
+
+    The same config, data, machine and number of threads give the same numbers, bit for bit. A checkpoint is
+    kept after every epoch; a later call with the same config and data goes on from it, and gives what an
+    unbroken run gives.
+
+    Parameters
+    ----------
+    config : RunConfig
+    store : SliceStore, optional
+        By default the slices of `cohort()` at the config's scale and z_step.
+    report : callable
+        Called with one line of text per epoch.
+    fresh : bool
+        Start anew even if there is a checkpoint.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    DataError
+        If a setting is impossible, or the data can't be used.
+    """
+    check_config(config)
+    if store is None:
+        store = prepare_slices(cohort(), config.scale, config.z_step)
+    split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
+    train_set, dev_set = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    train_sample = sample_rows(train_set, len(dev_set), config.seed)
+
+    torch.manual_seed(config.seed)  # initial weights
+    model = place(build_model(config, store.shape))
+    loss_function = build_loss(config)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    folder = run_folder(config, store)
+    history = [] if fresh else restore_checkpoint(folder, model, optimizer)
+
+    for epoch in range(len(history) + 1, config.epochs + 1):
+        started = time.perf_counter()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, epoch)
+        step_loss = train_epoch(model, train_set, loss_function, optimizer, config, epoch)
+        on_train = evaluate(model, train_sample, loss_function)
+        on_dev = evaluate(model, dev_set, loss_function)
+        history.append({
+            "epoch": epoch, "learning_rate": learning_rate(config, epoch), "step_loss": step_loss,
+            "seconds": round(time.perf_counter() - started, 3),
+            "train": on_train.scores(), "dev": on_dev.scores(),
+        })
+        save_checkpoint(folder, model, optimizer, history, finished=epoch == config.epochs)
+        report(progress_line(history[-1], config.epochs))
+
+    return Run(
+        config, history,
+        final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)},
+        split=describe_split(store, split), data=describe_data(store),
+        code=code_version(), environment=environment(),
+        seconds=round(sum(entry["seconds"] for entry in history), 1),
+    )
+
+
+def train_epoch(model, dataset, loss_function, optimizer, config, epoch):
+    """One pass over the training slices in a random order; returns the mean loss of its steps."""
+    # Seeding by epoch makes the order and the dropout of epoch 7 the same in a resumed and an unbroken run.
+    torch.manual_seed(config.seed * 100_003 + epoch)
+    device = next(model.parameters()).device
+    model.train()
+    losses = []
+    for batch in torch.randperm(len(dataset)).split(config.batch_size):
+        images, target = (tensor.to(device) for tensor in dataset[batch])
+        loss = loss_function(model(images), target)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        optimizer.step()
+        losses.append(loss.item())
+    return float(np.mean(losses))
+
+
+def learning_rate(config, epoch):
+    """The learning rate of an epoch, counted from 1."""
+    dropped = config.lr_drop_epoch is not None and epoch > config.lr_drop_epoch
+    return config.learning_rate * (config.lr_drop_factor if dropped else 1)
+
+
+@dataclass
+class Evaluation:
+    """Counts of each slice of a dataset, int64 arrays (N,), and the mean loss."""
+
+    tp: np.ndarray
+    fp: np.ndarray
+    fn: np.ndarray
+    tn: np.ndarray
+    loss: float
+
+    def scores(self):
+        """The scores of the history; "skip" is the paper's convention for slices that are empty in both."""
+        precision, recall, area_ratio = precision_recall_area(self.tp, self.fp, self.fn)
+        return {
+            "loss": self.loss,
+            "mean_dice": nan_mean(dice_from_counts(self.tp, self.fp, self.fn, empty="skip")),
+            "precision": precision, "recall": recall, "area_ratio": area_ratio,
+        }
+
+
+@torch.no_grad()
+def evaluate(model, dataset, loss_function=None, batch_size=250):
+    """Predict every slice of a dataset with dropout off and count; the mask is sigmoid(logits) > 0.5.
+
+    Returns
+    -------
+    Evaluation
+        With the loss NaN if no loss function is given.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    counts, total_loss = [], 0.0
+    for batch in torch.arange(len(dataset)).split(batch_size):
+        images, target = (tensor.to(device) for tensor in dataset[batch])
+        logits = model(images)
+        if loss_function is not None:
+            total_loss += loss_function(logits, target).item() * len(batch)
+        pred = (logits > 0).cpu().numpy()  # sigmoid(x) > 0.5 where x > 0
+        counts.append(np.stack(confusion_counts(pred, target.bool().cpu().numpy()))[..., 0])
+    model.train(was_training)
+    loss = total_loss / len(dataset) if loss_function is not None else float("nan")
+    return Evaluation(*np.concatenate(counts, axis=1), loss=loss)
+
+
+@torch.no_grad()
+def predict(model, images, batch_size=250):
+    """Lesion probability of every pixel: images (N, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    images = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1)
+    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    output = [torch.sigmoid(model(batch.to(device))).cpu() for batch in images.split(batch_size)]
+    model.train(was_training)
+    return torch.cat(output)[:, 0].numpy()
+
+
+def final_scores(model, dataset):
+    """Scores with bootstrap intervals over subjects; see `bootstrap_scores`."""
+    counts = evaluate(model, dataset)
+    table = dataset.table
+    scans = table["subject"] + "/" + table["session"]
+    return bootstrap_scores(sums_by_subject(counts.tp, counts.fp, counts.fn, table["subject"], scans))
+
+
+def sample_rows(dataset, size, seed):
+    """A fixed random part of a dataset, `size` slices at most, in the store's order."""
+    chosen = np.random.default_rng([seed, 1]).permutation(len(dataset))[:size]
+    return SliceDataset(dataset.store, dataset.rows[np.sort(chosen)])
+
+
+def describe_split(store, split):
+    """Sizes of the split, and how many subjects it puts on both sides."""
+    sides = [set(store.table["subject"].iloc[rows]) for rows in split]
+    return {
+        "n_train": len(split.train), "n_dev": len(split.dev),
+        "dev_subjects": len(sides[1]), "shared_subjects": len(sides[0] & sides[1]),
+    }
+
+
+def describe_data(store):
+    """What a record says of its data."""
+    return {
+        "source": store.about["source"], "n_scans": store.about["n_scans"], "n_slices": len(store),
+        "lesion_slices": int((store.table["lesion_pixels"] > 0).sum()), "hash": store.about["data_hash"],
+    }
+
+
+def progress_line(entry, epochs):
+    """One line on an epoch for people to read."""
+    dev = entry["dev"]
+    return (
+        f"epoch {entry['epoch']:3d}/{epochs}  loss {entry['step_loss']:.4f}  "
+        f"Dice train {entry['train']['mean_dice']:.3f}  dev {dev['mean_dice']:.3f}  "
+        f"area predicted/true {dev['area_ratio']:.2f}"
+    )

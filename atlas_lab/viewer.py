@@ -1,0 +1,116 @@
+"""A first slice-by-slice viewer: a thin widget over the pure function `overlay`."""
+
+import io
+
+import ipywidgets
+import numpy as np
+
+from atlas_lab.files import DataError
+from atlas_lab.metrics import dice_coefficient
+from atlas_lab.overlay import overlay
+from atlas_lab.scans import Scan, load_scan
+from atlas_lab.slices import axial_slices
+
+
+def view_slices(scan, target=None, prediction=None, zoom=2):
+    """Show the axial slices of a scan or volume, with a slider; it opens on the slice with most lesion.
+
+    Parameters
+    ----------
+    scan : Scan or array (X, Y, Z)
+        A Scan is loaded, with its lesion mask as the target.
+    target, prediction : bool arrays (X, Y, Z), optional
+    zoom : int
+        Screen pixels per voxel.
+
+    Returns
+    -------
+    SliceViewer
+        An ipywidgets widget; on pages without widgets (GitHub, nbviewer) its opening slice shows as a picture.
+    """
+    if isinstance(scan, Scan):
+        loaded = load_scan(scan)
+        return SliceViewer(loaded.image, loaded.mask if target is None else target, prediction, loaded.affine, zoom)
+    return SliceViewer(np.asarray(scan), target, prediction, None, zoom)
+
+
+class SliceViewer(ipywidgets.VBox):
+    """Slider, picture and one line of text; use `view_slices` to make one."""
+
+    def __init__(self, image, target, prediction, affine, zoom):
+        check_volumes(image, target, prediction)
+        self.slices = axial_slices(as_uint8(image))
+        self.target = None if target is None else axial_slices(np.asarray(target, bool))
+        self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
+        self.affine, self.zoom = affine, zoom
+        self.picture = ipywidgets.Image(format="png")
+        self.text = ipywidgets.Label()
+        self.slider = ipywidgets.IntSlider(
+            value=self.opening_slice(), min=0, max=len(self.slices) - 1, description="axial slice z",
+            style={"description_width": "initial"}, layout={"width": "420px"},
+        )
+        self.slider.observe(self.draw, "value")
+        super().__init__([self.slider, self.picture, self.text])
+        self.draw()
+
+    def opening_slice(self):
+        """The slice with most lesion; without a target or prediction, the middle one."""
+        mask = self.target if self.target is not None else self.prediction
+        return len(self.slices) // 2 if mask is None else int(mask.sum(axis=(1, 2)).argmax())
+
+    def frame(self, z):
+        """The picture of slice z, uint8 (zoom Y, zoom X, 3)."""
+        masks = [None if volume is None else volume[z] for volume in (self.target, self.prediction)]
+        return overlay(self.slices[z], *masks, zoom=self.zoom)
+
+    def describe(self, z):
+        """The line under the picture: height, lesion area, and Dice where there is a prediction."""
+        parts = ["front at the top, patient's left on the left"]
+        if self.affine is not None:
+            parts.insert(0, f"z = {self.affine[2, 2] * z + self.affine[2, 3]:.0f} mm")
+        if self.target is not None:
+            parts.append(f"target {self.target[z].sum()} voxels")
+        if self.prediction is not None:
+            parts.append(f"prediction {self.prediction[z].sum()} voxels")
+        if self.target is not None and self.prediction is not None:
+            dice = float(dice_coefficient(self.prediction[z], self.target[z]))
+            parts.append("Dice undefined (both empty)" if np.isnan(dice) else f"Dice {dice:.2f}")
+        return " · ".join(parts)
+
+    def draw(self, _=None):
+        """Show the slice that the slider points at."""
+        self.picture.value = png(self.frame(self.slider.value))
+        self.text.value = self.describe(self.slider.value)
+
+    def _repr_mimebundle_(self, **kwargs):
+        # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        return {**data, "image/png": self.picture.value}, metadata
+
+
+def check_volumes(image, target, prediction):
+    """Raise DataError unless the image is a volume and the masks have its shape."""
+    if image.ndim != 3:
+        raise DataError(f"the image has {image.ndim} axes; a volume has three: X, Y, Z")
+    for name, mask in (("target", target), ("prediction", prediction)):
+        if mask is not None and np.shape(mask) != image.shape:
+            raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
+
+
+def as_uint8(volume):
+    """A volume for the screen: 0 is black, the 99.5th percentile of its voxels above 0 is white."""
+    if volume.dtype == np.uint8:
+        return volume
+    positive = volume[volume > 0]
+    white = np.percentile(positive[::7], 99.5) if positive.size else 1
+    return np.clip(volume * (255 / white), 0, 255).astype(np.uint8)
+
+
+def png(picture):
+    """An RGB array as the bytes of a PNG file; level 1 compresses least and fastest."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
