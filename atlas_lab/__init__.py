@@ -39,16 +39,19 @@ from atlas_lab.train import Evaluation, evaluate, predict, train
 
 __version__ = "0.1.0"
 
-# These files need matplotlib or ipywidgets, so each is imported when one of its names is first used.
-PICTURES = {
+# Pictures need matplotlib or ipywidgets, so each of these files is imported when a name of it is first used.
+LATER = {
     "plots": [
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
         "save_figure", "show_slice", "show_triplet",
     ],
     "viewer": ["SliceViewer", "view_slices"],
-    "exercises": [],
+    "exercises": [
+        "check_combine_masks", "check_dice_coefficient", "check_lesion_side", "check_lesion_volume_ml",
+        "check_overlap_map", "check_precision_recall_area", "check_weighted_cross_entropy", "show_solution",
+    ],
 }
-FILE_OF = {name: file for file, names in PICTURES.items() for name in names}
+FILE_OF = {name: file for file, names in LATER.items() for name in names}
 
 def __getattr__(name):
     if name not in FILE_OF:

@@ -44,6 +44,15 @@ def show_triplet(image, target, prediction, axes=None, titles=("image", "target"
     return axes[0].figure
 
 
+def show_pair(image, mask, title=""):
+    """Draw a slice without and with its mask, so that the eye can search first; returns the figure."""
+    figure, axes = plt.subplots(1, 2, figsize=(5, 3.3), layout="constrained")
+    show_slice(image, title="T1-weighted", ax=axes[0])
+    show_slice(image, mask, title="with the manual mask", ax=axes[1])
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def mask_legend(figure):
     """A legend for the two colours of the masks, below a figure."""
     target = Patch(edgecolor=np.array(TARGET_COLOUR) / 255, facecolor="none", linewidth=1.5, label="target")
@@ -112,6 +121,22 @@ def plot_histories(runs, score="mean_dice", label="Dice", ax=None):
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.02)
     return ax
+
+
+def plot_split_curves(groups):
+    """Dice against the epoch, one panel per way of splitting, on one scale; returns the figure.
+
+    Parameters
+    ----------
+    groups : list of list of Run
+        Runs of one panel differ in nothing but the seed.
+    """
+    figure, axes = plt.subplots(1, len(groups), figsize=(3.6 * len(groups), 3), sharey=True, layout="constrained")
+    for ax, runs in zip(np.atleast_1d(axes), groups, strict=True):
+        plot_histories(runs, ax=ax)
+        ax.set_title(f"split by {runs[0].config.split_by}, {len(runs)} seeds", fontsize=9)
+        ax.label_outer()
+    return figure
 
 
 def plot_history(run, score="mean_dice", label="Dice", ax=None):

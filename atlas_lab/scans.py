@@ -187,11 +187,13 @@ def load_scan(scan):
     Raises
     ------
     DataError
-        If a file is damaged, has another grid than the T1, holds NaN or infinite voxels, or if there is no
-        mask or no lesion voxel in any.
+        If a file is damaged, has another grid than the T1, holds NaN or infinite voxels, if the T1 is empty,
+        or if there is no mask or no lesion voxel in any.
     """
     image, affine = load_volume(scan.t1w)
     refuse_not_finite(image, scan.t1w)
+    if not (image > 0).any():
+        raise DataError(f"{scan.t1w}: no voxel is above 0; restore the file or exclude the scan by its name")
     mask, _ = load_lesion(scan)
     return LoadedScan(image.astype(np.float32, copy=False), mask, affine)
 
@@ -281,12 +283,13 @@ def problem_of(scan):
     return ""
 
 
-def cohort(n_subjects=60, seed=0, progress=True):
+def cohort(n_subjects=60, seed=0, exclude=(), progress=True):
     """The scans to work on: the real ATLAS if `ATLAS_DATA` names its folder, else the embedded cohort.
 
     The embedded cohort is made on first use, below `lab_home()`; `n_subjects` and `seed` choose it.
+    `exclude` and what is raised: see `find_scans`.
     """
     if os.environ.get("ATLAS_DATA"):
-        return find_scans(os.environ["ATLAS_DATA"])
+        return find_scans(os.environ["ATLAS_DATA"], exclude)
     out = lab_home() / "cohorts" / f"embedded-{n_subjects}-seed{seed}"
-    return find_scans(make_cohort(out, n_subjects, seed, progress=progress))
+    return find_scans(make_cohort(out, n_subjects, seed, progress=progress), exclude)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from atlas_lab.files import DataError, digest, lab_home, write_json
+from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.scans import GRID, load_scan
 
 STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
@@ -74,19 +75,14 @@ def shrink(slices, scale):
 def scan_to_slices(scan, scale, z_step):
     """Load a scan and cut it: uint8 images (Z', H, W) and bool masks (Z', H, W).
 
-    Intensities are scaled once per volume: 0 -> 0 and the 99.5th percentile of the voxels above 0 -> 255, with
-    values outside clipped. A pixel of a mask is lesion where at least half of its block is.
+    Intensities are scaled once per volume (see `white_point`). A pixel of a mask is lesion where at least half
+    of its block is.
     """
     image, mask, _ = load_scan(scan)
     if image.shape != GRID:
         raise DataError(f"{scan.t1w}: the volume has shape {image.shape}; expected ATLAS's standard grid {GRID}")
-    positive = image[image > 0]
-    if not positive.size:
-        raise DataError(f"{scan.t1w}: no voxel is above 0; restore the file or exclude {scan.name} by its name")
-    white = np.percentile(positive[::7], 99.5)  # every 7th voxel: a percentile doesn't need all 1.8 million
-    images = shrink(axial_slices(image, z_step), scale) * (255 / white)
-    masks = shrink(axial_slices(mask, z_step), scale) >= 0.5
-    return np.clip(np.rint(images), 0, 255).astype(np.uint8), masks
+    images = to_uint8(shrink(axial_slices(image, z_step), scale), white_point(image))
+    return images, shrink(axial_slices(mask, z_step), scale) >= 0.5
 
 
 def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):

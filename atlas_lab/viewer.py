@@ -6,6 +6,7 @@ import ipywidgets
 import numpy as np
 
 from atlas_lab.files import DataError
+from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.overlay import overlay
 from atlas_lab.scans import Scan, load_scan
@@ -39,7 +40,7 @@ class SliceViewer(ipywidgets.VBox):
 
     def __init__(self, image, target, prediction, affine, zoom):
         check_volumes(image, target, prediction)
-        self.slices = axial_slices(as_uint8(image))
+        self.slices = axial_slices(image if image.dtype == np.uint8 else to_uint8(image, white_point(image)))
         self.target = None if target is None else axial_slices(np.asarray(target, bool))
         self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
         self.affine, self.zoom = affine, zoom
@@ -96,15 +97,6 @@ def check_volumes(image, target, prediction):
     for name, mask in (("target", target), ("prediction", prediction)):
         if mask is not None and np.shape(mask) != image.shape:
             raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
-
-
-def as_uint8(volume):
-    """A volume for the screen: 0 is black, the 99.5th percentile of its voxels above 0 is white."""
-    if volume.dtype == np.uint8:
-        return volume
-    positive = volume[volume > 0]
-    white = np.percentile(positive[::7], 99.5) if positive.size else 1
-    return np.clip(volume * (255 / white), 0, 255).astype(np.uint8)
 
 
 def png(picture):

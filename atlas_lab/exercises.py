@@ -1,0 +1,165 @@
+"""Checks for the notebooks' exercises: each compares the learner's function with the lab's own.
+
+A check prints "Not attempted yet", "Passed", or the first case that fails with what was expected and what came.
+The solution of an exercise is the library's function: `show_solution` prints its source.
+"""
+
+import copy
+import inspect
+
+import numpy as np
+import torch
+
+from atlas_lab.losses import weighted_cross_entropy
+from atlas_lab.metrics import dice_coefficient, precision_recall_area
+from atlas_lab.overlap import lesion_side, lesion_volume_ml, overlap_map
+from atlas_lab.scans import combine_masks
+
+SOLUTIONS = {
+    "combine_masks": combine_masks,
+    "lesion_volume_ml": lesion_volume_ml,
+    "overlap_map": overlap_map,
+    "lesion_side": lesion_side,
+    "dice_coefficient": dice_coefficient,
+    "weighted_cross_entropy": weighted_cross_entropy,
+    "precision_recall_area": precision_recall_area,
+}
+
+
+def show_solution(name):
+    """Print the source of the lab's own function; `name` is the exercise's, as in "dice_coefficient"."""
+    if name not in SOLUTIONS:
+        raise KeyError(f"no exercise {name!r}; choose one of {', '.join(SOLUTIONS)}")
+    print(inspect.getsource(SOLUTIONS[name]))
+
+
+def check_combine_masks(attempt):
+    """Exercise: OR the masks of one scan, whatever number stands for lesion in each."""
+    empty, one = np.zeros((2, 3, 4)), np.zeros((2, 3, 4))
+    one[0, 1, 2] = 1
+    big = 255.0 * (np.arange(24).reshape(2, 3, 4) > 20)
+    check(attempt, combine_masks, [
+        ("one mask of zeros and ones", [one]),
+        ("a mask of 0 and 1 with a mask of 0 and 255", [one, big]),
+        ("two masks that overlap", [big, big + one]),
+        ("three masks, one of them empty", [empty, one, big]),
+        ("values such as 0.999 that are lesion too", [0.999 * one, empty]),
+    ], as_arguments=lambda masks: (masks,))
+
+
+def check_lesion_volume_ml(attempt):
+    """Exercise: the volume of a mask in millilitres, from its voxels and its affine."""
+    mask = np.zeros((10, 10, 10), bool)
+    mask[2:7, 3:8, 4:9] = True
+    check(attempt, lesion_volume_ml, [
+        ("1 mm voxels", (mask, np.diag([1.0, 1, 1, 1]))),
+        ("voxels of 1 x 1 x 3 mm", (mask, np.diag([1.0, 1, 3, 1]))),
+        ("an x axis that runs from right to left", (mask, np.diag([-2.0, 2, 2, 1]))),
+        ("an empty mask", (np.zeros_like(mask), np.diag([1.0, 1, 1, 1]))),
+    ])
+
+
+def check_overlap_map(attempt):
+    """Exercise: the share of masks in which each voxel is lesion."""
+    masks = np.random.default_rng(0).random((5, 2, 3, 4)) < 0.4
+    check(attempt, overlap_map, [
+        ("a list of one mask", masks[:1]),
+        ("five masks", masks),
+        ("masks that come one by one, from a generator", masks),
+    ], as_arguments=lambda some: (iter(some),) if len(some) > 1 else (list(some),))
+
+
+def check_lesion_side(attempt):
+    """Exercise: the hemisphere of a lesion, by the affine."""
+    affine = np.diag([1.0, 1, 1, 1])
+    affine[0, 3] = -5  # voxel 5 lies at x = 0 mm
+    flipped = np.diag([-1.0, 1, 1, 1])
+    flipped[0, 3] = 5
+    low, high, across = (np.zeros((11, 4, 4), bool) for _ in range(3))
+    low[1:3], high[8:10], across[3:9] = True, True, True
+    check(attempt, lesion_side, [
+        ("a lesion at x = -4 and -3 mm", (low, affine)),
+        ("a lesion at x = 3 and 4 mm", (high, affine)),
+        ("the same indices in a file whose x axis runs from right to left", (high, flipped)),
+        ("a lesion across the midline", (across, affine)),
+    ])
+
+
+def check_dice_coefficient(attempt):
+    """Exercise: Dice of each slice of a batch; NaN where prediction and target are both empty."""
+    target, pred = np.zeros((4, 6, 6), bool), np.zeros((4, 6, 6), bool)
+    target[0, :2, :2] = pred[0, :2, :2] = True  # equal
+    target[1, :2, :2], pred[1, :2, 1:3] = True, True  # half overlap
+    pred[2, 3, 3] = True  # false alarm on an empty target; slice 3 is empty in both
+    check(attempt, dice_coefficient, [
+        ("prediction equal to the target", (pred[:1], target[:1])),
+        ("half of the prediction inside the target", (pred[1:2], target[1:2])),
+        ("a false alarm on an empty target", (pred[2:3], target[2:3])),
+        ("both empty: undefined, so NaN", (pred[3:], target[3:])),
+        ("four slices at once", (pred, target)),
+    ])
+
+
+def check_weighted_cross_entropy(attempt):
+    """Exercise: equation 2 with its minus sign, from logits, as the mean over all pixels."""
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 1, 4, 4), (torch.rand(2, 1, 4, 4) < 0.3).float()
+    check(attempt, weighted_cross_entropy, [
+        ("weight 1: the ordinary cross-entropy", (logits, target, 1.0)),
+        ("weight 100", (logits, target, 100.0)),
+        ("no lesion pixel", (logits, torch.zeros_like(target), 100.0)),
+        ("logits of -200 and 200, where log(sigmoid(x)) overflows", (200 * logits.sign(), target, 10.0)),
+    ])
+
+
+def check_precision_recall_area(attempt):
+    """Exercise: precision, recall and predicted over true area, of all slices pooled."""
+    check(attempt, precision_recall_area, [
+        ("one slice", (np.array([6]), np.array([2]), np.array([4]))),
+        ("three slices pooled: sums first, then the fraction", (
+            np.array([10, 0, 5]), np.array([90, 10, 0]), np.array([0, 3, 5]))),
+        ("nothing predicted: precision is undefined, so NaN", (np.array([0]), np.array([0]), np.array([7]))),
+    ])
+
+
+def check(attempt, solution, cases, as_arguments=tuple):
+    """Run attempt and solution on each case (its description, its values) and print how the attempt did.
+
+    Each run gets its own copy of the values, so an attempt that changes them spoils nothing.
+    """
+    for description, values in cases:
+        expected = solution(*as_arguments(copy.deepcopy(values)))
+        try:
+            got = attempt(*as_arguments(copy.deepcopy(values)))
+        except NotImplementedError:
+            print("Not attempted yet")
+            return
+        except Exception as error:  # whatever the learner's code raises is told, not passed on
+            print(f"Not yet. Case: {description}. Your function raised {type(error).__name__}: {error}")
+            return
+        if not same(expected, got):
+            print(f"Not yet. Case: {description}. Expected {show(expected)}, got {show(got)}")
+            return
+    print("Passed")
+
+
+def same(expected, got):
+    """True if two results agree in shape and, within 1e-5, in value; NaN agrees with NaN."""
+    if isinstance(expected, str) or isinstance(got, str):
+        return expected == got
+    try:
+        expected, got = np.asarray(expected, dtype=float), np.asarray(got, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return expected.shape == got.shape and np.allclose(expected, got, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def show(value):
+    """A result as short text."""
+    if isinstance(value, str) or value is None:
+        return repr(value)
+    if isinstance(value, tuple):
+        return f"({', '.join(show(item) for item in value)})"
+    array = np.asarray(value)
+    text = np.array2string(array, precision=4, threshold=8, separator=", ").replace("\n", "")
+    return text if array.ndim == 0 else f"{text} of shape {array.shape}"

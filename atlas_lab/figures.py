@@ -1,0 +1,173 @@
+"""The main job: from the cohort's files and the run records to the paper's figures, with a live check."""
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atlas_lab import plots
+from atlas_lab.checkpoint import load_model
+from atlas_lab.config import PROFILES
+from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
+from atlas_lab.intensity import to_uint8, white_point
+from atlas_lab.measured import group_by_config, measured_table
+from atlas_lab.metrics import precision_recall_area
+from atlas_lab.model import BaselineNet
+from atlas_lab.overlap import cohort_overlap, lesion_table
+from atlas_lab.runs import compare_runs, load_runs
+from atlas_lab.scans import cohort, load_lesion, load_scan
+from atlas_lab.slices import SliceDataset, axial_slices, prepare_slices, split_slices
+from atlas_lab.train import evaluate, predict, train
+
+LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
+
+# On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
+# drift apart step by step. The tolerance is for the Dice of any of the epochs.
+DICE_TOLERANCE = 0.03
+
+
+def draw_figures(out=None, report=print):
+    """Make or find the cohort, train the baseline live, hold it against its record, redraw every figure.
+
+    Parameters
+    ----------
+    out : path, optional
+        Folder for the figures. By default figures/ in the repository, or, where the cohort is the real
+        ATLAS, `lab_home()/figures`: patient images stay out of the repository.
+    report : callable
+        Called with each line of progress.
+
+    Raises
+    ------
+    DataError
+        If data can't be used, or the live run disagrees with its record.
+    """
+    started = time.perf_counter()
+
+    def step(text):
+        report(f"[{time.perf_counter() - started:4.0f} s] {text}")
+
+    step("the cohort and its slices")
+    scans = cohort()
+    store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
+    synthetic = all(scan.synthetic for scan in scans)
+    out = Path(out or (REPOSITORY / "figures" if synthetic else lab_home() / "figures"))
+    report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
+    about = {"synthetic": synthetic, "source": store.about["source"], "data_hash": store.about["data_hash"]}
+
+    step("figure 1a, the overlap map; 1b, a slice and its mask; 2, the architecture")
+    figure_1a(scans, out, about)
+    figure_1b(scans, out, about)
+    figure_2(out)
+
+    step(f"the baseline, live: {LIVE.epochs} epochs")
+    live, recorded = train_beside_record(store, report)
+
+    step("figure 3, where the baseline overestimates; the curves and scores of the records")
+    figure_3(live, store, out, about)
+    if recorded:
+        figure_curves(recorded, out, about)
+        table = measured_table(recorded)
+        with atomic_path(out / "measured.md") as temporary:
+            temporary.write_text(table, encoding="utf-8")
+        report(table)
+    step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
+
+
+def figure_1a(scans, out, about):
+    """Fig. 1a: the cohort's lesion overlap map."""
+    overlap = cohort_overlap(scans)
+    n_subjects = len({scan.subject for scan in scans})
+    title = f"Lesions of {n_subjects} subjects: at most {overlap.max():.0%} have one at the same place"
+    figure = plots.plot_overlap_map(overlap, load_lesion(scans[0])[1], title)
+    plots.save_figure(figure, out / "figure_1a.png", {**about, "n_subjects": n_subjects, "peak": float(overlap.max())})
+
+
+def figure_1b(scans, out, about):
+    """Fig. 1b: a T1w slice with its mask; the scan with the upper-quartile lesion volume, at its fullest slice."""
+    table = lesion_table(scans).sort_values("volume_ml")
+    row = table.iloc[len(table) * 3 // 4]
+    scan = scans[row.name]
+    image, mask, affine = load_scan(scan)
+    z = int(mask.sum(axis=(0, 1)).argmax())
+    height = affine[2, 2] * z + affine[2, 3]
+    image, mask = axial_slices(to_uint8(image, white_point(image)))[z], axial_slices(mask)[z]
+    figure = plots.show_pair(image, mask, f"subject {scan.subject}, z = {height:.0f} mm, lesion {row.volume_ml:.0f} ml")
+    plots.save_figure(figure, out / "figure_1b.png", {**about, "scan": scan.name, "z": z})
+
+
+def figure_2(out):
+    """Fig. 2: the baseline's architecture at the paper's slice size, read off the model."""
+    figure = plots.plot_architecture(BaselineNet())
+    about = {"synthetic": False, "source": "the model itself, no data", "model": "BaselineNet((232, 196))"}
+    plots.save_figure(figure, out / "figure_2.png", about)
+
+
+def train_beside_record(store, report):
+    """Train the baseline live and hold it against its record, if there is one for these data.
+
+    Returns
+    -------
+    live : Run
+    recorded : list of Run
+        All records made on these data; empty if there are none.
+    """
+    recorded = [run for run in load_runs() if run.data["hash"] == store.about["data_hash"]]
+    twins = [run for run in recorded if run.config == LIVE]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(twins[0].environment["threads"] if twins else threads)
+    try:
+        live = train(LIVE, store, report, fresh=True)
+    finally:
+        torch.set_num_threads(threads)
+    report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")
+    return live, recorded
+
+
+def agreement_text(live, record):
+    """One line on how a live run agrees with its record. Raises DataError if it does not."""
+    agreement = compare_runs(live, record)
+    if agreement.identical:
+        return f"the live run agrees with its record bit for bit in all {agreement.epochs} epochs"
+    difference = agreement.largest_difference["mean_dice"]
+    where = "the same" if agreement.same_environment else "another"
+    text = f"largest difference in Dice {difference:.4f}, tolerance {DICE_TOLERANCE}; {where} kind of machine"
+    if difference > DICE_TOLERANCE:
+        raise DataError(f"the live run disagrees with its record {record.name}: {text}")
+    return f"the live run agrees with its record within the tolerance: {text}"
+
+
+def figure_3(live, store, out, about):
+    """Fig. 3: lesion slices of dev, evenly spaced from the least to the most overestimated."""
+    dev = split_slices(store, LIVE.split_by, LIVE.dev_fraction, LIVE.seed).dev
+    with_lesion = dev[store.table["lesion_pixels"].to_numpy()[dev] > 0]
+    model = load_model(live, store)
+    counts = evaluate(model, SliceDataset(store, with_lesion))
+    ratio = (counts.tp + counts.fp) / (counts.tp + counts.fn)
+    sixths = np.round((np.arange(6) + 0.5) / 6 * (len(ratio) - 1)).astype(int)  # the middle of each sixth
+    shown = np.argsort(ratio)[sixths]
+    rows = with_lesion[shown]
+    predictions = predict(model, store.images[rows]) > 0.5
+    titles = [f"area x {ratio[i]:.1f}" for i in shown]
+    figure = plots.plot_grid(store.images[rows], store.masks[rows], titles, predictions, columns=6)
+    total = precision_recall_area(counts.tp, counts.fp, counts.fn)[2]
+    figure.suptitle(
+        f"After {LIVE.epochs} epochs the baseline overestimates {np.mean(ratio > 1):.0%} of dev's lesion slices; "
+        f"its masks cover {total:.1f} times the true area", fontsize=9,
+    )
+    plots.mask_legend(figure)
+    plots.save_figure(figure, out / "figure_3.png", {
+        **about, "config": asdict(live.config), "rows_of_store": rows.tolist(),
+        "overestimated_share": float(np.mean(ratio > 1)), "area_ratio": total,
+    })
+
+
+def figure_curves(recorded, out, about):
+    """Dice against epoch of the recorded baseline, split by slice and by subject."""
+    longest = max(run.config.epochs for run in recorded)
+    groups = [group for group in group_by_config(recorded).values() if group[0].config.epochs == longest]
+    figure = plots.plot_split_curves(groups)
+    names = [run.name for group in groups for run in group]
+    plots.save_figure(figure, out / "baseline_curves.png", {**about, "runs": names})
