@@ -40,7 +40,7 @@ def parser():
     sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
     sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
 
-    sub = command("check", run_check, "Load every scan below ROOT and tell what is wrong; exit code 1 if any is unusable.")
+    sub = command("check", run_check, "Load every scan below ROOT and tell what is wrong (exit code 1).")
     sub.add_argument("root", type=Path, help="folder of the unpacked release")
 
     sub = command("train", run_train, "Train one network and save its record.")

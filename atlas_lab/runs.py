@@ -139,7 +139,7 @@ def compare_runs(live, record):
     epochs = min(len(live.history), len(record.history))
     difference = {
         score: max(
-            float(np.nanmax(np.abs(live.curve(score, part)[:epochs] - record.curve(score, part)[:epochs]), initial=0))
+            largest_difference(live.curve(score, part)[:epochs], record.curve(score, part)[:epochs])
             for part in ("train", "dev")
         )
         for score in SCORES
@@ -147,3 +147,10 @@ def compare_runs(live, record):
     return Agreement(
         epochs, live.data["hash"] == record.data["hash"], live.environment == record.environment, difference
     )
+
+
+def largest_difference(one, other):
+    """Largest absolute difference of two curves; infinite where only one of them has a number."""
+    both_undefined = np.isnan(one) & np.isnan(other)
+    difference = np.where(both_undefined, 0, np.abs(one - other))
+    return float(np.where(np.isnan(difference), np.inf, difference).max())

@@ -283,8 +283,8 @@ class SliceDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         rows = self.rows[np.asarray(index)]
-        image = torch.from_numpy(np.asarray(self.store.images[rows])).float().div_(255)
-        target = torch.from_numpy(np.asarray(self.store.masks[rows])).float()
+        image = torch.from_numpy(np.array(self.store.images[rows])).float().div_(255)
+        target = torch.from_numpy(np.array(self.store.masks[rows])).float()
         return image.unsqueeze(-3), target.unsqueeze(-3)
 
     @property

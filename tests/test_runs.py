@@ -1,0 +1,114 @@
+"""Records on disk, sweeps, and the comparison of a live run with its record."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import box_mask, write_scan
+
+import atlas_lab as lab
+from atlas_lab import runs as runs_module
+from atlas_lab.__main__ import main
+
+CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
+
+
+@pytest.fixture(scope="module")
+def store(scans, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ATLAS_LAB_HOME", str(tmp_path_factory.mktemp("home")))
+        return lab.prepare_slices(scans, scale=4, z_step=20, jobs=1, progress=False)
+
+
+@pytest.fixture
+def run(store):
+    torch.set_num_threads(1)
+    return lab.train(CONFIG, store, lambda line: None)
+
+
+def test_a_record_survives_the_disk(run, tmp_path):
+    path = lab.save_run(run, tmp_path)
+    again = lab.load_run(path)
+    assert again.config == run.config and again.split == run.split and again.data == run.data
+    assert np.array_equal(again.curve("loss", "train"), run.curve("loss", "train"))
+    text = path.read_text()
+    assert "NaN" not in text and json.loads(text)["config"]["pos_weight"] == 100.0
+
+
+def test_load_runs_selects_by_settings(run, tmp_path):
+    lab.save_run(run, tmp_path)
+    lab.save_run(replace(run, config=replace(CONFIG, split_by="subject")), tmp_path)
+    assert len(lab.load_runs(tmp_path)) == 2
+    (chosen,) = lab.load_runs(tmp_path, split_by="subject", epochs=2)
+    assert chosen.config.split_by == "subject"
+
+
+def test_a_file_that_is_no_record_is_named(tmp_path):
+    (tmp_path / "broken.json").write_text('{"config": {}}')
+    with pytest.raises(lab.DataError, match=r"broken\.json: not a run record"):
+        lab.load_runs(tmp_path)
+
+
+def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeypatch):
+    configs = lab.with_seeds([CONFIG, replace(CONFIG, split_by="subject")], range(2))
+    lines = []
+    runs = lab.sweep(configs, store, tmp_path, jobs=2, report=lines.append)
+    assert [run.config for run in runs] == configs
+    assert len(list(tmp_path.glob("*.json"))) == 4
+    assert all(run.environment["threads"] == 1 for run in runs)
+    monkeypatch.setattr(runs_module, "train_and_save", lambda *_: pytest.fail("a recorded run was run again"))
+    again = lab.sweep(configs, store, tmp_path, jobs=1, report=lines.append)
+    assert [run.history for run in again] == [run.history for run in runs]
+
+
+def test_a_sweep_s_run_equals_the_same_run_alone(store, run, tmp_path):
+    (swept,) = lab.sweep([CONFIG], store, tmp_path, jobs=1, report=lambda line: None)
+    agreement = lab.compare_runs(run, swept)
+    assert agreement.identical and agreement.same_data and agreement.same_environment
+    assert agreement.epochs == 2
+
+
+def test_comparison_sees_a_changed_number_and_compares_common_epochs_only(run):
+    changed = replace(run, history=json.loads(json.dumps(run.history)))
+    changed.history[1]["dev"]["mean_dice"] = run.history[1]["dev"]["mean_dice"] + 0.25
+    agreement = lab.compare_runs(run, changed)
+    assert not agreement.identical
+    assert agreement.largest_difference["mean_dice"] == pytest.approx(0.25)
+    shorter = replace(changed, config=replace(CONFIG, epochs=1), history=changed.history[:1])
+    assert lab.compare_runs(run, shorter).identical
+    with pytest.raises(lab.DataError, match="differ in more than their epochs"):
+        lab.compare_runs(run, replace(run, config=replace(CONFIG, seed=5)))
+
+
+def test_a_number_that_only_one_side_has_is_no_agreement(run):
+    changed = replace(run, history=json.loads(json.dumps(run.history)))
+    changed.history[0]["dev"]["loss"] = None
+    assert not lab.compare_runs(run, changed).identical
+
+
+def test_the_shipped_records_are_of_the_embedded_cohort_with_full_provenance():
+    runs = lab.load_runs()
+    for run in runs:
+        assert run.data["source"].startswith("synthetic cohort")
+        assert len(run.history) == run.config.epochs
+        assert run.code["commit"] and not run.code["changed"]
+    assert len({run.data["hash"] for run in runs}) <= 1
+
+
+def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
+    root = tmp_path / "atlas"
+    for i, subject in enumerate(("031768", "031769", "031770")):
+        write_scan(root, f"Site{i + 1}", subject, masks=[box_mask((60, 80, 60), (30, 30, 30))])
+    monkeypatch.setenv("ATLAS_DATA", str(root))
+    out = tmp_path / "records"
+    assert main(["train", "--profile", "quick", "--out", str(out), "epochs=1", "split_by=subject"]) == 0
+    assert "dev Dice" in capsys.readouterr().out
+    sweep = ["sweep", "--profile", "quick", "--out", str(out), "--seeds", "2", "epochs=1", "pool=max,avg"]
+    assert main(sweep) == 0
+    assert len(lab.load_runs(out)) == 5
+    assert len(lab.load_runs(out, pool="avg", seed=1)) == 1
+    assert main(["train", "epochs=many"]) == 2
+    assert "epochs" in capsys.readouterr().err
+    assert main(["sweep", "scale=2,4"]) == 2
