@@ -1,0 +1,27 @@
+# make figures | make lab | make test; each first sets up .venv, if it is missing or its inputs have changed.
+PYTHON ?= python3
+VENV := .venv
+
+.PHONY: figures lab test notebooks
+
+figures: $(VENV)/ready
+	$(VENV)/bin/python -m atlas_lab figures
+
+lab: $(VENV)/ready
+	$(VENV)/bin/jupyter lab notebooks
+
+test: $(VENV)/ready
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m pytest
+
+# For authors: run all notebooks and keep their outputs, without widget state.
+notebooks: $(VENV)/ready
+	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
+		'found Python %d.%d; 3.11 or later is needed: make PYTHON=/path/to/python3.11' % sys.version_info[:2] or 0)"
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@touch $@
