@@ -55,7 +55,8 @@ def draw_figures(out=None, report=print):
     synthetic = all(scan.synthetic for scan in scans)
     out = Path(out or (REPOSITORY / "figures" if synthetic else lab_home() / "figures"))
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
-    about = {"synthetic": synthetic, "source": store.about["source"], "data_hash": store.about["data_hash"]}
+    cohort_kind = "synthetic" if synthetic else "patients"
+    about = {"cohort": cohort_kind, "source": store.about["source"], "data_hash": store.about["data_hash"]}
 
     step("figure 1a, the overlap map; 1b, a slice and its mask; 2, the architecture")
     figure_1a(scans, out, about)
@@ -101,7 +102,7 @@ def figure_1b(scans, out, about):
 def figure_2(out):
     """Fig. 2: the baseline's architecture at the paper's slice size, read off the model."""
     figure = plots.plot_architecture(BaselineNet())
-    about = {"synthetic": False, "source": "the model itself, no data", "model": "BaselineNet((232, 196))"}
+    about = {"cohort": None, "source": "the model itself", "model": "BaselineNet((232, 196))"}
     plots.save_figure(figure, out / "figure_2.png", about)
 
 

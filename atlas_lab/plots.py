@@ -147,61 +147,59 @@ def plot_history(run, score="mean_dice", label="Dice", ax=None):
 def plot_architecture(model):
     """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
 
-    Each block is one shape of the data on its way: height on the page grows with the height of the feature
-    maps, width with the number of channels (or, hatched, with the length of a vector).
+    Each block is one shape of the data on its way. Feature maps are blue, as tall as the map and wider with
+    more channels; vectors are hatched. Between the blocks stand the layers and their numbers of parameters.
     """
     blocks = architecture_blocks(model)
-    figure, ax = plt.subplots(figsize=(8.5, 3.1), layout="constrained")
-    x, centres = 0.0, []
+    figure, ax = plt.subplots(figsize=(9.5, 2.9), layout="constrained")
     tallest = max(block["output"][1] for block in blocks if len(block["output"]) == 3)
+    x, edges = 0.0, []
     for block in blocks:
-        x = draw_block(ax, block, x, tallest, centres)
-    for (left, right), block in zip(pairwise(centres), blocks[1:], strict=True):
-        ax.add_patch(FancyArrowPatch((left[1], 0), (right[0], 0), arrowstyle="-|>", mutation_scale=8, color=GREY))
-        ax.text((left[1] + right[0]) / 2, -0.62, block["steps"], ha="center", va="top", fontsize=6.5, color=BLUE)
-    ax.set(xlim=(-0.1, x), ylim=(-1.15, 0.8))
+        width = draw_block(ax, block["output"], x, tallest)
+        edges.append((x, x + width))
+        x += width + 0.62
+    for (left, right), block in zip(pairwise(edges), blocks[1:], strict=True):
+        start, end = left[1], right[0]
+        ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=7, color=GREY))
+        ax.text((start + end) / 2, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=6.5, color=BLUE)
+        if block["parameters"]:
+            ax.text((start + end) / 2, 0.06, f"{block['parameters']:,}", ha="center", fontsize=5, color=GREY)
+    ax.set(xlim=(-0.2, x - 0.3), ylim=(-0.95, 0.85))
     ax.set_axis_off()
-    ax.set_title(f"{type(model).__name__}: {count_parameters(model):,} parameters", fontsize=10)
+    title = f"{type(model).__name__}: {count_parameters(model):,} parameters (grey: of each layer)"
+    ax.set_title(title, fontsize=10)
     return figure
 
 
-def draw_block(ax, block, x, tallest, centres):
-    """Draw one block at x and append its left and right edge to `centres`; returns where the next one starts."""
-    shape = block["output"]
+def draw_block(ax, shape, x, tallest):
+    """Draw one shape of the data at x, its text above; returns the block's width."""
     is_map = len(shape) == 3
     height = 0.15 + 0.85 * shape[1] / tallest if is_map else 0.25 + 0.12 * np.log10(shape[0])
-    width = 0.12 + 0.012 * shape[0] if is_map else 0.1
-    ax.add_patch(Rectangle(
-        (x, -height / 2), width, height, facecolor="#cfe3f1" if is_map else "#f6e3c0", edgecolor="black",
-        linewidth=0.8, hatch=None if is_map else "///",
-    ))
-    ax.text(x + width / 2, height / 2 + 0.04, " x ".join(map(str, shape)), ha="center", fontsize=6.5)
-    centres.append((x, x + width))
-    return x + width + 0.55
+    width = 0.1 + 0.012 * shape[0] if is_map else 0.1
+    look = {"facecolor": "#cfe3f1"} if is_map else {"facecolor": "#f6e3c0", "hatch": "/////"}
+    ax.add_patch(Rectangle((x, -height / 2), width, height, edgecolor="black", linewidth=0.7, **look))
+    text = f"{shape[0]} ch\n{shape[1]} x {shape[2]}" if is_map else f"{shape[0]:,}"
+    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=6.5)
+    return width
 
 
 def architecture_blocks(model):
     """The shapes of the data on its way through a model, each with the layers that lead to it.
 
-    Layers that change neither the shape nor the kind of the data (ReLU, dropout) are named in the step that
-    they follow; layers of equal kind in a row are counted.
+    Layers that change neither shape nor kind of the data belong to the block before; ReLU and dropout are
+    left out of the names.
     """
     names = {
         "Conv2d": "conv", "ConvTranspose2d": "deconv", "MaxPool2d": "max pool", "AvgPool2d": "avg pool",
-        "Linear": "FC", "Upsample": "bilinear x2", "Unflatten": "reshape", "Flatten": "flatten",
+        "Linear": "FC", "Upsample": "bilinear", "Unflatten": "reshape", "Flatten": "flatten",
     }
-    blocks = [{"output": (1, *model.input_shape), "steps": ""}]
-    steps = []
+    blocks = [{"output": (1, *model.input_shape), "steps": [], "parameters": 0}]
     for row in layer_table(model):
-        if row["kind"] in names:
-            steps.append(f"{names[row['kind']]} {row['kernel']}".strip())
         if row["output"] != blocks[-1]["output"]:
-            blocks.append({"output": row["output"], "steps": ""})
-            blocks[-1]["steps"] = "\n".join(steps)
-            steps = []
-        elif steps:
-            blocks[-1]["steps"] += "\n" + "\n".join(steps)
-            steps = []
+            blocks.append({"output": row["output"], "steps": [], "parameters": 0})
+        blocks[-1]["parameters"] += row["parameters"]
+        if row["kind"] in names:
+            blocks[-1]["steps"].append(f"{names[row['kind']]} {row['kernel']}".strip())
     return blocks
 
 
@@ -215,7 +213,8 @@ def save_figure(figure, path, provenance):
     ----------
     path : path ending in .png
     provenance : dict
-        At least "synthetic" (bool) and "source" (str); by custom also "runs", "data_hash", "config".
+        At least "cohort", whose data it shows: "synthetic", "patients", or None for no data; and "source", a line
+        of text. By custom also "data_hash", "config", "runs".
 
     Returns
     -------
@@ -228,12 +227,12 @@ def save_figure(figure, path, provenance):
         agreement, and nothing of it may be published here.
     """
     path = Path(path)
-    if not provenance["synthetic"] and path.resolve().is_relative_to(REPOSITORY / "figures"):
+    if provenance["cohort"] == "patients" and path.resolve().is_relative_to(REPOSITORY / "figures"):
         raise DataError(
             f"{path}: this figure shows patient images ({provenance['source']}), and ATLAS's data use agreement "
             "forbids publishing them in the repository; choose a folder outside of it"
         )
-    if provenance["synthetic"]:
+    if provenance["cohort"] == "synthetic":
         note = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY}
         figure.text(0.99, -0.01, "synthetic cohort, not patient data", **note)
     buffer = io.BytesIO()

@@ -115,7 +115,7 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
         raise DataError("there are no scans to prepare slices from")
     if scale < 1 or min(CROPPED) // scale < 4 or z_step < 1:
         raise DataError(f"scale is {scale}, z_step {z_step}; scale must be 1 to {min(CROPPED) // 4}, z_step over 0")
-    key = digest([STORE_VERSION, scale, z_step, [describe_files(scan) for scan in scans]])
+    key = digest([STORE_VERSION, scale, z_step, source_of(scans), [describe_files(scan) for scan in scans]])
     folder = lab_home() / "slices" / key
     if not (folder / "about.json").exists():
         build_store(folder, scans, scale, z_step, jobs, progress)

@@ -15,7 +15,7 @@ from atlas_lab.files import REPOSITORY
 from atlas_lab.record import Run
 
 matplotlib.use("Agg")
-SYNTHETIC = {"synthetic": True, "source": "test"}
+SYNTHETIC = {"cohort": "synthetic", "source": "test"}
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +64,9 @@ def test_curves_are_the_records_numbers_and_their_mean():
 
 def test_architecture_is_drawn_from_the_model():
     shown = texts(lab.plot_architecture(lab.BaselineNet((56, 48), pool="avg", convs_per_stage=3)))
-    for expected in ("1 x 56 x 48", "8 x 28 x 24", "16 x 14 x 12", "2688", "1024", "256", "avg pool", "conv 5x5"):
-        assert expected in shown
+    for shape in ("1 ch\n56 x 48", "8 ch\n28 x 24", "16 ch\n14 x 12", "2,688", "1,024", "256"):
+        assert shape in shown
+    assert "avg pool" in shown and "conv 5x5\nconv 5x5\nconv 5x5" in shown
     assert f"{lab.count_parameters(lab.BaselineNet((56, 48), convs_per_stage=3)):,} parameters" in shown
     assert "max pool" in texts(lab.plot_architecture(lab.BaselineNet((56, 48))))
 
@@ -106,7 +107,7 @@ def test_redrawing_the_same_changes_no_file_and_another_changes_both(tmp_path):
 
 
 def test_patient_images_stay_out_of_the_repository(tmp_path):
-    about = {"synthetic": False, "source": "ATLAS R1.1"}
+    about = {"cohort": "patients", "source": "ATLAS R1.1"}
     with pytest.raises(lab.DataError, match="data use agreement"):
         lab.save_figure(draw(), REPOSITORY / "figures" / "patient.png", about)
     assert not (REPOSITORY / "figures" / "patient.png").exists()

@@ -1,0 +1,73 @@
+"""The main job on a small cohort: figures with provenance, and a live run that is held against its record."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+import atlas_lab as lab
+from atlas_lab import figures, runs
+from atlas_lab.measured import measured_table
+
+LIVE = lab.RunConfig(epochs=2, batch_size=20, z_step=12)
+
+
+@pytest.fixture
+def small_job(tree, tmp_path, monkeypatch):
+    """The job on the shared tree, marked as synthetic, with a short run and a record of it."""
+    root = shutil.copytree(tree, tmp_path / "atlas")
+    (root / "ATLAS_R1.1" / "synthetic.json").write_text("{}")
+    monkeypatch.setenv("ATLAS_DATA", str(root))
+    monkeypatch.setattr(figures, "LIVE", LIVE)
+    records = tmp_path / "records"
+    monkeypatch.setattr(runs, "RECORDS", records)
+    torch.set_num_threads(1)
+    store = lab.prepare_slices(lab.cohort(), LIVE.scale, LIVE.z_step, progress=False)
+    for config in (LIVE, replace(LIVE, split_by="subject")):
+        lab.save_run(lab.train(config, store, lambda line: None), records)
+    return tmp_path / "figures", records
+
+
+def test_draws_every_figure_with_its_provenance(small_job, capsys):
+    out, records = small_job
+    lines = []
+    figures.draw_figures(out, lines.append)
+    names = {"figure_1a", "figure_1b", "figure_2", "figure_3", "baseline_curves"}
+    assert {path.stem for path in out.glob("*.png")} == names == {path.stem for path in out.glob("*.json")}
+    assert any("bit for bit in all 2 epochs" in line for line in lines)
+    about = json.loads((out / "figure_3.json").read_text())
+    assert about["cohort"] == "synthetic" and about["config"]["epochs"] == 2 and len(about["data_hash"]) == 16
+    assert json.loads((out / "baseline_curves.json").read_text())["runs"] == [r.name for r in lab.load_runs(records)]
+    assert (out / "measured.md").read_text() == measured_table(lab.load_runs(records))
+
+
+def test_fails_loudly_where_the_live_run_disagrees_with_its_record(small_job):
+    out, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    record.history[-1]["dev"]["mean_dice"] = 0.9
+    lab.save_run(record, records)
+    with pytest.raises(lab.DataError, match="disagrees with its record"):
+        figures.draw_figures(out, lambda line: None)
+    assert not (out / "figure_3.png").exists()
+
+
+def test_a_small_difference_is_within_the_tolerance_and_is_told(small_job):
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    live = replace(record, history=json.loads(json.dumps(record.history)))
+    live.history[0]["dev"]["mean_dice"] = (record.history[0]["dev"]["mean_dice"] or 0) + 0.001
+    text = figures.agreement_text(live, record)
+    assert "within the tolerance" in text and "0.0010" in text and "the same kind of machine" in text
+
+
+def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
+    """Without the marker the tree counts as patients: no figure of it goes into figures/, no record is compared."""
+    (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()
+    lines = []
+    figures.draw_figures(report=lines.append)
+    assert (lab.lab_home() / "figures" / "figure_1a.png").exists()
+    assert any("ATLAS R1.1" in line for line in lines)
+    with pytest.raises(lab.DataError, match="data use agreement"):
+        figures.draw_figures(figures.REPOSITORY / "figures", lines.append)
