@@ -10,12 +10,12 @@ import torch
 from atlas_lab import plots
 from atlas_lab.checkpoint import load_model
 from atlas_lab.config import PROFILES
-from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
+from atlas_lab.files import REPOSITORY, DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
-from atlas_lab.measured import group_by_config, measured_table
+from atlas_lab.measured import group_by_config, write_measured
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
-from atlas_lab.overlap import cohort_overlap, lesion_table
+from atlas_lab.overlap import cohort_overlap, lesion_volume_ml
 from atlas_lab.runs import compare_runs, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
 from atlas_lab.slices import SliceDataset, axial_slices, prepare_slices, split_slices
@@ -24,8 +24,9 @@ from atlas_lab.train import evaluate, predict, train
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
-# drift apart step by step. The tolerance is for the Dice of any of the epochs.
-DICE_TOLERANCE = 0.03
+# drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
+# first three epochs differed by at most 0.0002, and that of ten epochs by at most 0.016.
+TOLERANCES = {3: 0.002, LIVE.epochs: 0.03}  # the largest difference in Dice allowed in the first so many epochs
 
 
 def draw_figures(out=None, report=print):
@@ -60,7 +61,7 @@ def draw_figures(out=None, report=print):
 
     step("figure 1a, the overlap map; 1b, a slice and its mask; 2, the architecture")
     figure_1a(scans, out, about)
-    figure_1b(scans, out, about)
+    figure_1b(scans, store, out, about)
     figure_2(out)
 
     step(f"the baseline, live: {LIVE.epochs} epochs")
@@ -70,10 +71,8 @@ def draw_figures(out=None, report=print):
     figure_3(live, store, out, about)
     if recorded:
         figure_curves(recorded, out, about)
-        table = measured_table(recorded)
-        with atomic_path(out / "measured.md") as temporary:
-            temporary.write_text(table, encoding="utf-8")
-        report(table)
+        readme = REPOSITORY / "README.md" if out == REPOSITORY / "figures" else None
+        report(write_measured(recorded, out, readme))
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
 
 
@@ -86,16 +85,16 @@ def figure_1a(scans, out, about):
     plots.save_figure(figure, out / "figure_1a.png", {**about, "n_subjects": n_subjects, "peak": float(overlap.max())})
 
 
-def figure_1b(scans, out, about):
+def figure_1b(scans, store, out, about):
     """Fig. 1b: a T1w slice with its mask; the scan with the upper-quartile lesion volume, at its fullest slice."""
-    table = lesion_table(scans).sort_values("volume_ml")
-    row = table.iloc[len(table) * 3 // 4]
-    scan = scans[row.name]
+    pixels = store.table.groupby(store.scan_names)["lesion_pixels"].sum().sort_values(kind="stable")
+    (scan,) = [scan for scan in scans if scan.name == pixels.index[len(pixels) * 3 // 4]]
     image, mask, affine = load_scan(scan)
+    volume = lesion_volume_ml(mask, affine)
     z = int(mask.sum(axis=(0, 1)).argmax())
     height = affine[2, 2] * z + affine[2, 3]
     image, mask = axial_slices(to_uint8(image, white_point(image)))[z], axial_slices(mask)[z]
-    figure = plots.show_pair(image, mask, f"subject {scan.subject}, z = {height:.0f} mm, lesion {row.volume_ml:.0f} ml")
+    figure = plots.show_pair(image, mask, f"subject {scan.subject}, z = {height:.0f} mm, lesion {volume:.0f} ml")
     plots.save_figure(figure, out / "figure_1b.png", {**about, "scan": scan.name, "z": z})
 
 
@@ -132,12 +131,15 @@ def agreement_text(live, record):
     agreement = compare_runs(live, record)
     if agreement.identical:
         return f"the live run agrees with its record bit for bit in all {agreement.epochs} epochs"
-    difference = agreement.largest_difference["mean_dice"]
-    where = "the same" if agreement.same_environment else "another"
-    text = f"largest difference in Dice {difference:.4f}, tolerance {DICE_TOLERANCE}; {where} kind of machine"
-    if difference > DICE_TOLERANCE:
-        raise DataError(f"the live run disagrees with its record {record.name}: {text}")
-    return f"the live run agrees with its record within the tolerance: {text}"
+    parts = []
+    for epochs, tolerance in TOLERANCES.items():
+        difference = compare_runs(live, record, epochs).largest_difference["mean_dice"]
+        text = f"largest difference in Dice of the first {epochs} epochs {difference:.4f}, tolerance {tolerance}"
+        if difference > tolerance:
+            raise DataError(f"the live run disagrees with its record {record.name}: {text}")
+        parts.append(text)
+    machine = "the record's" if agreement.same_environment else "another"
+    return f"the live run agrees with its record within the tolerance, on {machine} kind of machine: {'; '.join(parts)}"
 
 
 def figure_3(live, store, out, about):

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from atlas_lab.files import atomic_path
+
+BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
 COLUMNS = {
     "mean_dice": "Dice, mean over slices", "subject_dice": "Dice, whole scans", "precision": "precision",
     "recall": "recall", "area_ratio": "predicted / true area",
@@ -49,3 +52,16 @@ def cell(runs, part, score):
     if np.isnan(values).any():
         return "undefined (nothing predicted)"
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"
+
+
+def write_measured(runs, out, readme=None):
+    """Write the table to out/measured.md and between the two marks in a README; returns the table."""
+    table = measured_table(runs)
+    texts = {out / "measured.md": table}
+    if readme is not None:
+        before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+        texts[readme] = before + BEGIN + table + END + rest.partition(END)[2]
+    for path, text in texts.items():
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return table

@@ -9,7 +9,7 @@ TARGET_COLOUR = (230, 159, 0)       # orange: outline of the manual mask
 PREDICTION_COLOUR = (86, 180, 233)  # sky blue: translucent fill of the prediction
 
 
-def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1):
+def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1):
     """A grey slice, the target mask as an orange outline, the prediction as a translucent blue fill.
 
     Parameters
@@ -20,7 +20,9 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1):
     opacity : float
         Of the prediction: 0 is invisible, 1 hides the image.
     zoom : int
-        Each pixel becomes zoom x zoom; the outline stays one pixel wide, on the inside of the mask's edge.
+        Each pixel becomes zoom x zoom.
+    line : int
+        Width of the outline in enlarged pixels; it lies on the inside of the mask's edge.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1):
         inside = enlarge(np.asarray(prediction, bool), zoom)
         picture[inside] += opacity * (np.float32(PREDICTION_COLOUR) - picture[inside])
     if mask is not None:
-        picture[outline(enlarge(np.asarray(mask, bool), zoom))] = TARGET_COLOUR
+        picture[outline(enlarge(np.asarray(mask, bool), zoom), line)] = TARGET_COLOUR
     return np.rint(picture).astype(np.uint8)
 
 
@@ -54,8 +56,10 @@ def enlarge(pixels, zoom):
     return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
-def outline(mask):
-    """Pixels of a mask with a neighbour (up, down, left or right) that is not in it."""
-    padded = np.pad(mask, 1)
-    surrounded = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~surrounded
+def outline(mask, line=1):
+    """Pixels of a mask at most `line` steps (up, down, left or right) away from a pixel that is not in it."""
+    inside = mask
+    for _ in range(line):
+        padded = np.pad(inside, 1)
+        inside = inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return mask & ~inside

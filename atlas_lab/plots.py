@@ -25,8 +25,8 @@ def show_slice(image, mask=None, prediction=None, title="", ax=None):
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(3, 3.5), layout="constrained")
-    zoom = max(1, round(400 / image.shape[0]))
-    ax.imshow(overlay(image, mask, prediction, zoom=zoom), interpolation="nearest")
+    zoom = max(2, round(400 / image.shape[0]))
+    ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
     ax.set_title(title, fontsize=9)
     ax.set_axis_off()
     for letter, x, y in (("L", 0.04, 0.5), ("R", 0.96, 0.5), ("A", 0.5, 0.97), ("P", 0.5, 0.03)):
@@ -48,7 +48,7 @@ def show_pair(image, mask, title=""):
     """Draw a slice without and with its mask, so that the eye can search first; returns the figure."""
     figure, axes = plt.subplots(1, 2, figsize=(5, 3.3), layout="constrained")
     show_slice(image, title="T1-weighted", ax=axes[0])
-    show_slice(image, mask, title="with the manual mask", ax=axes[1])
+    show_slice(image, mask, title="with its lesion mask", ax=axes[1])
     figure.suptitle(title, fontsize=9)
     return figure
 

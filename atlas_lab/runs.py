@@ -122,8 +122,8 @@ class Agreement:
         return all(value == 0 for value in self.largest_difference.values())
 
 
-def compare_runs(live, record):
-    """Hold a live run against its record, epoch by epoch.
+def compare_runs(live, record, first_epochs=None):
+    """Hold a live run against its record, epoch by epoch, or in the first so many epochs only.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def compare_runs(live, record):
     """
     if replace(live.config, epochs=1) != replace(record.config, epochs=1):
         raise DataError(f"{live.name} and {record.name} differ in more than their epochs; they can't be compared")
-    epochs = min(len(live.history), len(record.history))
+    epochs = min(len(live.history), len(record.history), first_epochs or len(record.history))
     difference = {
         score: max(
             largest_difference(live.curve(score, part)[:epochs], record.curve(score, part)[:epochs])

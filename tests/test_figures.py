@@ -9,7 +9,7 @@ import torch
 
 import atlas_lab as lab
 from atlas_lab import figures, runs
-from atlas_lab.measured import measured_table
+from atlas_lab.measured import BEGIN, END, measured_table
 
 LIVE = lab.RunConfig(epochs=2, batch_size=20, z_step=12)
 
@@ -43,6 +43,13 @@ def test_draws_every_figure_with_its_provenance(small_job, capsys):
     assert (out / "measured.md").read_text() == measured_table(lab.load_runs(records))
 
 
+def test_the_tables_in_the_repository_are_those_of_its_records():
+    """After new records: `make figures`."""
+    table = measured_table(lab.load_runs())
+    assert (figures.REPOSITORY / "figures" / "measured.md").read_text() == table
+    assert f"{BEGIN}{table}{END}" in (figures.REPOSITORY / "README.md").read_text()
+
+
 def test_fails_loudly_where_the_live_run_disagrees_with_its_record(small_job):
     out, records = small_job
     (record,) = lab.load_runs(records, split_by="slice")
@@ -59,7 +66,24 @@ def test_a_small_difference_is_within_the_tolerance_and_is_told(small_job):
     live = replace(record, history=json.loads(json.dumps(record.history)))
     live.history[0]["dev"]["mean_dice"] = (record.history[0]["dev"]["mean_dice"] or 0) + 0.001
     text = figures.agreement_text(live, record)
-    assert "within the tolerance" in text and "0.0010" in text and "the same kind of machine" in text
+    assert "within the tolerance, on the record's kind of machine" in text and "0.0010" in text
+    live.environment = {**record.environment, "processor": "another"}
+    assert "on another kind of machine" in figures.agreement_text(live, record)
+
+
+def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
+    """Trainings that differ only by rounding are still together then; a difference means other code or data."""
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    long = [{**record.history[0], "epoch": i + 1} for i in range(5)]
+    for epoch, allowed in ((1, False), (4, True)):
+        live = replace(record, history=json.loads(json.dumps(long)))
+        live.history[epoch]["dev"]["mean_dice"] = (long[epoch]["dev"]["mean_dice"] or 0) + 0.01
+        if allowed:
+            assert "within the tolerance" in figures.agreement_text(live, replace(record, history=long))
+        else:
+            with pytest.raises(lab.DataError, match="first 3 epochs 0.0100"):
+                figures.agreement_text(live, replace(record, history=long))
 
 
 def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):

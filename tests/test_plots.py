@@ -48,7 +48,8 @@ def test_triplet_and_grid_draw_what_overlay_gives():
     image, target, prediction = rng.integers(0, 255, (3, 20, 16), np.uint8)
     target, prediction = target > 200, prediction > 200
     figure = lab.show_triplet(image, target, prediction)
-    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), lab.overlay(image, target, prediction, zoom=20))
+    expected = lab.overlay(image, target, prediction, zoom=20, line=6)
+    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), expected)
     grid = lab.plot_grid(image[None].repeat(5, 0), target[None].repeat(5, 0), ["a"] * 5, columns=3)
     assert sum(bool(ax.images) for ax in grid.axes) == 5
 
