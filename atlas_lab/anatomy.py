@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+GRID = (197, 233, 189)  # voxels of 1 mm
 COARSE = 4  # mm, spacing of the grid on which deformations and bias fields are drawn
 QUANTUM = 1 / 8  # intensity step of the T1 volumes: finer than the noise, and it keeps the files small
 
@@ -83,8 +84,9 @@ def load_anatomy():
 
 @dataclass(frozen=True)
 class Head:
-    """One subject's anatomy on the template's grid; all arrays have shape (197, 233, 189)."""
+    """One subject's anatomy, in a box of the template's grid; the arrays have the shape of the box."""
 
+    box: tuple[slice, slice, slice]
     template: np.ndarray  # float32 in [0, 1], the deformed template, zero outside the brain
     csf: np.ndarray  # float32, share of cerebrospinal fluid
     brain: np.ndarray  # bool
@@ -111,15 +113,14 @@ def make_head(components, rng, anatomy):
     """
     age = float(rng.beta(2, 2.5))
     box = bounding_box(anatomy.brain, margin=8)
-    own = random_displacement(rng, box) + ventricle_displacement(age, box, anatomy)
+    own = random_displacement(rng, box) + ventricle_displacement(age, anatomy)
     pulled = own + ex_vacuo_displacement(components, box, anatomy)
     own, pulled = upsample(own, box), upsample(pulled, box)
-    brain = deform(anatomy.brain, pulled, box) > 0.5
-    template = deform(anatomy.t1w, pulled, box) * brain
-    csf = deform(anatomy.csf, pulled, box) * brain
-    tissue = brain & (csf < 0.9)
-    moved = [(deform_lesion(mask, own, box)) & tissue for mask in components]
-    return Head(template, csf, brain, [mask for mask in moved if mask.any()], age)
+    brain = sample(anatomy.brain, pulled, box, np.ones(pulled.shape[1:], bool), order=0) > 0
+    template = sample(anatomy.t1w, pulled, box, brain)
+    csf = sample(anatomy.csf, pulled, box, brain)
+    moved = [sample_lesion(mask, own, box) & brain & (csf < 0.9) for mask in components]
+    return Head(box, template, csf, brain, [mask for mask in moved if mask.any()], age)
 
 
 def coarse_shape(box):
@@ -132,7 +133,7 @@ def random_displacement(rng, box):
     from scipy import ndimage
 
     total = 0
-    for sigma_mm, amplitude in ((26, 3.0), (10, 1.3)):
+    for sigma_mm, amplitude in ((30, 2.6), (12, 0.9)):
         for_axes = []
         for _ in range(3):
             noise = rng.standard_normal(coarse_shape(box), dtype=np.float32)
@@ -142,31 +143,34 @@ def random_displacement(rng, box):
     return total
 
 
-@lru_cache(maxsize=1)
-def ventricle_field(anatomy):
-    """Smoothed ventricles and the distance to them in mm, on the coarse grid of the brain's box."""
+@lru_cache(maxsize=4)
+def towards_ventricles(anatomy, sigma_mm):
+    """Unit-length-at-most vectors that point to the ventricles from up to 2 `sigma_mm` away, (3, *coarse shape)."""
     from scipy import ndimage
 
-    box = bounding_box(anatomy.brain, margin=8)
-    smooth = ndimage.gaussian_filter(anatomy.ventricles.astype(np.float32), 5)
-    distance = ndimage.distance_transform_edt(~anatomy.ventricles)
-    return to_coarse(smooth, box), to_coarse(distance, box)
+    smooth = ndimage.gaussian_filter(anatomy.ventricles.astype(np.float32), sigma_mm)
+    return unit_gradient(to_coarse(smooth, bounding_box(anatomy.brain, margin=8)))
 
 
-def ventricle_displacement(age, box, anatomy):
-    """Wider ventricles with age: each point is looked up nearer to the ventricle than it lies, by up to 4 mm."""
-    return 4.0 * age * unit_gradient(ventricle_field(anatomy)[0])
+def ventricle_displacement(age, anatomy):
+    """Wider ventricles with age: each point is looked up nearer to the ventricle than it lies, by up to 3.5 mm."""
+    return 3.5 * age * towards_ventricles(anatomy, 6)
 
 
 def ex_vacuo_displacement(components, box, anatomy):
-    """The pull of a lesion on its surroundings, most of all on a ventricle nearby; it grows with the volume."""
+    """What a lost piece of brain does to its surroundings; it grows with the lesion's volume.
+
+    Ventricles near the lesion widen, and the tissue around the lesion is drawn towards it.
+    """
     from scipy import ndimage
 
     lesion = np.any(components, axis=0)
     radius = (3 * lesion.sum() / (4 * np.pi)) ** (1 / 3)
-    density = ndimage.gaussian_filter(to_coarse(ndimage.uniform_filter(lesion.astype(np.float32), COARSE), box), 3)
-    near_ventricle = 0.2 + 0.8 * np.exp(-((ventricle_field(anatomy)[1] / 15) ** 2))
-    return -min(7.0, 0.3 * radius) * near_ventricle * unit_gradient(density)
+    density = to_coarse(ndimage.uniform_filter(lesion.astype(np.float32), COARSE), box)
+    nearby = ndimage.gaussian_filter(density, 18 / COARSE)
+    widening = min(8.0, 0.4 * radius) * nearby / nearby.max() * towards_ventricles(anatomy, 10)
+    pull = min(3.0, 0.15 * radius) * unit_gradient(ndimage.gaussian_filter(density, 10 / COARSE))
+    return widening - pull
 
 
 def to_coarse(volume, box):
@@ -188,49 +192,53 @@ def unit_gradient(field):
 
 def upsample(coarse, box):
     """Fields on the coarse grid (..., *coarse shape) at every voxel of the box, linearly between the nodes."""
-    from scipy import ndimage
+    fine = coarse.astype(np.float32)
+    for axis in (-1, -2, -3):  # the first axis last: whole planes are then copied at once
+        voxel = np.arange(box[axis].stop - box[axis].start)
+        node = voxel // COARSE
+        weight = (voxel % COARSE / np.float32(COARSE)).reshape([-1] + [1] * (-1 - axis)).astype(np.float32)
+        below, above = fine.take(node, axis), fine.take(node + 1, axis)
+        above -= below
+        above *= weight
+        above += below
+        fine = above
+    return fine
 
-    shape = tuple(b.stop - b.start for b in box)
-    fine = [
-        ndimage.zoom(f, [((n - 1) * COARSE + 1) / n for n in f.shape], order=1)[tuple(slice(n) for n in shape)]
-        for f in coarse.astype(np.float32)
-    ]
-    return np.stack(fine)
 
-
-def deform(volume, displacement, box):
-    """Look a volume up at displaced voxels: value at x = volume at x + displacement(x), linearly interpolated.
+def sample(volume, displacement, box, where, order=1):
+    """Look a volume up at displaced voxels: value at x = volume at x + displacement(x).
 
     Parameters
     ----------
     volume : (197, 233, 189)
     displacement : float32 (3, *box shape), voxels
+    box : slices
+    where : bool, box shape
+        Voxels to look up; the others get 0.
 
     Returns
     -------
-    float32 (197, 233, 189), zero outside the box
+    float32, box shape
     """
     from scipy import ndimage
 
-    shape = displacement.shape[1:]
-    index = np.meshgrid(*(np.arange(b.start, b.stop, dtype=np.float32) for b in box), indexing="ij", sparse=True)
-    at = np.stack([np.broadcast_to(i, shape) + d for i, d in zip(index, displacement, strict=True)])
-    out = np.zeros(volume.shape, np.float32)
+    at = [grid + d[where] for grid, d in zip(np.nonzero(where), displacement, strict=True)]
+    at = np.stack([a + np.float32(b.start) for a, b in zip(at, box, strict=True)]).astype(np.float32)
+    out = np.zeros(where.shape, np.float32)
     # "nearest": the template is cut at the lowest slice, and must not fade out there.
-    out[box] = ndimage.map_coordinates(volume.astype(np.float32), at, order=1, mode="nearest")
+    out[where] = ndimage.map_coordinates(volume, at, output=np.float32, order=order, mode="nearest")
     return out
 
 
-def deform_lesion(mask, displacement, box):
-    """`deform` of a mask, only where it can come to lie: bool (197, 233, 189)."""
-    if not mask.any():
-        return mask
+def sample_lesion(mask, displacement, box):
+    """`sample` of a mask, only where it can come to lie: bool, box shape."""
     near = bounding_box(mask, margin=20)
-    near = tuple(
-        slice(max(n.start, b.start), min(n.stop, b.stop)) for n, b in zip(near, box, strict=True)
-    )
+    near = tuple(slice(max(n.start, b.start), min(n.stop, b.stop)) for n, b in zip(near, box, strict=True))
     inside = tuple(slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box, strict=True))
-    return deform(mask, displacement[(slice(None), *inside)], near) > 0.5
+    everywhere = np.ones([n.stop - n.start for n in near], bool)
+    out = np.zeros([b.stop - b.start for b in box], bool)
+    out[inside] = sample(mask.astype(np.float32), displacement[(slice(None), *inside)], near, everywhere) > 0.5
+    return out
 
 
 def scan_head(head, site, rng):
@@ -243,58 +251,57 @@ def scan_head(head, site, rng):
     """
     from scipy import ndimage
 
-    box = bounding_box(head.brain, margin=2)
-    brain, csf = head.brain[box], head.csf[box]
     csf_value, grey, white = np.array([site.csf, site.grey, site.white]) * (1 + 0.03 * rng.normal(size=3))
     # The template's own intensities of the three tissues: 0.28, 0.655 and 0.87.
-    image = np.interp(head.template[box], [0, 0.28, 0.655, 0.87, 1], [0, csf_value, grey, white, 1.06 * white])
+    image = np.interp(head.template, [0, 0.28, 0.655, 0.87, 1], [0, csf_value, grey, white, 1.06 * white])
     image = image.astype(np.float32)
     # Narrower gyri with age: fluid takes a larger share of each voxel that has some.
-    image += np.clip(1.3 * head.age * csf, 0, 1 - csf) * (csf_value - image)
-    add_lesion(image, head.components, box, csf_value, grey, rng)
-    image *= np.exp(site.bias * bias_field(rng, image.shape))
-    image += rng.normal(0, site.noise, image.shape).astype(np.float32) * brain
-    image = ndimage.gaussian_filter(image, site.blur) * brain
-    volume = np.zeros(head.brain.shape, np.float32)
-    volume[box] = np.round(np.clip(image, 0, 100) / QUANTUM) * QUANTUM
+    image += np.clip(1.3 * head.age * head.csf, 0, 1 - head.csf) * (csf_value - image)
+    add_lesion(image, head.components, csf_value, grey, rng)
+    image *= np.exp(site.bias * bias_field(rng, head.box))
+    image += rng.normal(0, site.noise, image.shape).astype(np.float32) * head.brain
+    image = ndimage.gaussian_filter(image, site.blur) * head.brain
+    volume = np.zeros(GRID, np.float32)
+    volume[head.box] = np.round(np.clip(image, 0, 100) / QUANTUM) * QUANTUM
     volume[np.unravel_index(volume.argmax(), volume.shape)] = 100.0001
     volume[0, 0, 0] = -0.0003
     return volume
 
 
-def add_lesion(image, components, box, csf_value, grey, rng):
+def add_lesion(image, components, csf_value, grey, rng):
     """Darken the lesion in place: a core near cerebrospinal fluid, a softer rim nearer to the tissue around it."""
     from scipy import ndimage
 
-    lesion = np.any([mask[box] for mask in components], axis=0)
+    lesion = np.any(components, axis=0)
     near = bounding_box(lesion, margin=6)
     lesion = lesion[near]
     depth = ndimage.distance_transform_edt(lesion)
-    patchy = random_field(rng, lesion.shape, 4)
-    loss = np.clip(0.35 + 0.2 * depth + 0.12 * patchy, 0.2, rng.uniform(0.85, 1.0)) * lesion
-    loss = ndimage.gaussian_filter(loss.astype(np.float32), 0.7)
+    # Chronic lesions are part cavity, part scarred tissue: patches and strands of it remain in the core.
+    patchy = 0.16 * random_field(rng, lesion.shape, 5) + 0.08 * random_field(rng, lesion.shape, 1.5)
+    most = rng.uniform(0.8, 1.0)
+    loss = most * np.clip(0.3 + 0.65 * (1 - np.exp(-depth / 2.5)) + patchy, 0.2, 1) * lesion
+    loss = ndimage.gaussian_filter(loss.astype(np.float32), 0.9)
     core = csf_value + 0.1 * (grey - csf_value)
     image[near] += loss * np.minimum(0, core - image[near])
 
 
-def bias_field(rng, shape):
+def bias_field(rng, box):
     """A very smooth random field of standard deviation 1: the uneven sensitivity of a coil."""
     from scipy import ndimage
 
-    field = ndimage.gaussian_filter(rng.standard_normal([12, 14, 12]), 3, mode="reflect")
-    field = (field - field.mean()) / field.std()
-    return ndimage.zoom(field.astype(np.float32), np.array(shape) / field.shape, order=2)
+    field = ndimage.gaussian_filter(rng.standard_normal(coarse_shape(box)), 40 / COARSE)
+    return upsample((field - field.mean()) / field.std(), box)
 
 
-def random_field(rng, shape, scale):
-    """A smooth random field of mean 0 and standard deviation 1; `scale` is its correlation length in voxels."""
+def random_field(rng, shape, sigma):
+    """Gaussian-filtered white noise of standard deviation 1; `sigma`, in voxels, is at least 1."""
     from scipy import ndimage
 
-    coarse_step = max(1, int(scale))
-    coarse = [n // coarse_step + 3 for n in shape]
-    field = ndimage.gaussian_filter(rng.standard_normal(coarse, dtype=np.float32), 1)
+    step = int(sigma)  # drawn on a coarser grid, for speed
+    coarse = [n // step + 3 for n in shape]
+    field = ndimage.gaussian_filter(rng.standard_normal(coarse, dtype=np.float32), sigma / step)
     field /= field.std()
-    return ndimage.zoom(field, coarse_step, order=1)[tuple(slice(n) for n in shape)]
+    return ndimage.zoom(field, step, order=1)[tuple(slice(n) for n in shape)]
 
 
 def bounding_box(mask, margin=0):

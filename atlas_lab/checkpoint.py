@@ -5,7 +5,7 @@ import torch
 from atlas_lab.config import run_name
 from atlas_lab.files import DataError, atomic_path, lab_home
 from atlas_lab.model import build_model
-from atlas_lab.record import without_nan
+from atlas_lab.record import code_version, without_nan
 
 
 def run_folder(config, store):
@@ -18,7 +18,7 @@ def save_checkpoint(folder, model, optimizer, history, finished):
 
     After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume.
     """
-    state = {"model": model.state_dict(), "history": without_nan(history)}
+    state = {"model": model.state_dict(), "history": without_nan(history), "package": code_version()["package"]}
     if not finished:
         state["optimizer"] = optimizer.state_dict()
     with atomic_path(folder / "checkpoint.pt") as temporary:
@@ -37,9 +37,13 @@ def load_checkpoint(folder, device="cpu"):
 
 
 def restore_checkpoint(folder, model, optimizer):
-    """Put an earlier state back into model and optimiser; returns its history, empty if there is none."""
+    """Put an earlier state back into model and optimiser; returns its history, empty if there is none.
+
+    A checkpoint that other code has written counts as none: a record names one version of the code, and all
+    its epochs must come from that one.
+    """
     state = load_checkpoint(folder, device=next(model.parameters()).device)
-    if state is None:
+    if state is None or state["package"] != code_version()["package"]:
         return []
     model.load_state_dict(state["model"])
     if "optimizer" in state:

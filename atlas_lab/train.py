@@ -29,8 +29,8 @@ def train(config, store=None, report=print, fresh=False):
     """Train a network and return the record of the run.
 
     The same config, data, machine and number of threads give the same numbers, bit for bit. A checkpoint is
-    kept after every epoch; a later call with the same config and data goes on from it, and gives what an
-    unbroken run gives.
+    kept after every epoch; a later call with the same config, data and code goes on from it, and gives what
+    an unbroken run gives.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
         if allowed:
             assert "within the tolerance" in figures.agreement_text(live, replace(record, history=long))
         else:
-            with pytest.raises(lab.DataError, match="first 3 epochs 0.0100"):
+            with pytest.raises(lab.DataError, match=r"first 3 epochs 0\.0100"):
                 figures.agreement_text(live, replace(record, history=long))
 
 

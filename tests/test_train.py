@@ -79,6 +79,15 @@ def test_a_resumed_run_equals_an_unbroken_one(store, monkeypatch):
         assert torch.equal(value, expected[name])
 
 
+def test_a_checkpoint_of_other_code_is_not_gone_on_with(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "code_version", lambda: {"package": "of last week"})
+        lab.train(CONFIG, store, quiet)
+    lines = []
+    lab.train(CONFIG, store, lines.append)
+    assert len(lines) == CONFIG.epochs
+
+
 def test_one_step_is_adam_on_the_clipped_gradient_of_the_loss(store):
     """The first epoch of one batch, redone by hand with torch's plain parts."""
     config = replace(CONFIG, epochs=1, batch_size=1000, dropout=0.0, max_grad_norm=0.01)
