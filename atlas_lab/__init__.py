@@ -8,7 +8,9 @@ from importlib import import_module
 from atlas_lab.checkpoint import load_model
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
 from atlas_lab.files import DataError, lab_home
+from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.losses import LOSSES, build_loss, tversky_loss, weighted_cross_entropy
+from atlas_lab.measured import measured_table
 from atlas_lab.metrics import (
     bootstrap_scores,
     confusion_counts,
@@ -32,9 +34,39 @@ from atlas_lab.overlap import (
 from atlas_lab.overlay import overlay
 from atlas_lab.phantom import make_cohort
 from atlas_lab.record import Run
-from atlas_lab.runs import Agreement, compare_runs, load_run, load_runs, save_run, score_text, sweep, with_seeds
-from atlas_lab.scans import LoadedScan, Scan, check_scans, cohort, combine_masks, find_scans, load_lesion, load_scan
-from atlas_lab.slices import SliceDataset, SliceStore, Split, axial_slices, open_store, prepare_slices, split_slices
+from atlas_lab.runs import (
+    Agreement,
+    agreement_text,
+    compare_runs,
+    load_run,
+    load_runs,
+    save_run,
+    score_text,
+    sweep,
+    with_seeds,
+)
+from atlas_lab.scans import (
+    LoadedScan,
+    Scan,
+    check_scans,
+    cohort,
+    combine_masks,
+    data_notice,
+    find_scans,
+    load_lesion,
+    load_scan,
+    source_of,
+)
+from atlas_lab.slices import (
+    SliceDataset,
+    SliceStore,
+    Split,
+    axial_slices,
+    open_store,
+    prepare_slices,
+    split_slices,
+    typical_scan,
+)
 from atlas_lab.train import Evaluation, evaluate, predict, train
 
 __version__ = "0.1.0"
@@ -43,7 +75,7 @@ __version__ = "0.1.0"
 LATER = {
     "plots": [
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
-        "save_figure", "show_slice", "show_triplet",
+        "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet",
     ],
     "viewer": ["SliceViewer", "view_slices"],
     "exercises": [

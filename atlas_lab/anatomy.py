@@ -61,7 +61,9 @@ def load_anatomy():
         name: getattr(datasets, f"load_mni152_{name}")(resolution=1)
         for name in ("template", "gm_template", "wm_template", "brain_mask")
     }
-    t1w, grey, white = (load[n].get_fdata(dtype=np.float32) for n in ("template", "gm_template", "wm_template"))
+    t1w, grey, white = (
+        load[n].get_fdata(dtype=np.float32) for n in ("template", "gm_template", "wm_template")
+    )
     brain = np.asarray(load["brain_mask"].dataobj) > 0
     affine = load["template"].affine
     csf = np.where(brain, np.clip(1 - grey - white, 0, 1), 0).astype(np.float32)
@@ -73,8 +75,8 @@ def load_anatomy():
 
     x, y, z = (np.arange(n) + affine[i, 3] for i, n in enumerate(t1w.shape))
     x, y, z = np.meshgrid(x, y, z, indexing="ij", sparse=True)
-    # Two hemispheres meet at the falx; only the corpus callosum, the thalami and what lies below the tentorium
-    # go across. The callosum is crossed slowly, so lesions seldom do.
+    # Two hemispheres meet at the falx; only the corpus callosum, the thalami and what lies below the
+    # tentorium go across. The callosum is crossed slowly, so lesions seldom do.
     midline = (np.abs(x) <= 1) & (z > -12)
     falx = midline & ((white < 0.5) | (y < -50))
     open_ = brain & (csf < 0.6) & ~ventricles & ~falx
@@ -145,7 +147,7 @@ def random_displacement(rng, box):
 
 @lru_cache(maxsize=4)
 def towards_ventricles(anatomy, sigma_mm):
-    """Unit-length-at-most vectors that point to the ventricles from up to 2 `sigma_mm` away, (3, *coarse shape)."""
+    """Vectors towards the ventricles, at most 1 long, from about 2 `sigma_mm` around: (3, *coarse shape)."""
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(anatomy.ventricles.astype(np.float32), sigma_mm)
@@ -153,7 +155,7 @@ def towards_ventricles(anatomy, sigma_mm):
 
 
 def ventricle_displacement(age, anatomy):
-    """Wider ventricles with age: each point is looked up nearer to the ventricle than it lies, by up to 3.5 mm."""
+    """Wider ventricles with age: each point is looked up nearer to them than it lies, by up to 3.5 mm."""
     return 3.5 * age * towards_ventricles(anatomy, 6)
 
 
@@ -191,7 +193,7 @@ def unit_gradient(field):
 
 
 def upsample(coarse, box):
-    """Fields on the coarse grid (..., *coarse shape) at every voxel of the box, linearly between the nodes."""
+    """Fields on the coarse grid (..., *coarse shape) at every voxel of the box, by linear interpolation."""
     fine = coarse.astype(np.float32)
     for axis in (-1, -2, -3):  # the first axis last: whole planes are then copied at once
         voxel = np.arange(box[axis].stop - box[axis].start)
@@ -237,7 +239,9 @@ def sample_lesion(mask, displacement, box):
     inside = tuple(slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box, strict=True))
     everywhere = np.ones([n.stop - n.start for n in near], bool)
     out = np.zeros([b.stop - b.start for b in box], bool)
-    out[inside] = sample(mask.astype(np.float32), displacement[(slice(None), *inside)], near, everywhere) > 0.5
+    out[inside] = (
+        sample(mask.astype(np.float32), displacement[(slice(None), *inside)], near, everywhere) > 0.5
+    )
     return out
 
 
@@ -269,7 +273,7 @@ def scan_head(head, site, rng):
 
 
 def add_lesion(image, components, csf_value, grey, rng):
-    """Darken the lesion in place: a core near cerebrospinal fluid, a softer rim nearer to the tissue around it."""
+    """Darken the lesion in place: a core near cerebrospinal fluid, a rim nearer to tissue."""
     from scipy import ndimage
 
     lesion = np.any(components, axis=0)

@@ -10,23 +10,18 @@ import torch
 from atlas_lab import plots
 from atlas_lab.checkpoint import load_model
 from atlas_lab.config import PROFILES
-from atlas_lab.files import REPOSITORY, DataError, lab_home
+from atlas_lab.files import REPOSITORY, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.measured import group_by_config, write_measured
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
 from atlas_lab.overlap import cohort_overlap, lesion_volume_ml
-from atlas_lab.runs import compare_runs, load_runs
+from atlas_lab.runs import agreement_text, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
-from atlas_lab.slices import SliceDataset, axial_slices, prepare_slices, split_slices
+from atlas_lab.slices import SliceDataset, axial_slices, prepare_slices, split_slices, typical_scan
 from atlas_lab.train import evaluate, predict, train
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
-
-# On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
-# drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
-# first three epochs differed by at most 0.0002, and that of ten epochs by at most 0.016.
-TOLERANCES = {3: 0.002, LIVE.epochs: 0.03}  # the largest difference in Dice allowed in the first so many epochs
 
 
 def draw_figures(out=None, report=print):
@@ -87,8 +82,7 @@ def figure_1a(scans, out, about):
 
 def figure_1b(scans, store, out, about):
     """Fig. 1b: a T1w slice with its mask; the scan with the upper-quartile lesion volume, at its fullest slice."""
-    pixels = store.table.groupby(store.scan_names)["lesion_pixels"].sum().sort_values(kind="stable")
-    (scan,) = [scan for scan in scans if scan.name == pixels.index[len(pixels) * 3 // 4]]
+    scan = typical_scan(scans, store)
     image, mask, affine = load_scan(scan)
     volume = lesion_volume_ml(mask, affine)
     z = int(mask.sum(axis=(0, 1)).argmax())
@@ -124,22 +118,6 @@ def train_beside_record(store, report):
         torch.set_num_threads(threads)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")
     return live, recorded
-
-
-def agreement_text(live, record):
-    """One line on how a live run agrees with its record. Raises DataError if it does not."""
-    agreement = compare_runs(live, record)
-    if agreement.identical:
-        return f"the live run agrees with its record bit for bit in all {agreement.epochs} epochs"
-    parts = []
-    for epochs, tolerance in TOLERANCES.items():
-        difference = compare_runs(live, record, epochs).largest_difference["mean_dice"]
-        text = f"largest difference in Dice of the first {epochs} epochs {difference:.4f}, tolerance {tolerance}"
-        if difference > tolerance:
-            raise DataError(f"the live run disagrees with its record {record.name}: {text}")
-        parts.append(text)
-    machine = "the record's" if agreement.same_environment else "another"
-    return f"the live run agrees with its record within the tolerance, on {machine} kind of machine: {'; '.join(parts)}"
 
 
 def figure_3(live, store, out, about):

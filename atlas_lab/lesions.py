@@ -1,7 +1,7 @@
 """Stroke lesions for the embedded cohort: where they lie, how large they are, and how they grow.
 
-Places, sides, volumes and counts follow 1,449 manual masks of acute stroke (SOOP, OpenNeuro ds004889) warped to
-MNI152 at 1 mm; volumes are scaled down, because chronic lesions, as in ATLAS, are smaller than acute ones.
+Places, sides, volumes and counts follow 1,449 manual masks of acute stroke (SOOP, OpenNeuro ds004889) warped
+to MNI152 at 1 mm; volumes are scaled down, because chronic lesions, as in ATLAS, are smaller than acute ones.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from atlas_lab.anatomy import bounding_box, load_anatomy, random_field
 
-# Total lesion volume per person in acute stroke, ml, at the percentiles above it (the ends are rounded outward).
+# Total lesion volume per person in acute stroke, ml, by percentile; the two ends are rounded.
 PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 ACUTE_ML = (0.05, 0.05, 0.3, 0.55, 2.0, 12.7, 52, 123, 197, 370, 420)
 CHRONIC_SHARE = 0.55  # chronic against acute volume: brings the median to 7 ml, in ATLAS's range
@@ -43,7 +43,9 @@ TERRITORIES = [
     Territory("MCA insular", 0.019, (37, -2, 2), (3, 8, 8), 3.1, 1.55, 0.64, "cortical"),
     Territory("PCA temporal", 0.004, (32, -40, -14), (3, 10, 3), 15, 0.91, 1.00, "cortical"),
     Territory("PCA occipital", 0.088, (19, -71, 5), (8, 14, 12), 28, 1.50, 0.47, "cortical"),
-    Territory("posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"),
+    Territory(
+        "posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"
+    ),
     Territory("anterior choroidal", 0.003, (30, -31, -8), (2, 3, 4), 4.0, 1.25, 0.60, "subcortical"),
     Territory("basilar", 0.039, (6, -27, -33), (4, 7, 7), 0.85, 1.19, 0.47, "brainstem"),
     Territory("superior cerebellar", 0.028, (19, -56, -25), (9, 8, 5), 9.3, 1.81, 0.41, "cerebellum"),
@@ -66,8 +68,11 @@ class LesionPlan:
     def describe(self):
         """The plan as plain values."""
         return {
-            "territory": self.territory.name, "side": self.side, "volume_ml": round(self.total_ml, 3),
-            "components": len(self.volumes_ml), "place": self.territory.place,
+            "territory": self.territory.name,
+            "side": self.side,
+            "volume_ml": round(self.total_ml, 3),
+            "components": len(self.volumes_ml),
+            "place": self.territory.place,
         }
 
 
@@ -75,9 +80,9 @@ def plan_lesion(seed, index):
     """Draw territory, side, total volume and number of components of subject `index`.
 
     The volume comes first, from the percentiles above, then the territory given the volume. The draws of
-    successive subjects are a low-discrepancy sequence (irrational steps modulo 1 from a start set by the seed):
-    a cohort of any size covers volumes, territories, sides and counts evenly, and still no subject depends on
-    how many others there are.
+    successive subjects are a low-discrepancy sequence (irrational steps modulo 1, from a start set by the
+    seed): a cohort of any size covers volumes, territories, sides and counts evenly, and still no subject
+    depends on how many others there are.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def plan_lesion(seed, index):
     from scipy.special import ndtri
 
     start = np.random.default_rng([seed, 0xA71A5]).random(4)
-    step = np.sqrt([5, 3, 2, 13]) / [2, 1, 1, 1]  # far from fractions with small denominators: no short cycles
+    step = np.array([(1 + 5**0.5) / 2, 3**0.5, 2**0.5, 19**0.5])  # far from simple fractions: no short cycles
     u = (start + index * step) % 1
     rng = np.random.default_rng([seed, index, 1])
 
@@ -100,7 +105,7 @@ def plan_lesion(seed, index):
 
 
 def pick_territory(u, acute_ml):
-    """The territory at place `u` in [0, 1) among lesions of a volume: share times the volume's density there."""
+    """The territory at place `u` in [0, 1) among lesions of a volume: share times density of volume."""
     distance = [np.log(acute_ml / t.median_ml) / t.log_sd for t in TERRITORIES]
     weights = [t.share / t.log_sd * np.exp(-0.5 * d * d) for t, d in zip(TERRITORIES, distance, strict=True)]
     edges = np.cumsum(weights)
@@ -199,8 +204,8 @@ def radius_mm(volume_ml):
 def grow_component(rng, plan, start, volume_ml, free, anatomy):
     """One component: the voxels that a slow, uneven front reaches first from `start`.
 
-    The front's speed varies from place to place (a random field), it is anisotropic, it is slow in sulci and far
-    from the territory, and it stops at ventricles and falx.
+    The front's speed varies from place to place (a random field), it is anisotropic, it is slow in sulci and
+    far from the territory, and it stops at ventricles and falx.
 
     Returns
     -------
@@ -230,7 +235,7 @@ def grow_component(rng, plan, start, volume_ml, free, anatomy):
 
 
 def growth_box(start, half, stride, shape):
-    """Slices of a box around `start`, cut at the volume's edge; even starts, so that stride 2 meets the falx."""
+    """Slices of a box around `start`, with even starts, so that stride 2 meets the falx."""
     low = np.maximum(0, (start - half).astype(int) // 2 * 2)
     high = np.minimum(np.array(shape) - 1, (start + half).astype(int))
     high = low + (high - low) // stride * stride
@@ -251,7 +256,7 @@ def territory_cost(plan, radius, box, anatomy):
 
 
 def arrival_time(cost, free, start, spacing):
-    """Time at which a front from voxel `start` reaches each voxel of a box (Dijkstra on the 26-neighbour graph).
+    """Time at which a front from voxel `start` reaches each voxel of a box (Dijkstra, 26 neighbours).
 
     Closed voxels get the time of the nearest open one, so that times can be interpolated.
     """
@@ -280,9 +285,7 @@ def arrival_time(cost, free, start, spacing):
     found = sparse.csgraph.dijkstra(graph.tocsr(), directed=False, indices=int(node[start]))
     time = np.full(free.shape, np.inf)
     time[free] = found
-    nearest = ndimage.distance_transform_edt(
-        ~np.isfinite(time), return_distances=False, return_indices=True
-    )
+    nearest = ndimage.distance_transform_edt(~np.isfinite(time), return_distances=False, return_indices=True)
     return time[tuple(nearest)]
 
 

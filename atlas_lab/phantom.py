@@ -17,7 +17,7 @@ from atlas_lab.anatomy import GRID, SITES, bounding_box, load_anatomy, make_head
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
 from atlas_lab.lesions import MIN_COMPONENT, grow_lesion, plan_lesion
 
-PHANTOM_VERSION = 3  # raise it whenever the same seed gives other files
+PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
 METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 SITE_OF_INDEX = "1213121123"  # site of subject index modulo 10: half of all at Site1, a fifth at Site3
@@ -29,7 +29,7 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     """Make synthetic subjects and write them as an ATLAS release.
 
     The same arguments give the same bytes, whatever `jobs` is; a subject doesn't depend on how many others
-    there are. A call that was interrupted goes on where it stopped; a cohort that is complete is left as it is.
+    there are. A call that was interrupted goes on where it stopped; a complete cohort is left as it is.
 
     Parameters
     ----------
@@ -80,7 +80,10 @@ def check_settings(n_subjects, seed, layout, lesions):
         names = [path.name for path in mask_files(lesions)]
         source = f"real masks: {Path(lesions).resolve().name} ({len(names)} files, {digest(names)})"
     return {
-        "n_subjects": int(n_subjects), "seed": int(seed), "layout": layout, "lesions": source,
+        "n_subjects": int(n_subjects),
+        "seed": int(seed),
+        "layout": layout,
+        "lesions": source,
         "phantom_version": PHANTOM_VERSION,
     }
 
@@ -96,7 +99,9 @@ def missing_subjects(release, settings):
         different = {key: found.get(key) for key in settings if found.get(key) != settings[key]}
         if different:
             expected = {key: settings[key] for key in different}
-            raise DataError(f"{release} holds a cohort with {different}, not {expected}; choose another folder")
+            raise DataError(
+                f"{release} holds a cohort with {different}, not {expected}; choose another folder"
+            )
         records = found.get("subjects") or finished_records(release, settings)
     elif release.exists() and any(release.iterdir()):
         raise DataError(f"{release} holds files that aren't a synthetic cohort's; choose another folder")
@@ -110,7 +115,9 @@ def read_json(path):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is damaged ({error}); delete the folder {path.parent} to make it anew") from None
+        raise DataError(
+            f"{path} is damaged ({error}); delete the folder {path.parent} to make it anew"
+        ) from None
 
 
 def finished_records(release, settings):
@@ -161,8 +168,12 @@ def make_subject(index, seed, release, real_mask=None):
         files.append(f"{prefix}_t1w_deface_stx.nii.gz")
         write_nifti(release / files[-1], scan_head(head, site, rng), anatomy.affine)
     record = {
-        "index": index, "subject": subject, "site": site.name, "aimed": aim,
-        "measured": measure(head), "files": files,
+        "index": index,
+        "subject": subject,
+        "site": site.name,
+        "aimed": aim,
+        "measured": measure(head),
+        "files": files,
     }
     write_json(record_path(release, index), record)
     return record
@@ -210,7 +221,9 @@ def mask_files(folder):
     """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of lesion masks; give a folder with NIfTI masks in MNI space")
+        raise DataError(
+            f"{folder}: no such folder of lesion masks; give a folder with NIfTI masks in MNI space"
+        )
     files = sorted(p for p in folder.glob("*.nii*") if not p.name.startswith("."))
     if not files:
         raise DataError(f"{folder} holds no .nii or .nii.gz file; expected lesion masks in MNI space")
@@ -242,7 +255,9 @@ def load_real_mask(path):
     except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
         raise DataError(f"{path}: can't be read as NIfTI ({error}); copy it again or take it out") from error
     if mask.ndim != 3 or not mask.any():
-        raise DataError(f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask")
+        raise DataError(
+            f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask"
+        )
     return mask, volume.affine
 
 
@@ -258,9 +273,12 @@ def place_real_mask(path, seed, index, anatomy):
 
     mask, affine = load_real_mask(path)
     to_mask = np.linalg.inv(affine) @ anatomy.affine
-    lesion = ndimage.affine_transform(
-        mask, to_mask[:3, :3], to_mask[:3, 3], output_shape=anatomy.brain.shape, order=1
-    ) > 0.5
+    lesion = (
+        ndimage.affine_transform(
+            mask, to_mask[:3, :3], to_mask[:3, 3], output_shape=anatomy.brain.shape, order=1
+        )
+        > 0.5
+    )
     lesion &= anatomy.brain
     if not lesion.any():
         raise DataError(f"{path}: no lesion voxel inside the MNI152 brain; expected a mask in MNI space (mm)")
@@ -273,7 +291,12 @@ def place_real_mask(path, seed, index, anatomy):
     if count > 8:
         keep.append(np.isin(pieces, order[8:]))
     side = "left" if left_share(keep, GRID[0] // 2) > 0.5 else "right"
-    aim = {"mask": path.name, "mirrored": mirrored, "side": side, "volume_ml": round(float(lesion.sum()) / 1000, 3)}
+    aim = {
+        "mask": path.name,
+        "mirrored": mirrored,
+        "side": side,
+        "volume_ml": round(float(lesion.sum()) / 1000, 3),
+    }
     return keep, aim
 
 
@@ -321,7 +344,12 @@ def metadata_row(record, session):
     hemisphere = "Brainstem" if place == "brainstem" else hemisphere
     count = max(1, measured["components"])
     on_left = round(count * left)
-    strokes = {("LH", "Cortical"): 0, ("LH", "subcortical"): 0, ("RH", "Cortical"): 0, ("RH", "subcortical"): 0}
+    strokes = {
+        ("LH", "Cortical"): 0,
+        ("LH", "subcortical"): 0,
+        ("RH", "Cortical"): 0,
+        ("RH", "subcortical"): 0,
+    }
     if place in ("cortical", "subcortical"):
         kind = "Cortical" if place == "cortical" else "subcortical"
         strokes[("LH", kind)], strokes[("RH", kind)] = on_left, count - on_left

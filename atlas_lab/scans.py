@@ -13,8 +13,6 @@ import numpy as np
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, lab_home
 from atlas_lab.phantom import make_cohort
 
-GRID = (197, 233, 189)  # voxels of 1 mm; every standard-space release of ATLAS is on it (MNI152NLin2009aSym)
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -293,3 +291,23 @@ def cohort(n_subjects=60, seed=0, exclude=(), progress=True):
         return find_scans(os.environ["ATLAS_DATA"], exclude)
     out = lab_home() / "cohorts" / f"embedded-{n_subjects}-seed{seed}"
     return find_scans(make_cohort(out, n_subjects, seed, progress=progress), exclude)
+
+
+def source_of(scans):
+    """One line on where a cohort comes from, for captions and records."""
+    releases = ", ".join(sorted({scan.release for scan in scans}))
+    if all(scan.synthetic for scan in scans):
+        return f"synthetic cohort, not patient data (layout {releases})"
+    return f"ATLAS {releases}"
+
+
+def data_notice(scans):
+    """What the data are, for the top of a notebook; with real scans it warns that outputs show patients."""
+    people = len({scan.subject for scan in scans})
+    text = f"{source_of(scans)}: {len(scans)} scans of {people} subjects, {len({scan.site for scan in scans})} sites"
+    if all(scan.synthetic for scan in scans):
+        return text
+    return (
+        f"{text}\nThe outputs of this notebook will show patient images. ATLAS is under a data use agreement: "
+        "clear the outputs before you save or share it."
+    )

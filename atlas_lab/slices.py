@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from atlas_lab.anatomy import GRID
 from atlas_lab.files import DataError, digest, lab_home, write_json
 from atlas_lab.intensity import to_uint8, white_point
-from atlas_lab.scans import GRID, load_scan
+from atlas_lab.scans import load_scan, source_of
 
 STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
 CROPPED = (232, 196)  # the baseline cuts the last row and column of the 233 x 197 axial slice
@@ -184,14 +185,6 @@ def fill_part(partial, position, scan, scale, z_step):
     marker.touch()
 
 
-def source_of(scans):
-    """One line on where a cohort comes from, for captions and records."""
-    releases = ", ".join(sorted({scan.release for scan in scans}))
-    if all(scan.synthetic for scan in scans):
-        return f"synthetic cohort, not patient data (layout {releases})"
-    return f"ATLAS {releases}"
-
-
 def hash_files(*paths):
     """SHA-256 of the contents of files, one after the other, as 16 hexadecimal digits."""
     total = hashlib.sha256()
@@ -217,6 +210,13 @@ def open_store(folder):
         pandas.read_csv(folder / "table.csv", dtype=text),
         json.loads((folder / "about.json").read_text()),
     )
+
+
+def typical_scan(scans, store):
+    """The scan whose lesion is the upper quartile in size, so large enough to see: the example of figures."""
+    pixels = store.table.groupby(store.scan_names)["lesion_pixels"].sum().sort_values(kind="stable")
+    name = pixels.index[len(pixels) * 3 // 4]
+    return next(scan for scan in scans if scan.name == name)
 
 
 class Split(NamedTuple):

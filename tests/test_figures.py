@@ -65,10 +65,10 @@ def test_a_small_difference_is_within_the_tolerance_and_is_told(small_job):
     (record,) = lab.load_runs(records, split_by="slice")
     live = replace(record, history=json.loads(json.dumps(record.history)))
     live.history[0]["dev"]["mean_dice"] = (record.history[0]["dev"]["mean_dice"] or 0) + 0.001
-    text = figures.agreement_text(live, record)
+    text = lab.agreement_text(live, record)
     assert "within the tolerance, on the record's kind of machine" in text and "0.0010" in text
     live.environment = {**record.environment, "processor": "another"}
-    assert "on another kind of machine" in figures.agreement_text(live, record)
+    assert "on another kind of machine" in lab.agreement_text(live, record)
 
 
 def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
@@ -80,10 +80,10 @@ def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
         live = replace(record, history=json.loads(json.dumps(long)))
         live.history[epoch]["dev"]["mean_dice"] = (long[epoch]["dev"]["mean_dice"] or 0) + 0.01
         if allowed:
-            assert "within the tolerance" in figures.agreement_text(live, replace(record, history=long))
+            assert "within the tolerance" in lab.agreement_text(live, replace(record, history=long))
         else:
             with pytest.raises(lab.DataError, match=r"first 3 epochs 0\.0100"):
-                figures.agreement_text(live, replace(record, history=long))
+                lab.agreement_text(live, replace(record, history=long))
 
 
 def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):

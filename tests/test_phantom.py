@@ -1,4 +1,4 @@
-"""The embedded cohort: its files, its reproducibility, and its lesions against the statistics they are made from."""
+"""The embedded cohort: its files, its reproducibility, and its lesions against the published statistics."""
 
 import hashlib
 import json
@@ -79,10 +79,11 @@ def test_masks_have_the_oddities_of_the_release(scans):
             assert volume.get_data_dtype() == np.float64
             values |= set(np.unique(np.asarray(volume.dataobj)))
     assert values == {0.0, 1.0, 255.0}
-    assert {len(scan.masks) for scan in scans} >= {1, 2}
+    assert min(len(scan.masks) for scan in scans) == 1 < max(len(scan.masks) for scan in scans)
 
 
 def test_lesions_lie_in_the_brain_and_are_darker_than_their_surroundings(scans):
+    ratios = []
     for scan in scans:
         image, mask, _ = load_scan(scan)
         assert mask.sum() >= 50
@@ -90,7 +91,8 @@ def test_lesions_lie_in_the_brain_and_are_darker_than_their_surroundings(scans):
         box = bounding_box(mask, margin=7)
         image, mask = image[box], mask[box]
         around = ndimage.binary_dilation(mask, iterations=6) & ~ndimage.binary_dilation(mask, iterations=2)
-        assert image[mask].mean() < 0.9 * image[around & (image > 0)].mean(), scan.name
+        ratios.append(image[mask].mean() / image[around & (image > 0)].mean())
+    assert max(ratios) < 0.95 and np.mean(ratios) < 0.85, ratios
 
 
 def test_a_repeat_scan_has_the_same_lesion_and_another_noise(scans):
@@ -118,7 +120,9 @@ def test_metadata_fits_the_scans(cohort, scans):
     assert len(table) == len(scans)
     assert set(table["Session"]) == {" t01", " t02"}
     for scan in scans:
-        row = table[(table["INDI Subject ID"] == int(scan.subject)) & (table["Session"] == f" {scan.session}")]
+        row = table[
+            (table["INDI Subject ID"] == int(scan.subject)) & (table["Session"] == f" {scan.session}")
+        ]
         assert len(row) == 1
         hemisphere = row["Primary Stroke Location Hemisphere"].item()
         left = load_scan(scan).mask[:98].sum() / load_scan(scan).mask.sum()
@@ -128,10 +132,17 @@ def test_metadata_fits_the_scans(cohort, scans):
 def test_marker_says_that_the_cohort_is_synthetic(cohort):
     marker = json.loads((cohort / "ATLAS_R1.1" / "synthetic.json").read_text())
     assert marker["synthetic"] is True and marker["note"] == "synthetic cohort, not patient data"
-    assert (marker["n_subjects"], marker["seed"], marker["layout"], marker["lesions"]) == (N_SUBJECTS, 0, "R1.1", None)
+    assert (marker["n_subjects"], marker["seed"], marker["layout"], marker["lesions"]) == (
+        N_SUBJECTS,
+        0,
+        "R1.1",
+        None,
+    )
     assert [r["index"] for r in marker["subjects"]] == list(range(N_SUBJECTS))
     for record in marker["subjects"]:
-        assert record["measured"]["volume_ml"] == pytest.approx(record["aimed"]["volume_ml"], rel=0.35, abs=0.05)
+        assert record["measured"]["volume_ml"] == pytest.approx(
+            record["aimed"]["volume_ml"], rel=0.35, abs=0.05
+        )
         if record["aimed"]["components"] == 1 and abs(record["measured"]["left"] - 0.5) > 0.1:
             assert (record["measured"]["left"] > 0.5) == (record["aimed"]["side"] == "left")
 
@@ -323,7 +334,8 @@ def test_component_counts_follow_the_statistics(lesions):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "p10", "p90"), [(0.1, 1, 0.74, 1.0), (1, 5, 0.89, 1.23), (5, 20, 1.06, 1.56), (20, 100, 1.19, 1.81)]
+    ("low", "high", "p10", "p90"),
+    [(0.1, 1, 0.74, 1.0), (1, 5, 0.89, 1.23), (5, 20, 1.06, 1.56), (20, 100, 1.19, 1.81)],
 )
 def test_raggedness_grows_with_volume_as_in_the_statistics(lesions, low, high, p10, p90):
     in_bin = lesions[(lesions["largest_ml"] >= low) & (lesions["largest_ml"] < high)]
@@ -337,9 +349,16 @@ def test_territories_lie_where_they_do_in_the_statistics(lesions, territory):
     # Seven millimetres, and twice the standard error where lesions spread widely.
     allowed = 7 + 2 * np.array(territory.sd) / np.sqrt(len(centres))
     assert (np.abs(np.subtract(mean, territory.centroid)) < allowed).all(), mean
-    assert len(centres) / len(lesions) == pytest.approx(territory.share, abs=0.03)
 
 
 def test_a_plan_depends_on_seed_and_index_alone():
     assert plan_lesion(3, 17) == plan_lesion(3, 17)
     assert plan_lesion(3, 17) != plan_lesion(4, 17) and plan_lesion(3, 17) != plan_lesion(3, 18)
+
+
+def test_territories_and_sides_have_their_shares():
+    plans = [plan_lesion(seed, index) for seed in range(5) for index in range(200)]
+    for territory in TERRITORIES:
+        share = np.mean([plan.territory is territory for plan in plans])
+        assert share == pytest.approx(territory.share, abs=0.015), territory.name
+    assert np.mean([plan.side == "left" for plan in plans]) == pytest.approx(0.5, abs=0.02)

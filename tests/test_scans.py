@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -143,6 +144,15 @@ def test_the_real_atlas_is_taken_where_atlas_data_says(tree, monkeypatch, tmp_pa
     assert main(["train", "--profile", "quick"]) == 2
     error = capsys.readouterr().err
     assert "is a file" in error and "ATLAS_DATA" in error and error.count("\n") == 1
+
+
+def test_the_notice_warns_of_patient_images_only_where_there_are_some(scans):
+    assert "6 scans of 5 subjects, 2 sites" in lab.data_notice(scans)
+    assert "data use agreement" in lab.data_notice(scans)
+    synthetic = [replace(scan, synthetic=True) for scan in scans]
+    assert "synthetic cohort, not patient data" in lab.data_notice(synthetic)
+    assert "data use agreement" not in lab.data_notice(synthetic)
+    assert "data use agreement" in lab.data_notice([synthetic[0], scans[1]])
 
 
 def test_check_command_tells_by_its_exit_code(tree, one_scan, tmp_path, capsys):
