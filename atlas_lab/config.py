@@ -51,6 +51,11 @@ def check_config(config):
             raise DataError(f"RunConfig.{name} is {getattr(config, name)}; it must be {expected}")
 
 
+def kind_of(field):
+    """The type of a setting's values: that of its default."""
+    return int if field.default is None else type(field.default)
+
+
 def config_from_strings(pairs, base=None):
     """A RunConfig from texts such as ["epochs=40", "split_by=subject"], as the command line gives them.
 
@@ -64,7 +69,7 @@ def config_from_strings(pairs, base=None):
         name, equals, text = pair.partition("=")
         if not equals or name not in known:
             raise DataError(f"'{pair}' is not a setting; write FIELD=VALUE with one of: {', '.join(known)}")
-        kind = int if name == "lr_drop_epoch" else type(getattr(base, name))
+        kind = kind_of(known[name])
         try:
             changes[name] = kind(text)
         except ValueError:
@@ -77,8 +82,17 @@ def run_name(config):
     about_loss = f"w{config.pos_weight:g}" if config.loss == "cross_entropy" else config.loss
     return (
         f"{config.net}-{about_loss}-by-{config.split_by}-e{config.epochs}-seed{config.seed}"
-        f"-{digest(asdict(config))}"
+        f"-{digest(plain_settings(config))}"
     )
+
+
+def plain_settings(config):
+    """The fields of a config as plain values, each of its field's type: a weight of 1 is one of 1.0."""
+    values = asdict(config)
+    return {
+        field.name: values[field.name] if values[field.name] is None else kind_of(field)(values[field.name])
+        for field in fields(RunConfig)
+    }
 
 
 @dataclass(frozen=True)

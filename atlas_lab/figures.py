@@ -81,7 +81,7 @@ def figure_1a(scans, out, about):
 
 
 def figure_1b(scans, store, out, about):
-    """Fig. 1b: a T1w slice with its mask; the scan with the upper-quartile lesion volume, at its fullest slice."""
+    """Fig. 1b: a T1w slice with its mask; a scan with a lesion large enough to see, at its fullest slice."""
     scan = typical_scan(scans, store)
     image, mask, affine = load_scan(scan)
     volume = lesion_volume_ml(mask, affine)

@@ -47,8 +47,8 @@ def measured_table(runs):
 def cell(runs, part, score):
     """One cell of the table."""
     final = [run.final[part][score] for run in runs]
-    values = np.array([entry["value"] for entry in final], float)
-    half_widths = np.array([(entry["high"] or np.nan) - (entry["low"] or np.nan) for entry in final], float) / 2
+    values, low, high = (np.array([entry[key] for entry in final], float) for key in ("value", "low", "high"))
+    half_widths = (high - low) / 2
     if np.isnan(values).any():
         return "undefined (nothing predicted)"
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"

@@ -68,10 +68,9 @@ def lesion_side(mask, affine):
     """
     voxels = np.argwhere(mask)
     x_mm = voxels @ np.asarray(affine)[0, :3] + np.asarray(affine)[0, 3]
-    left = np.mean(x_mm < 0) if len(voxels) else float("nan")
-    if np.isnan(left):
+    if not len(voxels):
         raise DataError("the mask holds no lesion voxel, so it has no side")
-    return "left" if left > 0.9 else "right" if left < 0.1 else "both"
+    return "left" if np.mean(x_mm < 0) > 0.9 else "right" if np.mean(x_mm > 0) > 0.9 else "both"
 
 
 def count_components(mask, affine, at_least_ml=LARGE_COMPONENT_ML):

@@ -1,5 +1,6 @@
 """A first slice-by-slice viewer: a thin widget over the pure function `overlay`."""
 
+import base64
 import io
 
 import ipywidgets
@@ -87,7 +88,7 @@ class SliceViewer(ipywidgets.VBox):
         # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**data, "image/png": self.picture.value}, metadata
+        return {**data, "image/png": base64.b64encode(self.picture.value).decode()}, metadata
 
 
 def check_volumes(image, target, prediction):

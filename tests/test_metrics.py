@@ -6,11 +6,15 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import atlas_lab as lab
+
+# Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
+settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("lab")
 
 SHAPE = (3, 4, 5)
 MASKS = hnp.arrays(bool, SHAPE)
@@ -97,7 +101,8 @@ def test_probabilities_in_a_tensor_are_refused():
 # ------------------------------------------------------------------------------------------------------------ Dice
 
 @pytest.mark.parametrize("tp, fp, fn, dice", [
-    (5, 0, 0, 1.0), (0, 3, 4, 0.0), (0, 3, 0, 0.0), (0, 0, 4, 0.0), (1, 1, 1, 0.5), (6, 2, 4, 12 / 18), (1, 99, 0, 2 / 101),
+    (5, 0, 0, 1.0), (0, 3, 4, 0.0), (0, 3, 0, 0.0), (0, 0, 4, 0.0), (1, 1, 1, 0.5), (6, 2, 4, 12 / 18),
+    (1, 99, 0, 2 / 101),
 ])
 @pytest.mark.parametrize("empty", ["skip", "one", "zero"])
 def test_dice_from_counts_by_hand(tp, fp, fn, dice, empty):
@@ -175,7 +180,7 @@ def test_dice_is_symmetric_and_between_0_and_1(pred, target, empty):
     dice = lab.dice_coefficient(pred, target, empty)
     assert np.array_equal(dice, lab.dice_coefficient(target, pred, empty), equal_nan=True)
     defined = dice[~np.isnan(dice)]
-    assert ((0 <= defined) & (defined <= 1)).all()
+    assert ((defined >= 0) & (defined <= 1)).all()
     if empty != "skip":
         assert defined.size == dice.size
 
