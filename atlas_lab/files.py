@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,18 +37,6 @@ def atomic_path(path):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def atomic_folder(folder):
-    """The same for a folder, which must not exist yet when the writing ends."""
-    folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".writing-", ignore_cleanup_errors=True) as work:
-        inner = Path(work) / folder.name
-        inner.mkdir()
-        yield inner
-        os.replace(inner, folder)
 
 
 def write_json(path, values):

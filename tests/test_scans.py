@@ -119,6 +119,19 @@ def test_a_damaged_scan_gives_one_clear_line_and_nothing_half_written(damage, on
     assert not list(lab.lab_home().glob("slices/*/about.json"))
 
 
+def test_the_command_line_says_the_same_line_from_its_workers(one_scan, tmp_path, monkeypatch, capfd):
+    root = shutil.copytree(one_scan, tmp_path / "atlas")
+    damage, _ = broken_trees()["truncated T1"]
+    damage(root)
+    with pytest.raises(lab.DataError) as caught:
+        lab.load_scan(lab.find_scans(root)[0])
+    monkeypatch.setenv("ATLAS_DATA", str(root))
+    assert main(["train", "--profile", "quick"]) == 2
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("atlas-lab")]
+    assert lines == [f"atlas-lab: {caught.value}"]
+    assert not list(lab.lab_home().glob("runs/*")) and not list(lab.lab_home().glob("checkpoints/*"))
+
+
 def test_folders_that_hold_no_release(tmp_path):
     with pytest.raises(lab.DataError, match="no such folder"):
         lab.find_scans(tmp_path / "missing")
