@@ -108,15 +108,18 @@ def plot_histories(runs, score="mean_dice", label="Dice", ax=None):
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(4.5, 3), layout="constrained")
+    ends = {}
     for part, colour, style in (("train", GREY, "--"), ("dev", BLUE, "-")):
         curves = np.array([run.curve(score, part) for run in runs])
         epochs = np.arange(1, curves.shape[1] + 1)
         ax.plot(epochs, curves.T, style, color=colour, linewidth=0.6, alpha=0.6)
         mean = curves.mean(axis=0)
         ax.plot(epochs, mean, style, color=colour, linewidth=1.8)
-        ax.annotate(
-            part, (epochs[-1], mean[-1]), (4, 0), textcoords="offset points", color=colour, fontsize=9, va="center"
-        )
+        ends[part] = (mean[-1], colour)
+    # The upper label stands on its curve's end and the lower one hangs from it, so that they never overlap.
+    for (part, (end, colour)), align in zip(sorted(ends.items(), key=lambda item: item[1][0]), ("top", "bottom"),
+                                            strict=True):
+        ax.annotate(part, (epochs[-1], end), (4, 0), textcoords="offset points", color=colour, fontsize=9, va=align)
     ax.set(xlabel="epoch", ylabel=label)
     ax.spines[["top", "right"]].set_visible(False)
     ax.margins(x=0.02)
