@@ -48,11 +48,15 @@ def parser():
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
     sub.add_argument("settings", nargs="*", metavar="FIELD=VALUE", help=SETTINGS_HELP)
 
-    sub = command("sweep", run_sweep, "Train every combination of settings and seeds, side by side.")
+    text = "Train a named sweep of the paper's ablations, or every combination of settings, with several seeds."
+    sub = command("sweep", run_sweep, text)
     add_run_options(sub)
-    sub.add_argument("--seeds", type=int, default=3, help="seeds 0 to N-1 of each (default 3)")
+    sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
-    sub.add_argument("settings", nargs="*", metavar="FIELD=V1,V2,...", help="each setting's values: epochs=10,40")
+    sub.add_argument(
+        "settings", nargs="*", metavar="NAME | FIELD=V1,V2,...",
+        help="names of sweeps (weights, pooling, ..., or all), or each setting's values: epochs=10,40",
+    )
 
     sub = command("figures", run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
@@ -99,11 +103,19 @@ def run_train(options):
 def run_sweep(options):
     """The command `sweep`."""
     from atlas_lab.runs import sweep, with_seeds
+    from atlas_lab.sweeps import SWEEPS, sweep_configs
 
     base = PROFILES[options.profile].config
-    choices = [[f"{name}={value}" for value in values.split(",")] for name, _, values in
-               (setting.partition("=") for setting in options.settings)]
-    configs = [config_from_strings(pairs, base) for pairs in itertools.product(*choices)]
+    names = [setting for setting in options.settings if "=" not in setting]
+    if names:
+        if len(names) < len(options.settings):
+            raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
+        names = list(SWEEPS) if names == ["all"] else names
+        configs = [config for name in names for config in sweep_configs(name, base)]
+    else:
+        choices = [[f"{name}={value}" for value in values.split(",")] for name, _, values in
+                   (setting.partition("=") for setting in options.settings)]
+        configs = [config_from_strings(pairs, base) for pairs in itertools.product(*choices)]
     if len({(config.scale, config.z_step) for config in configs}) > 1:
         raise DataError("one sweep runs on one set of slices; vary scale and z_step in sweeps of their own")
     sweep(with_seeds(configs, range(options.seeds)), prepare(configs[0], options), options.out, options.jobs)

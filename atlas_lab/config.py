@@ -16,12 +16,15 @@ class RunConfig:
     net: str = "baseline"
     pool: str = "max"              # "max" or "avg": the pooling ablation (C9)
     convs_per_stage: int = 1       # 3 is the depth ablation (C10)
+    kernels: str = "3-5"           # sides of the two stages' kernels; the code's deep net has "10-3" (C10)
     dropout: float = 0.15          # code; after each pooling and on the fully connected layers
     loss: str = "cross_entropy"    # a key of LOSSES
     pos_weight: float = 100.0      # w_p of equation 2; the paper tries 100, 10 and 1 (C3)
     alpha: float = 1.0             # Tversky: weight of false positives; 1 and 1 is equation 3 as printed
     beta: float = 1.0              # Tversky: weight of false negatives
     smooth: float = 0.0            # Tversky: added above and below the fraction; the code has none
+    loss_over: str = "batch"       # Tversky: counts summed over the whole "batch" (code), or each "slice" by itself
+    start_probability: float = 0.0  # untrained outputs start near this lesion probability; 0: random bias, as the code
     batch_size: int = 100          # paper; C5 tries 10, C6 tries 200
     learning_rate: float = 1e-3    # paper, with Adam
     lr_drop_epoch: int | None = None   # the learning rate is multiplied by lr_drop_factor after this epoch
@@ -29,10 +32,14 @@ class RunConfig:
     max_grad_norm: float = 5.0     # code: the gradient's norm is clipped at 5
     epochs: int = 10               # C1: Dice 0.15 to 0.19 after 10 epochs
     split_by: str = "slice"        # the paper's split; "scan", "subject" and "site" are the honest ones (C13)
+    labels: str = "true"           # "swapped": each scan has another subject's masks, so nothing can be learnt
     dev_fraction: float = 0.3      # paper
     scale: int = 4                 # millimetres per pixel; 1 is the paper's 232 x 196
     z_step: int = 2                # every z_step-th axial slice; 1 is the paper's
     seed: int = 0                  # initial weights, split, order of slices and dropout
+
+
+LABELS = ("true", "swapped")
 
 
 def check_config(config):
@@ -45,10 +52,18 @@ def check_config(config):
         "dev_fraction": (0 < config.dev_fraction < 1, "between 0 and 1"),
         "dropout": (0 <= config.dropout < 1, "from 0 to below 1"),
         "pos_weight": (config.pos_weight > 0, "more than 0"),
+        "smooth": (config.smooth >= 0, "0 or more"),
+        "start_probability": (0 <= config.start_probability < 1, "from 0 to below 1"),
+        "labels": (config.labels in LABELS, f"one of {', '.join(LABELS)}"),
+        "lr_drop_epoch": (
+            config.lr_drop_epoch is None or 1 <= config.lr_drop_epoch < config.epochs,
+            f"none, or from 1 to {config.epochs - 1}: the learning rate drops after it, and there are "
+            f"{config.epochs} epochs",
+        ),
     }
     for name, (holds, expected) in rules.items():
         if not holds:
-            raise DataError(f"RunConfig.{name} is {getattr(config, name)}; it must be {expected}")
+            raise DataError(f"RunConfig.{name} is {getattr(config, name)!r}; it must be {expected}")
 
 
 def kind_of(field):
@@ -78,11 +93,14 @@ def config_from_strings(pairs, base=None):
 
 
 def run_name(config):
-    """A file name for a run: the settings people ask about first, then a digest of all of them."""
+    """A file name for a run: the settings people ask about first, then a digest of all that are not the default.
+
+    Defaults are left out of the digest so that a field added later does not rename earlier runs.
+    """
     about_loss = f"w{config.pos_weight:g}" if config.loss == "cross_entropy" else config.loss
     return (
         f"{config.net}-{about_loss}-by-{config.split_by}-e{config.epochs}-seed{config.seed}"
-        f"-{digest(plain_settings(config))}"
+        f"-{digest(changed_settings(config))}"
     )
 
 
@@ -93,6 +111,12 @@ def plain_settings(config):
         field.name: values[field.name] if values[field.name] is None else kind_of(field)(values[field.name])
         for field in fields(RunConfig)
     }
+
+
+def changed_settings(config):
+    """The settings of a config that are not the default, as plain values."""
+    defaults = plain_settings(RunConfig())
+    return {name: value for name, value in plain_settings(config).items() if value != defaults[name]}
 
 
 @dataclass(frozen=True)

@@ -106,9 +106,10 @@ def train_beside_record(store, report):
     -------
     live : Run
     recorded : list of Run
-        All records made on these data; empty if there are none.
+        All records of the baseline made on these data; empty if there are none.
     """
-    recorded = [run for run in load_runs() if run.data["hash"] == store.about["data_hash"]]
+    same_loss = load_runs(loss=LIVE.loss, pos_weight=LIVE.pos_weight)
+    recorded = [run for run in same_loss if run.data["hash"] == store.about["data_hash"]]
     twins = [run for run in recorded if run.config == LIVE]
     threads = torch.get_num_threads()
     torch.set_num_threads(twins[0].environment["threads"] if twins else threads)

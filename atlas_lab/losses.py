@@ -21,27 +21,35 @@ def weighted_cross_entropy(logits, target, pos_weight):
     return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 
 
-def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0):
-    """1 - TP / (TP + alpha FP + beta FN) with soft counts summed over the whole batch.
+SUMS = {"batch": (0, 1, 2, 3), "slice": (1, 2, 3)}  # the axes over which soft counts are summed
+
+
+def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0, loss_over="batch"):
+    """1 - TP / (TP + alpha FP + beta FN) with soft counts summed over the whole batch, or over each slice.
 
     `alpha` weighs false positives and `beta` false negatives (Salehi et al. 2017). Equation 3 of the paper
     is alpha = beta = 1: that is the soft Jaccard loss, not what is commonly called Tversky;
     alpha = beta = 1/2 is the soft Dice loss. `smooth` is added above and below the fraction. Without it, a
     batch with neither lesion nor predicted lesion is 0 / 0 = NaN, and a batch without lesion has no gradient:
-    TP is 0 whatever is predicted, so the loss stays at 1.
+    TP is 0 whatever is predicted, so the loss stays at 1. With `loss_over="slice"` each slice has a loss of its
+    own, and their mean is taken: small lesions weigh as much as large ones, and slices without lesion say
+    nothing, unless smoothed.
 
-    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number.
+    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if `loss_over` is unknown.
     """
+    if loss_over not in SUMS:
+        raise DataError(f"loss_over is {loss_over!r}; choose one of {', '.join(SUMS)}")
+    axes = SUMS[loss_over]
     probability = torch.sigmoid(logits)
-    tp = (probability * target).sum()
-    fp = (probability * (1 - target)).sum()
-    fn = ((1 - probability) * target).sum()
-    return 1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)
+    tp = (probability * target).sum(axes)
+    fp = (probability * (1 - target)).sum(axes)
+    fn = ((1 - probability) * target).sum(axes)
+    return (1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)).mean()
 
 
 LOSSES = {
     "cross_entropy": (weighted_cross_entropy, ["pos_weight"]),
-    "tversky": (tversky_loss, ["alpha", "beta", "smooth"]),
+    "tversky": (tversky_loss, ["alpha", "beta", "smooth", "loss_over"]),
 }
 
 

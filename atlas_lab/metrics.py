@@ -105,6 +105,20 @@ def precision_recall_area(tp, fp, fn):
     return tuple(float(x) for x in (ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(tp + fp, tp + fn)))
 
 
+def place_errors(pred, target):
+    """How far a prediction lies from its target, in radii of the target: masks (N, H, W) -> float64 (N,).
+
+    The distance of the two masks' centroids, over the radius of the circle with the target's area: below 1 the
+    prediction's centre lies within the lesion's extent (claim C14). NaN where either mask is empty.
+    """
+    height, width = np.shape(target)[1:]
+    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
+    moments = np.stack([np.ones(height * width), rows, columns], axis=1)
+    p, t = (np.reshape(mask, (len(mask), -1)).astype(np.float64) @ moments for mask in (pred, target))
+    apart = np.hypot(*(ratio(p[:, i], p[:, 0]) - ratio(t[:, i], t[:, 0]) for i in (1, 2)))
+    return ratio(apart, np.sqrt(t[:, 0] / np.pi))
+
+
 def ratio(above, below):
     """above / below, and NaN, without numpy's warning, where below is 0."""
     above, below = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
@@ -118,7 +132,7 @@ def nan_mean(values):
     return float(kept.mean()) if kept.size else float("nan")
 
 
-def sums_by_subject(tp, fp, fn, subjects, scans):
+def sums_by_subject(tp, fp, fn, subjects, scans, place=None):
     """What each subject adds to each score, so that any score is a function of sums over subjects.
 
     Parameters
@@ -127,12 +141,16 @@ def sums_by_subject(tp, fp, fn, subjects, scans):
         Counts of each slice.
     subjects, scans : sequences of N labels
         The subject and the scan of each slice; a subject may have several scans.
+    place : float array (N,), optional
+        What `place_errors` gave.
 
     Returns
     -------
     dict of float64 arrays (S,), one number per subject
-        dice and slices (sum and number of the Dice of slices that are not skipped), tp, fp, fn,
-        scan_dice and scans (the same for whole scans).
+        dice and slices (sum and number of the Dice of slices that are not skipped), lesion_dice, hits and
+        lesion_slices (of slices with lesion: sum of Dice, number that the prediction touches, number), tp, fp, fn,
+        scan_dice and scans (as dice and slices, for whole scans); with `place` also its sum and number, place and
+        placed.
     """
     labels, subject = np.unique(np.asarray(subjects), return_inverse=True)
     _, first_slice, scan = np.unique(np.asarray(scans), return_index=True, return_inverse=True)
@@ -142,21 +160,36 @@ def sums_by_subject(tp, fp, fn, subjects, scans):
 
     slice_dice = dice_from_counts(tp, fp, fn)
     scan_dice = dice_from_counts(*(total(count, scan, len(first_slice)) for count in (tp, fp, fn)))
-    per_slice = {"dice": slice_dice, "slices": ~np.isnan(slice_dice), "tp": tp, "fp": fp, "fn": fn}
+    has_lesion = (np.asarray(tp) + np.asarray(fn)) > 0
+    per_slice = {
+        "dice": slice_dice, "slices": ~np.isnan(slice_dice), "tp": tp, "fp": fp, "fn": fn,
+        "lesion_dice": np.where(has_lesion, slice_dice, 0), "hits": np.asarray(tp) > 0, "lesion_slices": has_lesion,
+    }
+    if place is not None:
+        per_slice |= {"place": place, "placed": ~np.isnan(place)}
     per_scan = {"scan_dice": scan_dice, "scans": ~np.isnan(scan_dice)}
     sums = {name: total(values, subject, len(labels)) for name, values in per_slice.items()}
     return sums | {name: total(v, subject[first_slice], len(labels)) for name, v in per_scan.items()}
 
 
 def scores_from_sums(sums):
-    """The scores that are reported, from sums over subjects of `sums_by_subject`; arrays of any shape."""
-    return {
+    """The scores that are reported, from sums over subjects of `sums_by_subject`; arrays of any shape.
+
+    mean_dice and subject_dice are as the functions of those names have them; lesion_dice is the mean over slices
+    with lesion only, what mean_dice would be after an ideal first stage that clears all other slices (claim C15);
+    hit_rate is the share of slices with lesion whose prediction touches the lesion; place_error is the mean of
+    `place_errors`.
+    """
+    scores = {
         "mean_dice": ratio(sums["dice"], sums["slices"]),
+        "lesion_dice": ratio(sums["lesion_dice"], sums["lesion_slices"]),
+        "hit_rate": ratio(sums["hits"], sums["lesion_slices"]),
         "subject_dice": ratio(sums["scan_dice"], sums["scans"]),
         "precision": ratio(sums["tp"], sums["tp"] + sums["fp"]),
         "recall": ratio(sums["tp"], sums["tp"] + sums["fn"]),
         "area_ratio": ratio(sums["tp"] + sums["fp"], sums["tp"] + sums["fn"]),
     }
+    return scores | ({"place_error": ratio(sums["place"], sums["placed"])} if "place" in sums else {})
 
 
 def bootstrap_scores(sums, level=0.95, n_resamples=2000, seed=0):

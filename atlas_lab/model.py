@@ -1,11 +1,15 @@
 """The paper's baseline network (Fig. 2): a convolutional encoder to a short code, and a mirrored decoder."""
 
 import math
+import warnings
 
 import torch
 from torch import nn
 
 from atlas_lab.files import DataError
+
+# Kernels of even size need one row and column more on one side; torch warns that this takes a copy.
+warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -27,23 +31,32 @@ class BaselineNet(nn.Module):
         Convolutions before each pooling; 3 is the paper's depth ablation with the kernel sizes left alone.
     dropout : float
         Probability of dropping, after each pooling and on the fully connected layers.
+    kernels : (int, int)
+        Sides of the convolution kernels of the two stages; the public code's deep network has (10, 3).
+    start_probability : float
+        Above 0: the last bias starts at the logit of this probability, in place of a random number.
 
     Shape: images (B, 1, H, W) with values in [0, 1] -> logits (B, 1, H, W); the mask is sigmoid(logits) > 0.5.
 
     Raises
     ------
     DataError
-        If the input shape, the pooling or the number of convolutions is not possible.
+        If the input shape, the pooling, the number of convolutions or the kernels are not possible.
     """
 
-    def __init__(self, input_shape=(232, 196), pool="max", convs_per_stage=1, dropout=0.15):
+    def __init__(
+        self, input_shape=(232, 196), pool="max", convs_per_stage=1, dropout=0.15, kernels=(3, 5),
+        start_probability=0.0,
+    ):
         super().__init__()
-        check_architecture(input_shape, pool, convs_per_stage)
+        check_architecture(input_shape, pool, convs_per_stage, kernels)
         height, width = input_shape[0] // 4, input_shape[1] // 4
         code = 16 * height * width  # 45,472 at 232 x 196
 
-        self.stage1 = nn.Sequential(*conv_relu(1, 8, 3, convs_per_stage), POOLS[pool](2), nn.Dropout(dropout))
-        self.stage2 = nn.Sequential(*conv_relu(8, 16, 5, convs_per_stage), POOLS[pool](2), nn.Dropout(dropout))
+        convs1 = conv_relu(1, 8, kernels[0], convs_per_stage)
+        convs2 = conv_relu(8, 16, kernels[1], convs_per_stage)
+        self.stage1 = nn.Sequential(*convs1, POOLS[pool](2), nn.Dropout(dropout))
+        self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
         self.encode = nn.Sequential(
             nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(dropout), nn.Linear(1024, 256)
         )
@@ -56,6 +69,8 @@ class BaselineNet(nn.Module):
         self.deconv2 = nn.ConvTranspose2d(8, 1, 3, padding=1)
         self.input_shape = tuple(input_shape)
         self.apply(xavier_normal)
+        if start_probability > 0:
+            nn.init.constant_(self.deconv2.bias, math.log(start_probability / (1 - start_probability)))
 
     def forward(self, images):
         features = self.stage1(images)                 # (B, 8, H/2, W/2)
@@ -85,7 +100,7 @@ def xavier_normal(layer):
         nn.init.normal_(layer.bias, std=math.sqrt(1 / layer.bias.numel()))
 
 
-def check_architecture(input_shape, pool, convs_per_stage):
+def check_architecture(input_shape, pool, convs_per_stage, kernels):
     """Raise DataError for a network that can't be built."""
     if len(input_shape) != 2 or any(size < 4 or size % 4 for size in input_shape):
         raise DataError(
@@ -95,16 +110,24 @@ def check_architecture(input_shape, pool, convs_per_stage):
         raise DataError(f"pool is {pool!r}; choose one of {', '.join(POOLS)}")
     if convs_per_stage < 1:
         raise DataError(f"convs_per_stage is {convs_per_stage}; at least one convolution is needed")
+    if len(kernels) != 2 or min(kernels) < 1:
+        raise DataError(f"kernels is {tuple(kernels)}; it takes the sides of two kernels, each at least 1")
 
 
 NETS = {"baseline": BaselineNet}
 
 
 def build_model(config, input_shape):
-    """The network that a RunConfig asks for. Raises DataError if its name is not in NETS."""
+    """The network that a RunConfig asks for. Raises DataError if there is none like it."""
     if config.net not in NETS:
         raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
-    return NETS[config.net](input_shape, config.pool, config.convs_per_stage, config.dropout)
+    try:
+        kernels = tuple(int(side) for side in config.kernels.split("-"))
+    except ValueError:
+        raise DataError(f"kernels is {config.kernels!r}; write the sides of two kernels, as in 3-5") from None
+    return NETS[config.net](
+        input_shape, config.pool, config.convs_per_stage, config.dropout, kernels, config.start_probability
+    )
 
 
 def count_parameters(model):

@@ -1,11 +1,13 @@
 """What a run leaves behind: its settings, its numbers, and all that made them."""
 
+import base64
 import hashlib
 import math
 import os
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+import zlib
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -27,15 +29,19 @@ class Run:
         measured on as many slices as dev has, chosen once at random.
     final : dict
         train and dev after the last epoch: score -> value with a 95 % interval (low, high) that resamples
-        subjects.
+        subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not.
     split : dict
-        n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides).
+        n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
+        neighbour_exposure (see `neighbour_exposure`).
     data : dict
         source, n_scans, n_slices, lesion_slices, hash.
     code, environment : dict
         What made the numbers; see `code_version` and `environment`.
     seconds : float
         Time spent in all epochs, evaluation included.
+    examples : dict
+        What the trained network predicts on a few of dev's slices: rows (of the store), and masks, as
+        `pack_masks` gives them. Runs with the same data, split and seed have the same rows.
     """
 
     config: RunConfig
@@ -46,6 +52,7 @@ class Run:
     code: dict
     environment: dict
     seconds: float
+    examples: dict = field(default_factory=dict)
 
     @property
     def name(self):
@@ -55,6 +62,18 @@ class Run:
     def curve(self, score="mean_dice", part="dev"):
         """One score of the history, an array with one number per epoch; NaN where it was not defined."""
         return np.array([entry[part][score] for entry in self.history], dtype=float)
+
+
+def pack_masks(masks):
+    """Masks (N, H, W) as {"shape", "bits"}: one bit a pixel, compressed, as text that JSON can hold."""
+    masks = np.asarray(masks, dtype=bool)
+    return {"shape": list(masks.shape), "bits": base64.b64encode(zlib.compress(np.packbits(masks), 9)).decode()}
+
+
+def unpack_masks(packed):
+    """The masks that `pack_masks` packed, bool (N, H, W)."""
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
+    return np.unpackbits(bits, count=math.prod(packed["shape"])).reshape(packed["shape"]).astype(bool)
 
 
 def run_to_dict(run):

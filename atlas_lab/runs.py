@@ -1,14 +1,18 @@
 """Run records on disk, sweeps over many runs, and the check of a live run against its record."""
 
+import hashlib
 import json
-from dataclasses import dataclass, replace
+import sys
+import threading
+from dataclasses import MISSING, dataclass, fields, replace
+from multiprocessing import Manager
 from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.config import run_name
+from atlas_lab.config import check_config, run_name
 from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
-from atlas_lab.record import run_from_dict, run_to_dict
+from atlas_lab.record import Run, run_from_dict, run_to_dict
 
 RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
@@ -24,17 +28,39 @@ def runs_folder():
 
 
 def save_run(run, folder=None):
-    """Write a record as folder/NAME.json, atomically, and return the path."""
+    """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = Path(folder or runs_folder()) / f"{run.name}.json"
-    write_json(path, run_to_dict(run))
+    values = run_to_dict(run)
+    write_json(path, {**values, "checksum": checksum(values)})
     return path
 
 
+def checksum(values):
+    """SHA-256 of a record's values, the checksum itself left out, as 16 hexadecimal digits."""
+    text = json.dumps({name: value for name, value in values.items() if name != "checksum"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def load_run(path):
-    """Read one record. Raises DataError if it is none."""
+    """Read one record. Raises DataError if it is none, lacks a field, or was changed after it was written.
+
+    Fields of Run that have a default may be missing: earlier code did not write them.
+    """
     try:
-        return run_from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = values.pop("checksum", None)
+        missing = [field.name for field in fields(Run) if field.default_factory is MISSING and field.name not in values]
+        if missing:
+            raise DataError(f"{path}: not a run record: {', '.join(missing)} missing; make it anew")
+        if found != checksum(values):
+            raise DataError(
+                f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
+                "changed after it was written; restore it, or make it anew"
+            )
+        return run_from_dict(values)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
 
 
@@ -57,7 +83,8 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
 
     Two processes of one thread do more than one of two threads, and one thread gives the same numbers on
     machines with any number of cores. Configs whose record is there already are not run again; an interrupted
-    sweep goes on from its records and checkpoints.
+    sweep goes on from its records and checkpoints, so at most one epoch of each process is lost. A bar on stderr
+    counts epochs and estimates the time left.
 
     Parameters
     ----------
@@ -74,28 +101,54 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
         In the order of configs.
     """
     from joblib import Parallel, delayed
+    from tqdm import tqdm
 
+    for config in configs:
+        check_config(config)
     folder = Path(folder or runs_folder())
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
-    finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        delayed(train_and_save)(config, store.folder, folder) for config in waiting
-    )
-    for count, run in enumerate(finished, start=1):
-        report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
+    total = sum(config.epochs for config in waiting)
+    every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
+    with Manager() as manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
+        epochs_done = manager.Queue()
+        threading.Thread(target=advance, args=(bar, epochs_done), daemon=True).start()
+        finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
+        )
+        for count, run in enumerate(finished, start=1):
+            report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
+        epochs_done.put(None)
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
 
 
-def train_and_save(config, store_folder, folder):
-    """One run of a sweep, in a process of its own."""
+def advance(bar, epochs_done):
+    """Move a bar by the numbers that come through a queue, until None comes or the queue is gone."""
+    try:
+        while (count := epochs_done.get()) is not None:
+            bar.update(count)
+    except (EOFError, OSError):  # the sweep has ended
+        pass
+
+
+def train_and_save(config, store_folder, folder, epochs_done):
+    """One run of a sweep, in a process of its own; every finished epoch is put into the queue."""
     import torch
 
     from atlas_lab.slices import open_store
     from atlas_lab.train import train
 
     torch.set_num_threads(1)
-    run = train(config, open_store(store_folder), report=lambda line: None)
+    trained = 0
+
+    def count(_):
+        nonlocal trained
+        trained += 1
+        epochs_done.put(1)
+
+    run = train(config, open_store(store_folder), report=count)
+    epochs_done.put(config.epochs - trained)  # those that a checkpoint had already
     save_run(run, folder)
     return run
 

@@ -16,13 +16,14 @@ from atlas_lab.metrics import (
     confusion_counts,
     dice_from_counts,
     nan_mean,
+    place_errors,
     precision_recall_area,
     sums_by_subject,
 )
 from atlas_lab.model import build_model
-from atlas_lab.record import Run, code_version, environment
+from atlas_lab.record import Run, code_version, environment, pack_masks
 from atlas_lab.scans import cohort
-from atlas_lab.slices import SliceDataset, prepare_slices, split_slices
+from atlas_lab.slices import SliceDataset, neighbour_exposure, prepare_slices, split_slices, swap_masks
 
 
 def train(config, store=None, report=print, fresh=False):
@@ -54,6 +55,8 @@ def train(config, store=None, report=print, fresh=False):
     check_config(config)
     if store is None:
         store = prepare_slices(cohort(), config.scale, config.z_step)
+    if config.labels == "swapped":
+        store = swap_masks(store, config.seed)
     split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
     train_set, dev_set = SliceDataset(store, split.train), SliceDataset(store, split.dev)
     train_sample = sample_rows(train_set, len(dev_set), config.seed)
@@ -82,10 +85,12 @@ def train(config, store=None, report=print, fresh=False):
 
     return Run(
         config, history,
-        final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)},
+        final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)}
+        | seen_and_unseen(model, store, split),
         split=describe_split(store, split), data=describe_data(store),
         code=code_version(), environment=environment(),
         seconds=round(sum(entry["seconds"] for entry in history), 1),
+        examples=predict_examples(model, store, split.dev),
     )
 
 
@@ -115,12 +120,13 @@ def learning_rate(config, epoch):
 
 @dataclass
 class Evaluation:
-    """Counts of each slice of a dataset, int64 arrays (N,), and the mean loss."""
+    """Counts of each slice of a dataset, int64 arrays (N,), its `place_errors`, and the mean loss."""
 
     tp: np.ndarray
     fp: np.ndarray
     fn: np.ndarray
     tn: np.ndarray
+    place: np.ndarray
     loss: float
 
     def scores(self):
@@ -145,17 +151,19 @@ def evaluate(model, dataset, loss_function=None, batch_size=250):
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    counts, total_loss = [], 0.0
+    counts, places, total_loss = [], [], 0.0
     for batch in torch.arange(len(dataset)).split(batch_size):
         images, target = (tensor.to(device) for tensor in dataset[batch])
         logits = model(images)
         if loss_function is not None:
             total_loss += loss_function(logits, target).item() * len(batch)
         pred = (logits > 0).cpu().numpy()  # sigmoid(x) > 0.5 where x > 0
-        counts.append(np.stack(confusion_counts(pred, target.bool().cpu().numpy()))[..., 0])
+        target = target.bool().cpu().numpy()
+        counts.append(np.stack(confusion_counts(pred, target))[..., 0])
+        places.append(place_errors(pred[:, 0], target[:, 0]))
     model.train(was_training)
     loss = total_loss / len(dataset) if loss_function is not None else float("nan")
-    return Evaluation(*np.concatenate(counts, axis=1), loss=loss)
+    return Evaluation(*np.concatenate(counts, axis=1), place=np.concatenate(places), loss=loss)
 
 
 @torch.no_grad()
@@ -176,7 +184,27 @@ def final_scores(model, dataset):
     counts = evaluate(model, dataset)
     table = dataset.table
     scans = table["subject"] + "/" + table["session"]
-    return bootstrap_scores(sums_by_subject(counts.tp, counts.fp, counts.fn, table["subject"], scans))
+    sums = sums_by_subject(counts.tp, counts.fp, counts.fn, table["subject"], scans, counts.place)
+    return bootstrap_scores(sums)
+
+
+def seen_and_unseen(model, store, split):
+    """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
+    subjects = store.table["subject"].to_numpy(str)
+    seen = np.isin(subjects[split.dev], subjects[split.train])
+    if seen.all() or not seen.any():
+        return {}
+    parts = {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}
+    return {name: final_scores(model, SliceDataset(store, rows)) for name, rows in parts.items()}
+
+
+def predict_examples(model, store, rows, count=12):
+    """Predicted masks of a few slices with lesion, evenly spaced by the lesion's area, for the record."""
+    area = store.table["lesion_pixels"].to_numpy()[rows]
+    ranked = rows[np.argsort(area, kind="stable")][np.count_nonzero(area == 0):]
+    middles = ((np.arange(count) + 0.5) / count * len(ranked)).astype(int)  # of the count parts of the ranking
+    shown = ranked[np.unique(middles)] if len(ranked) else ranked
+    return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
 
 
 def sample_rows(dataset, size, seed):
@@ -191,6 +219,7 @@ def describe_split(store, split):
     return {
         "n_train": len(split.train), "n_dev": len(split.dev),
         "dev_subjects": len(sides[1]), "shared_subjects": len(sides[0] & sides[1]),
+        "neighbour_exposure": round(neighbour_exposure(store, split), 4),
     }
 
 

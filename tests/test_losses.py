@@ -240,3 +240,17 @@ def test_every_named_loss_can_be_built_and_has_a_gradient(name):
 def test_an_unknown_loss_is_refused_with_the_choices():
     with pytest.raises(lab.DataError, match=r"'focal'.*cross_entropy, tversky"):
         lab.build_loss(lab.RunConfig(loss="focal"))
+
+
+def test_tversky_slice_by_slice_is_the_mean_of_each_slice_s_own_loss():
+    logits, target = batch()
+    settings = {"alpha": 0.3, "beta": 0.7, "smooth": 0.5}
+    each = [lab.tversky_loss(logits[i:i + 1], target[i:i + 1], **settings) for i in range(len(logits))]
+    found = lab.tversky_loss(logits, target, **settings, loss_over="slice")
+    assert found.item() == pytest.approx(torch.stack(each).mean().item())
+    assert found.item() != pytest.approx(lab.tversky_loss(logits, target, **settings).item())
+
+
+def test_what_the_counts_are_summed_over_must_be_known():
+    with pytest.raises(lab.DataError, match="loss_over is 'scan'; choose one of batch, slice"):
+        lab.tversky_loss(*batch(), loss_over="scan")

@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
 import atlas_lab as lab
+from atlas_lab import metrics
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -18,7 +20,7 @@ settings.load_profile("lab")
 
 SHAPE = (3, 4, 5)
 MASKS = hnp.arrays(bool, SHAPE)
-SCORES = {"mean_dice", "subject_dice", "precision", "recall", "area_ratio"}
+SCORES = {"mean_dice", "lesion_dice", "hit_rate", "subject_dice", "precision", "recall", "area_ratio"}
 
 
 def masks(seed, shape=(6, 7, 9), share=0.4):
@@ -322,7 +324,7 @@ def fraction(above, below):
 
 
 def scores_by_loops(slices):
-    """The five scores of a list of slices, written as plainly as can be; equal scans are one scan."""
+    """The scores of a list of slices, written as plainly as can be; equal scans are one scan."""
     per_slice = [dice_or_none(tp, fp, fn) for *_, tp, fp, fn in slices]
     per_scan = []
     for scan in sorted({slice_[:2] for slice_ in slices}):
@@ -334,8 +336,11 @@ def scores_by_loops(slices):
         defined = [value for value in values if value is not None]
         return fraction(sum(defined), len(defined))
 
+    with_lesion = [slice_ for slice_ in slices if slice_[-3] + slice_[-1] > 0]
     return {
         "mean_dice": mean(per_slice), "subject_dice": mean(per_scan), "precision": fraction(tp, tp + fp),
+        "lesion_dice": mean([dice_or_none(*slice_[-3:]) for slice_ in with_lesion]),
+        "hit_rate": fraction(sum(slice_[-3] > 0 for slice_ in with_lesion), len(with_lesion)),
         "recall": fraction(tp, tp + fn), "area_ratio": fraction(tp + fp, tp + fn),
     }
 
@@ -349,11 +354,39 @@ def test_sums_by_subject_by_hand():
     expected = {
         "dice": [4 / 6 + 0, 2 / 3], "slices": [2, 1], "tp": [2, 1], "fp": [1, 1], "fn": [2, 0],
         "scan_dice": [4 / 7, 2 / 3], "scans": [1, 1],
+        "lesion_dice": [4 / 6, 2 / 3], "hits": [1, 1], "lesion_slices": [1, 1],
     }
     assert set(sums) == set(expected)
     for name, values in expected.items():
         assert sums[name].dtype == np.float64
         np.testing.assert_allclose(sums[name], values)
+
+
+def test_place_errors_by_hand():
+    target, pred = np.zeros((4, 20, 20), bool), np.zeros((4, 20, 20), bool)
+    target[:3, 2:6, 2:6] = True      # 16 pixels, centre (3.5, 3.5), radius sqrt(16 / pi)
+    pred[0, 2:6, 2:6] = True         # the same
+    pred[1, 5:9, 6:10] = True        # 3 rows and 4 columns away
+    pred[3, 0, 0] = True             # no target; and none predicted for target 2
+    apart = metrics.place_errors(pred, target)
+    np.testing.assert_allclose(apart, [0, 5 / math.sqrt(16 / math.pi), math.nan, math.nan])
+
+
+@given(MASKS, MASKS)
+def test_place_errors_equal_scipy_s_centres_of_mass(pred, target):
+    for found, p, t in zip(metrics.place_errors(pred, target), pred, target, strict=True):
+        if p.any() and t.any():
+            apart = math.dist(ndimage.center_of_mass(p), ndimage.center_of_mass(t))
+            assert found == pytest.approx(apart / math.sqrt(t.sum() / math.pi))
+        else:
+            assert math.isnan(found)
+
+
+def test_the_place_error_of_a_cohort_is_the_mean_over_slices_that_have_one():
+    place = np.array([1.0, math.nan, 4.0])
+    sums = lab.sums_by_subject([1, 0, 1], [1, 1, 1], [1, 1, 1], ["a", "a", "b"], ["a", "a", "b"], place)
+    assert sums["place"].tolist() == [1, 4] and sums["placed"].tolist() == [1, 1]
+    assert lab.bootstrap_scores(sums)["place_error"]["value"] == 2.5
 
 
 @given(SLICES)
@@ -400,6 +433,7 @@ def random_sums(n_subjects, seed=0):
     """Sums of subjects that differ from one another, five slices each."""
     rng = np.random.default_rng(seed)
     tp, fp, fn = rng.integers(1, 30, (3, n_subjects)).repeat(5, axis=1)
+    tp[rng.random(tp.shape) < 0.3] = 0  # slices whose lesion is missed
     subjects = np.arange(n_subjects).repeat(5)
     return lab.sums_by_subject(tp, fp, fn, subjects, subjects)
 

@@ -328,3 +328,23 @@ def test_layers_of_any_chain_can_be_read_at_any_shape():
     assert [row["receptive_field"] for row in rows] == [7, 11, 23]
     assert [row["output"] for row in rows] == [(2, 29, 21), (2, 9, 7), (4, 7, 5)]
     assert [row["parameters"] for row in rows] == [2 * 49 + 2, 0, 2 * 4 * 9 + 4]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+def test_the_code_s_deep_net_has_other_kernels():
+    model = lab.BaselineNet((32, 32), convs_per_stage=3, kernels=(10, 3))
+    kernels = [layer.kernel_size[0] for layer in model.modules() if isinstance(layer, nn.Conv2d)]
+    assert kernels == [10] * 3 + [3] * 3
+    assert model(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
+    assert lab.receptive_field(model) == 1 + 3 * 9 + 1 + 3 * 2 * 2 + 2  # 10s, pooling; 3s and pooling at step 2
+    config = lab.RunConfig(kernels="10-3", convs_per_stage=3)
+    assert lab.count_parameters(lab.build_model(config, (32, 32))) == lab.count_parameters(model)
+
+
+def test_a_start_probability_moves_the_last_bias_only():
+    torch.manual_seed(0)
+    plain = lab.BaselineNet((16, 16)).state_dict()
+    torch.manual_seed(0)
+    rare = lab.BaselineNet((16, 16), start_probability=0.003).state_dict()
+    assert [name for name in plain if not torch.equal(plain[name], rare[name])] == ["deconv2.bias"]
+    assert torch.sigmoid(rare["deconv2.bias"]).item() == pytest.approx(0.003)

@@ -51,6 +51,27 @@ def test_a_file_that_is_no_record_is_named(tmp_path):
         lab.load_runs(tmp_path)
 
 
+def test_a_record_without_a_field_names_it(run, tmp_path):
+    path = lab.save_run(run, tmp_path)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in values.items() if name not in ("split", "final")}))
+    with pytest.raises(lab.DataError, match=r"\.json: not a run record: final, split missing; make it anew"):
+        lab.load_run(path)
+
+
+def test_a_record_that_was_changed_by_hand_is_found_out(run, tmp_path):
+    path = lab.save_run(run, tmp_path)
+    values = json.loads(path.read_text())
+    values["final"]["dev"]["mean_dice"]["value"] = 0.48
+    path.write_text(json.dumps(values))
+    with pytest.raises(lab.DataError, match=r"\.json: the contents don't fit the checksum"):
+        lab.load_run(path)
+    del values["checksum"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(lab.DataError, match="the contents don't fit the checksum"):
+        lab.load_run(path)
+
+
 def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeypatch):
     configs = lab.with_seeds([CONFIG, replace(CONFIG, split_by="subject")], range(2))
     lines = []

@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from conftest import write_scan
@@ -163,3 +164,61 @@ def test_dataset_gives_the_store_as_tensors(store):
 def test_dataset_works_with_torch_s_own_loader(store):
     loader = torch.utils.data.DataLoader(lab.SliceDataset(store, np.arange(5)), batch_size=2)
     assert [images.shape[0] for images, _ in loader] == [2, 2, 1]
+
+
+# ------------------------------------------------------------------------- seen and unseen people, swapped masks
+
+def rows_only(n_scans, n_slices, z_step=2):
+    """A store without pictures that are worth looking at: masks that name their scan, z from 0 in steps."""
+    n = n_scans * n_slices
+    scan = np.repeat(np.arange(n_scans), n_slices)
+    masks = np.arange(64).reshape(1, 8, 8) < scan[:, None, None] + 1
+    table = pandas.DataFrame({
+        "subject": [f"{i // 2:06d}" if i < 4 else f"{i:06d}" for i in scan],  # two subjects have two scans
+        "session": [f"t0{i % 2 + 1}" for i in scan], "site": "Site1",
+        "z": np.tile(np.arange(n_slices), n_scans) * z_step,
+        "lesion_pixels": masks.sum(axis=(1, 2)),
+    })
+    return lab.SliceStore(None, np.zeros((n, 8, 8), np.uint8), masks, table, {"z_step": z_step})
+
+
+def test_a_split_both_ways_holds_out_people_and_slices_of_other_people():
+    store = rows_only(20, 30)
+    split = lab.split_slices(store, "both", 0.4, seed=3)
+    assert sorted([*split.train, *split.dev]) == list(range(600))
+    subjects = store.table["subject"].to_numpy(str)
+    unseen = set(subjects[split.dev]) - set(subjects[split.train])
+    assert len(unseen) == round(0.2 * len(set(subjects)))
+    seen_rows = [row for row in split.dev if subjects[row] not in unseen]
+    assert len(seen_rows) == 120
+
+
+@pytest.mark.parametrize("by, low, high", [("slice", 0.88, 0.94), ("subject", 0, 0), ("scan", 0, 0)])
+def test_neighbour_exposure_is_1_minus_the_square_of_the_dev_share(by, low, high):
+    # Both neighbours of a dev slice are in dev too with a chance of 0.3 squared: 0.91 are exposed (FACTS: 91 %).
+    store = rows_only(40, 95)
+    assert low <= slices_module.neighbour_exposure(store, lab.split_slices(store, by)) <= high
+
+
+def test_neighbour_exposure_by_hand():
+    store = rows_only(2, 5)
+    split = lab.Split(np.array([0, 3, 9]), np.array([1, 5, 6, 8]))  # scan 1: z 0, 3 of 0..4; scan 2 starts at row 5
+    assert slices_module.neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
+
+
+def test_swapped_masks_are_all_there_and_are_another_person_s():
+    store = rows_only(12, 4)
+    swapped = slices_module.swap_masks(store, seed=1)
+    donors = swapped.masks.sum(axis=(1, 2)) - 1  # a mask tells the scan it was made for
+    own = np.repeat(np.arange(12), 4)
+    assert sorted(donors) == sorted(own)
+    subjects = store.table["subject"].to_numpy(str)[::4]
+    assert (subjects[donors] != subjects[own]).all()
+    assert (swapped.table["lesion_pixels"] == swapped.masks.sum(axis=(1, 2))).all()
+    assert swapped.images is store.images and store.masks[0].sum() == 1
+    assert not np.array_equal(slices_module.swap_masks(store, seed=2).masks, swapped.masks)
+
+
+def test_masks_of_too_few_people_can_not_be_swapped():
+    with pytest.raises(lab.DataError, match="at least four subjects"):
+        slices_module.swap_masks(rows_only(2, 4))

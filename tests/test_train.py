@@ -9,7 +9,8 @@ import torch
 
 import atlas_lab as lab
 from atlas_lab import checkpoint
-from atlas_lab.record import run_to_dict
+from atlas_lab.record import run_to_dict, unpack_masks
+from atlas_lab.slices import neighbour_exposure, swap_masks
 
 CONFIG = lab.RunConfig(epochs=3, batch_size=20, pos_weight=10.0)
 
@@ -28,7 +29,7 @@ def small_store(n_subjects=8, slices_each=10):
         "site": ["Site1" if i < n // 2 else "Site2" for i in range(n)], "z": np.arange(n) % slices_each,
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
-    about = {"source": "squares", "n_scans": n_subjects, "data_hash": "0123"}
+    about = {"source": "squares", "n_scans": n_subjects, "z_step": 1, "data_hash": "0123"}
     return lab.SliceStore(None, images, masks, table, about)
 
 
@@ -123,7 +124,10 @@ def test_history_final_and_provenance_are_complete(store):
     for entry in run.history:
         for part in ("train", "dev"):
             assert set(entry[part]) == {"loss", "mean_dice", "precision", "recall", "area_ratio"}
-    assert run.split == {"n_train": 56, "n_dev": 24, "dev_subjects": 8, "shared_subjects": 8}
+    exposure = neighbour_exposure(store, lab.split_slices(store))
+    assert run.split == {
+        "n_train": 56, "n_dev": 24, "dev_subjects": 8, "shared_subjects": 8, "neighbour_exposure": round(exposure, 4),
+    }
     assert run.data == {"source": "squares", "n_scans": 8, "n_slices": 80, "lesion_slices": 40, "hash": "0123"}
     assert run.environment["torch"] == torch.__version__ and run.environment["threads"] == 1
     assert len(run.code["package"]) == 16
@@ -134,6 +138,36 @@ def test_history_final_and_provenance_are_complete(store):
 def test_a_subject_split_shares_no_subject(store):
     run = lab.train(replace(CONFIG, epochs=1, split_by="subject"), store, quiet)
     assert run.split["shared_subjects"] == 0 and run.split["dev_subjects"] == 2
+
+
+def test_a_split_both_ways_scores_people_seen_and_unseen(store):
+    run = lab.train(replace(CONFIG, epochs=1, split_by="both", dev_fraction=0.5), store, quiet)
+    split = lab.split_slices(store, "both", 0.5)
+    subjects = store.table["subject"].to_numpy(str)
+    seen = np.isin(subjects[split.dev], subjects[split.train])
+    assert set(run.final) == {"train", "dev", "dev_seen", "dev_unseen"}
+    model = lab.load_model(run, store)
+    for part, rows in {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}.items():
+        dice = lab.mean_dice(lab.predict(model, store.images[rows]) > 0.5, store.masks[rows])
+        assert run.final[part]["mean_dice"]["value"] == pytest.approx(dice)
+
+
+def test_the_examples_of_a_record_are_what_the_network_predicts(store):
+    run = lab.train(replace(CONFIG, epochs=1), store, quiet)
+    rows = np.array(run.examples["rows"])
+    area = store.table["lesion_pixels"].to_numpy()[rows]
+    assert len(rows) == 12 and (area > 0).all() and (np.diff(area) >= 0).all()
+    assert set(rows) <= set(lab.split_slices(store).dev)
+    predicted = lab.predict(lab.load_model(run, store), store.images[rows]) > 0.5
+    np.testing.assert_array_equal(unpack_masks(run.examples["masks"]), predicted)
+
+
+def test_swapped_labels_train_on_swapped_masks(store):
+    config = replace(CONFIG, epochs=1)
+    swapped = lab.train(replace(config, labels="swapped"), store, quiet)
+    by_hand = lab.train(config, swap_masks(store, config.seed), quiet, fresh=True)
+    plain = lab.train(config, store, quiet, fresh=True)
+    assert swapped.history[0]["dev"] == by_hand.history[0]["dev"] != plain.history[0]["dev"]
 
 
 def test_evaluate_counts_what_the_mask_of_each_slice_says(store):
@@ -168,7 +202,9 @@ def test_predict_takes_uint8_and_float(store):
 
 @pytest.mark.parametrize("change", [
     {"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"dev_fraction": 1.0}, {"dropout": 1.0},
-    {"pos_weight": 0.0}, {"net": "resnet"}, {"loss": "hinge"}, {"pool": "median"}, {"split_by": "hemisphere"},
+    {"pos_weight": 0.0}, {"pos_weight": -1.0}, {"lr_drop_epoch": 3}, {"lr_drop_epoch": 0}, {"kernels": "3x5"},
+    {"kernels": "3"}, {"start_probability": 1.0}, {"labels": "none"}, {"smooth": -1.0},
+    {"net": "resnet"}, {"loss": "hinge"}, {"pool": "median"}, {"split_by": "hemisphere"},
 ])
 def test_a_setting_that_means_nothing_is_refused_before_any_training(store, change):
     with pytest.raises(lab.DataError) as caught:

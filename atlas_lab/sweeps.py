@@ -1,0 +1,83 @@
+"""The paper's ablations as a tree: each cell changes one setting of the cell that it is compared with."""
+
+from dataclasses import dataclass, replace
+
+from atlas_lab.files import DataError
+
+# cell -> (the cell it is compared with, the setting that differs, its value).
+# All but the weights and losses start from weight 1: under weight 100 the masks are so large that
+# nothing else shows.
+CELLS = {
+    "baseline": None,  # the profile's own settings: the paper's baseline, weight 100
+    "weight 10": ("baseline", "pos_weight", 10.0),
+    "weight 1": ("baseline", "pos_weight", 1.0),
+    "weight 0.1": ("baseline", "pos_weight", 0.1),
+    "equation 3": ("baseline", "loss", "tversky"),
+    "equation 3, false positives cheaper": ("equation 3", "alpha", 0.3),
+    "equation 3, smoothed": ("equation 3", "smooth", 1.0),
+    "equation 3, slice by slice": ("equation 3", "loss_over", "slice"),
+    "equation 3, rare from the start": ("equation 3", "start_probability", 0.003),
+    "batch 10": ("weight 1", "batch_size", 10),
+    "batch 200": ("weight 1", "batch_size", 200),
+    "learning rate 0.01": ("weight 1", "learning_rate", 1e-2),
+    "learning rate 0.0001": ("weight 1", "learning_rate", 1e-4),
+    "decayed": ("weight 1", "lr_drop_epoch", 45),
+    "average pooling": ("weight 1", "pool", "avg"),
+    "three convolutions": ("weight 1", "convs_per_stage", 3),
+    "kernels 10 and 3": ("weight 1", "kernels", "10-3"),
+    "three convolutions, kernels 10 and 3": ("kernels 10 and 3", "convs_per_stage", 3),
+    "swapped masks": ("weight 1", "labels", "swapped"),
+}
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Cells that are trained together, each with every one of the splits, for the same number of epochs.
+
+    Where the number differs from that of the cell it is compared with, both are read at the shorter one's end.
+    """
+
+    cells: tuple
+    splits: tuple = ("slice", "subject")
+    epochs: int = 60
+
+
+SWEEPS = {
+    "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
+    "decay": Sweep(("decayed",)),
+    "pooling": Sweep(("average pooling",)),
+    "depth": Sweep(("three convolutions",)),
+    "batch": Sweep(("batch 10", "batch 200"), ("slice",)),
+    "loss": Sweep(tuple(name for name in CELLS if name.startswith("equation 3")), ("slice",), epochs=20),
+    "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=40),
+    "swapped": Sweep(("swapped masks",), epochs=40),
+    "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=40),
+    "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=40),
+}
+
+
+def cell_config(name, base):
+    """The RunConfig of a cell, built on a profile's: base -> ... -> the cell, one setting at each step."""
+    if CELLS[name] is None:
+        return base
+    parent, field, value = CELLS[name]
+    return replace(cell_config(parent, base), **{field: value})
+
+
+def sweep_configs(name, base):
+    """All configs of a named sweep, cells outermost. Raises DataError for an unknown name.
+
+    Parameters
+    ----------
+    name : str
+        A key of SWEEPS.
+    base : RunConfig
+        The profile's settings.
+    """
+    if name not in SWEEPS:
+        raise DataError(f"there is no sweep {name!r}; choose one of {', '.join(SWEEPS)}, or write FIELD=V1,V2")
+    chosen = SWEEPS[name]
+    base = replace(base, epochs=chosen.epochs)
+    return [
+        replace(cell_config(cell, base), split_by=split) for cell in chosen.cells for split in chosen.splits
+    ]
