@@ -75,7 +75,7 @@ __version__ = "0.1.0"
 LATER = {
     "plots": [
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
-        "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet",
+        "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",
     ],
     "viewer": ["SliceViewer", "view_slices"],
     "exercises": [

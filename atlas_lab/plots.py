@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
 from atlas_lab.files import REPOSITORY, DataError, atomic_path, write_json
@@ -248,6 +249,22 @@ def save_figure(figure, path, provenance):
         write_json(path.with_suffix(".json"), {**about, "code": code_version()})
     plt.close(figure)
     return path
+
+
+def small_pictures(dpi=90, colours=96):
+    """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk."""
+    from IPython import get_ipython
+    from PIL import Image
+
+    def to_png(figure):
+        pixels, small = io.BytesIO(), io.BytesIO()
+        figure.savefig(pixels, dpi=dpi, bbox_inches="tight")
+        image = Image.open(pixels).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+        image.save(small, "PNG", optimize=True)
+        return small.getvalue()
+
+    plt.close(plt.figure())  # the notebook's own way of showing figures is set up with the first; ours comes after it
+    get_ipython().display_formatter.formatters["image/png"].for_type(Figure, to_png)
 
 
 def is_unchanged(path, about):
