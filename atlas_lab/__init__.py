@@ -11,6 +11,7 @@ from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.losses import LOSSES, build_loss, tversky_loss, weighted_cross_entropy
 from atlas_lab.measured import measured_table
+from atlas_lab.metadata import join_metadata
 from atlas_lab.metrics import (
     bootstrap_scores,
     confusion_counts,
@@ -33,6 +34,7 @@ from atlas_lab.overlap import (
 )
 from atlas_lab.overlay import overlay
 from atlas_lab.phantom import make_cohort
+from atlas_lab.quality import check_scans
 from atlas_lab.record import Run
 from atlas_lab.runs import (
     Agreement,
@@ -48,7 +50,6 @@ from atlas_lab.runs import (
 from atlas_lab.scans import (
     LoadedScan,
     Scan,
-    check_scans,
     cohort,
     combine_masks,
     data_notice,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 GRID = (197, 233, 189)  # voxels of 1 mm
+AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])  # voxel -> MNI mm
 COARSE = 4  # mm, spacing of the grid on which deformations and bias fields are drawn
 QUANTUM = 1 / 8  # intensity step of the T1 volumes: finer than the noise, and it keeps the files small
 

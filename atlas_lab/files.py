@@ -22,6 +22,16 @@ def lab_home():
     return REPOSITORY / "data" if in_a_clone else Path.home() / "atlas_lab_data"
 
 
+def refuse_patients_in_repository(path, source):
+    """Raise DataError if a file with patient images would land in the repository, data/ (git-ignored) left aside."""
+    path = Path(path).resolve()
+    if path.is_relative_to(REPOSITORY) and not path.is_relative_to(REPOSITORY / "data"):
+        raise DataError(
+            f"{path}: this would show patient images ({source}), and ATLAS's data use agreement forbids publishing "
+            "them in the repository; choose a folder outside of it"
+        )
+
+
 @contextmanager
 def atomic_path(path):
     """Give a temporary path beside `path` to write to; rename it onto `path` if all went well.

@@ -1,4 +1,4 @@
-"""The embedded cohort: synthetic T1w scans with stroke lesions, written to disk in the layout of ATLAS R1.1.
+"""The embedded cohort: synthetic T1w scans with stroke lesions, written to disk in the layout of an ATLAS release.
 
 Each subject is the MNI152 template under its own smooth deformation, with its own tissue intensities, bias
 field, noise and degree of atrophy, and with a lesion grown by `lesions.py`. It is no patient's data. Unlike
@@ -15,6 +15,7 @@ import numpy as np
 
 from atlas_lab.anatomy import GRID, SITES, bounding_box, load_anatomy, make_head, scan_head
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
+from atlas_lab.layouts import LAYOUTS, scan_names
 from atlas_lab.lesions import MIN_COMPONENT, grow_lesion, plan_lesion
 
 PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
@@ -22,6 +23,7 @@ METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 SITE_OF_INDEX = "1213121123"  # site of subject index modulo 10: half of all at Site1, a fifth at Site3
 MAX_MASKS = 4  # mask files per scan
+RAW_AXES = ("RAS", "LPI", "PIR", "LAS")  # where the axes of raw volumes point to, in turn
 REPEAT_EVERY, REPEAT_AT = 20, 3  # subject indices 3, 23, 43, ... (all at Site3) were scanned twice
 
 
@@ -34,11 +36,12 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     Parameters
     ----------
     out : path
-        Folder for the cohort; the release lies in out/ATLAS_R1.1.
+        Folder for the cohort; the release lies in a folder of its own name below, as in out/ATLAS_R1.1.
     n_subjects : int
         Subjects, of whom one in twenty has a repeat scan.
     seed : int
-    layout : "R1.1"
+    layout : a key of LAYOUTS, "R1.1", "R1.2", "R2.0", "R2.1" or "R2.1 raw"
+        All hold the same voxels: R2's scans have one mask file each, and the raw ones' axes point anywhere.
     lesions : path, optional
         Folder of real lesion masks in MNI space (NIfTI, any grid) to use instead of grown lesions.
     jobs : int, optional
@@ -57,12 +60,12 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     """
     out = Path(out).expanduser()
     settings = check_settings(n_subjects, seed, layout, lesions)
-    release = out / "ATLAS_R1.1"
+    release = out / LAYOUTS[layout].folder
     missing = missing_subjects(release, settings)
     masks = real_masks_for(missing, seed, lesions)
     if missing:
         write_json(release / MAKING / "settings.json", settings)
-    run_subjects(missing, masks, release, seed, jobs, progress)
+    run_subjects(missing, masks, release, settings, jobs, progress)
     if not (release / SYNTHETIC_MARKER).exists():
         finish(release, settings)
     shutil.rmtree(release / MAKING, ignore_errors=True)
@@ -71,8 +74,8 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
 
 def check_settings(n_subjects, seed, layout, lesions):
     """The settings that tell one cohort from another, as written to its marker file."""
-    if layout != "R1.1":
-        raise DataError(f"layout {layout!r} is not known; expected 'R1.1'")
+    if layout not in LAYOUTS:
+        raise DataError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
     if n_subjects < 1:
         raise DataError(f"n_subjects is {n_subjects}; expected at least 1")
     source = None
@@ -130,7 +133,7 @@ def record_path(release, index):
     return release / MAKING / f"{index:05d}.json"
 
 
-def run_subjects(indices, masks, release, seed, jobs, progress):
+def run_subjects(indices, masks, release, settings, jobs, progress):
     """Make the subjects in parallel, one single-threaded process each."""
     from joblib import Parallel, cpu_count, delayed
     from tqdm import tqdm
@@ -138,16 +141,18 @@ def run_subjects(indices, masks, release, seed, jobs, progress):
     if not indices:
         return
     jobs = min(jobs or cpu_count(), len(indices))
-    tasks = (delayed(make_subject)(index, seed, release, masks.get(index)) for index in indices)
+    seed, layout = settings["seed"], settings["layout"]
+    tasks = (delayed(make_subject)(index, seed, release, layout, masks.get(index)) for index in indices)
     done = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
     for _ in tqdm(done, "making subjects", total=len(indices), disable=not progress):
         pass
 
 
-def make_subject(index, seed, release, real_mask=None):
+def make_subject(index, seed, release, layout="R1.1", real_mask=None):
     """Make and write subject `index`; its record is written last and says which files there are."""
-    site = SITES[int(SITE_OF_INDEX[index % len(SITE_OF_INDEX)]) - 1]
-    subject = f"{site.first_id + index:06d}"
+    layout = LAYOUTS[layout]
+    site_index = int(SITE_OF_INDEX[index % len(SITE_OF_INDEX)]) - 1
+    site = SITES[site_index]
     anatomy = load_anatomy()
     if real_mask is None:
         plan = plan_lesion(seed, index)
@@ -155,22 +160,23 @@ def make_subject(index, seed, release, real_mask=None):
     else:
         components, aim = place_real_mask(real_mask, seed, index, anatomy)
     head = make_head(components, np.random.default_rng([seed, index, 3]), anatomy)
+    axes = RAW_AXES[index % len(RAW_AXES)] if layout.raw else "RAS"
     files = []
-    for session in ("t01", "t02") if index % REPEAT_EVERY == REPEAT_AT else ("t01",):
-        rng = np.random.default_rng([seed, index, 4, int(session[1:])])
-        prefix = f"{site.name}/{subject}/{session}/{subject}"
+    for session in (1, 2) if index % REPEAT_EVERY == REPEAT_AT else (1,):
+        rng = np.random.default_rng([seed, index, 4, session])
+        names = scan_names(layout, site_index, site.first_id + index, index, session)
         # The masks first: a T1 volume without masks would look like a scan whose lesion is lost.
-        for name, mask in mask_files_of(head.components, np.random.default_rng([seed, index, 5])):
-            files.append(f"{prefix}_{name}")
+        for number, mask in mask_files_of(head.components, np.random.default_rng([seed, index, 5]), layout.one_mask):
+            files.append(layout.mask.format(**names, number=number))
             volume = np.zeros(GRID)
             volume[head.box] = mask
-            write_nifti(release / files[-1], volume, anatomy.affine)
-        files.append(f"{prefix}_t1w_deface_stx.nii.gz")
-        write_nifti(release / files[-1], scan_head(head, site, rng), anatomy.affine)
+            write_nifti(release / files[-1], *turned(volume, anatomy.affine, axes))
+        files.append(layout.t1w.format(**names))
+        write_nifti(release / files[-1], *turned(scan_head(head, site, rng), anatomy.affine, axes))
     record = {
         "index": index,
-        "subject": subject,
-        "site": site.name,
+        "subject": names["subject"],
+        "site": names["site"],
         "aimed": aim,
         "measured": measure(head),
         "files": files,
@@ -179,11 +185,24 @@ def make_subject(index, seed, release, real_mask=None):
     return record
 
 
-def mask_files_of(components, rng):
-    """Share a lesion out among files as ATLAS does: yields (file name without subject, float64 volume).
+def turned(volume, affine, axes):
+    """The same voxels at the same places with the array's axes pointing as `axes` says, and the affine for that."""
+    from nibabel import orientations
 
-    About 45 % of scans have several masks, and a lesion voxel is 1 in some files and 255 in others.
+    turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.axcodes2ornt(axes))
+    moved = orientations.apply_orientation(volume, turn)
+    return moved, affine @ orientations.inv_ornt_aff(turn, volume.shape)
+
+
+def mask_files_of(components, rng, one_mask=False):
+    """Share a lesion out among files as ATLAS R1 does: yields (number in the file's name, float64 volume).
+
+    About 45 % of scans have several masks, and a lesion voxel is 1 in some files and 255 in others. With `one_mask`,
+    as in R2, there is one file, and a lesion voxel is 1.
     """
+    if one_mask:
+        yield "", np.any(components, axis=0) * 1.0
+        return
     masks = components
     if len(masks) == 1 and rng.random() < 0.1:
         masks = split_mask(masks[0])
@@ -194,7 +213,7 @@ def mask_files_of(components, rng):
     habit = rng.choice(["one", "full", "mixed"], p=[0.55, 0.3, 0.15])
     for i, mask in enumerate(masks):
         value = {"one": 1.0, "full": 255.0, "mixed": (255.0, 1.0)[i % 2]}[habit]
-        yield f"LesionSmooth_{f'{i}_' if i else ''}stx.nii.gz", mask * value
+        yield f"{i}_" if i else "", mask * value
 
 
 def split_mask(mask):
@@ -315,12 +334,13 @@ def measure(head):
 
 
 def finish(release, settings):
-    """Write the metadata table and, last, the marker that says: complete, and synthetic."""
+    """Write the metadata table, where the release has one, and, last, the marker: complete, and synthetic."""
     from atlas_lab import __version__
 
     records = finished_records(release, settings)
-    with atomic_path(release / METADATA) as temporary:
-        metadata(records).to_csv(temporary, index=False)
+    if settings["layout"] == "R1.1":
+        with atomic_path(release / METADATA) as temporary:
+            metadata(records).to_csv(temporary, index=False)
     about = {"synthetic": True, "note": "synthetic cohort, not patient data", **settings}
     write_json(release / SYNTHETIC_MARKER, {**about, "package_version": __version__, "subjects": records})
 

@@ -11,10 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
 
-from atlas_lab.files import REPOSITORY, DataError, atomic_path, write_json
+from atlas_lab.files import atomic_path, refuse_patients_in_repository, write_json
+from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.model import count_parameters, layer_table
 from atlas_lab.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
 from atlas_lab.record import code_version
+from atlas_lab.slices import axial_slices
+from atlas_lab.volumes import to_ras
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe-Ito, for lines and text
 
@@ -52,6 +55,21 @@ def show_pair(image, mask, title=""):
     show_slice(image, mask, title="with its lesion mask", ax=axes[1])
     figure.suptitle(title, fontsize=9)
     return figure
+
+
+def save_prediction(found, path, title):
+    """Write a picture of a Prediction: its slice with most lesion, without and with the predicted mask."""
+    volumes = [found.image, found.mask.astype(np.float32), found.probability]
+    image, mask, probability = (to_ras(volume, found.affine)[0] for volume in volumes)
+    z = int((mask if mask.any() else probability).sum(axis=(0, 1)).argmax())
+    grey, pred = axial_slices(to_uint8(image, white_point(image)))[z], axial_slices(mask)[z] > 0
+    figure, axes = plt.subplots(1, 2, figsize=(5, 3.4), layout="constrained")
+    show_slice(grey, title="T1-weighted", ax=axes[0])
+    show_slice(grey, prediction=pred, title="called lesion", ax=axes[1])
+    figure.suptitle(f"{title}\nnot for clinical use", fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
 
 
 def mask_legend(figure):
@@ -231,11 +249,8 @@ def save_figure(figure, path, provenance):
         agreement, and nothing of it may be published here.
     """
     path = Path(path)
-    if provenance["cohort"] == "patients" and path.resolve().is_relative_to(REPOSITORY / "figures"):
-        raise DataError(
-            f"{path}: this figure shows patient images ({provenance['source']}), and ATLAS's data use agreement "
-            "forbids publishing them in the repository; choose a folder outside of it"
-        )
+    if provenance["cohort"] == "patients":
+        refuse_patients_in_repository(path, provenance["source"])
     if provenance["cohort"] == "synthetic":
         note = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY}
         figure.text(0.99, -0.01, "synthetic cohort, not patient data", **note)

@@ -1,9 +1,7 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, loading one, checking all."""
 
 import os
-import re
 import sys
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, lab_home
+from atlas_lab.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.phantom import make_cohort
+from atlas_lab.volumes import SAME, read_image, read_volume, to_grid
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Scan:
     masks: tuple[Path, ...]
     release: str
     synthetic: bool = False
+    part: str = "training"  # or "testing": without masks
 
     @property
     def name(self):
@@ -44,38 +45,17 @@ class LoadedScan(NamedTuple):
     affine: np.ndarray
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How one release names its files. `t1w` is matched against the path below the release's own folder."""
-
-    release: str
-    t1w: re.Pattern
-    mask_glob: str
-    example: str
-
-
-LAYOUTS = [
-    Layout(
-        release="R1.1",
-        t1w=re.compile(
-            r"(?P<site>Site\d+)/(?P<subject>\d{6})/(?P<session>t\d\d)/\d{6}_t1w_deface_stx\.nii(\.gz)?$"
-        ),
-        # 104 of the 229 scans have more than one mask file; the first alone drops 177 of 406 lesions.
-        mask_glob="*_LesionSmooth*stx.nii*",
-        example="Site1/031768/t01/031768_t1w_deface_stx.nii.gz",
-    ),
-]
-
-
-def find_scans(root, exclude=()):
+def find_scans(root, exclude=(), part="training"):
     """All scans below a folder, in order of site, subject and session; the release is read off the file names.
 
     Parameters
     ----------
     root : path
-        The release's folder, or the folder that holds it.
+        The release's folder, one above it, or one below.
     exclude : sequence of str
         Names of scans to leave out, as in "031768/t01"; each is announced on stderr.
+    part : {"training", "testing"}
+        R2.0 and R2.1 have testing scans, whose masks are kept secret; they are left out unless asked for.
 
     Returns
     -------
@@ -84,40 +64,72 @@ def find_scans(root, exclude=()):
     Raises
     ------
     DataError
-        If the folder is missing, is a file, holds no scan of a known release, a session holds two T1 volumes,
-        or an excluded name is not there.
+        If the folder is missing, is a file, holds no scan of a known release, or scans of two that share people; if
+        a session holds two T1 volumes, or an excluded name is not there.
     """
     root = Path(root).expanduser()
     if not root.exists():
         raise DataError(f"{root}: no such folder; expected the unpacked ATLAS release (is ATLAS_DATA right?)")
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
-    volumes = [p for p in sorted(root.rglob("*.nii*")) if not p.name.startswith(".")]
-    scans = [scan for path in volumes for scan in match_layout(path)]
+    volumes = [p for p in sorted(root.resolve().rglob("*.nii*")) if not p.name.startswith(".") and p.is_file()]
+    scans = [scan for path in volumes if (scan := scan_at(path)) is not None]
     if not scans:
-        examples = "; ".join(f"{layout.release}: {layout.example}" for layout in LAYOUTS)
+        examples = "; ".join(f"{layout.release}: {example_of(layout)}" for layout in LAYOUTS.values())
         raise DataError(
             f"{root}: found {len(volumes)} NIfTI files and no T1 volume of a known ATLAS release; "
             f"expected files such as ({examples})"
         )
+    scans = choose_part(choose_release(scans, root), part, root)
     refuse_two_volumes(scans)
     return leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
 
 
-def match_layout(path):
-    """A list with the Scan whose T1 volume is at `path`, or an empty list if it is none."""
-    for layout in LAYOUTS:
-        match = layout.t1w.search(path.as_posix())
-        if match:
-            release_folder = Path(path.as_posix()[: match.start()])
-            return [
-                Scan(
-                    match["subject"], match["session"], match["site"], path,
-                    tuple(sorted(m for m in path.parent.glob(layout.mask_glob) if not m.name.startswith("."))),
-                    layout.release, (release_folder / SYNTHETIC_MARKER).exists(),
-                )
-            ]
-    return []
+def example_of(layout):
+    """A path below a release's folder, for messages."""
+    return layout.t1w.format(**scan_names(layout, 0, 31768, 1, 1))
+
+
+def scan_at(path):
+    """The Scan whose T1 volume is at `path`, or None if it is none of a known release."""
+    layout, match = match_path(path)
+    if layout is None:
+        return None
+    folder = path.parent.parent if path.parent.name.endswith(".nii") else path.parent  # x.nii/x.nii, met in the wild
+    found = [p for pattern in layout.masks for p in [*folder.glob(pattern), *folder.glob(f"*.nii/{pattern}")]]
+    masks = tuple(sorted(p for p in set(found) if p.is_file() and not p.name.startswith(".")))
+    release_folder = Path(path.as_posix()[: match.start()])
+    part = "testing" if (match.groupdict().get("part") or "").startswith("Testing") else "training"
+    site = match["site"].upper() if match["site"].startswith("r") else match["site"]
+    return Scan(
+        match["subject"], match["session"], site, path, masks, layout.release,
+        (release_folder / SYNTHETIC_MARKER).exists(), part,
+    )
+
+
+def choose_release(scans, root):
+    """Keep one release: R2.1's registered scans rather than its raw ones; other mixtures are refused."""
+    releases = sorted({scan.release for scan in scans})
+    if releases == ["R2.1", "R2.1 raw"]:
+        raw = sum(scan.release == "R2.1 raw" for scan in scans)
+        print(f"{raw} raw scans of R2.1 left out; to work on them name the folder Training_Raw", file=sys.stderr)
+        return [scan for scan in scans if scan.release == "R2.1"]
+    if len(releases) > 1:
+        raise DataError(
+            f"{root}: found scans of {' and '.join(releases)}; the releases share people, so that training on one and "
+            "testing on another would leak: name the folder of one of them"
+        )
+    return scans
+
+
+def choose_part(scans, part, root):
+    """The training scans, or the testing scans, which have no masks."""
+    chosen = [scan for scan in scans if scan.part == part]
+    if not chosen:
+        raise DataError(f"{root}: all {len(scans)} scans are of the other part than {part!r}; name another folder")
+    if part == "training" and len(chosen) < len(scans):
+        print(f"{len(scans) - len(chosen)} testing scans without masks left out", file=sys.stderr)
+    return chosen
 
 
 def refuse_two_volumes(scans):
@@ -142,58 +154,38 @@ def leave_out(scans, names):
     return [scan for scan in scans if scan.name not in names]
 
 
-def open_volume(path):
-    """A NIfTI file with its header read. Raises DataError if it is missing or not NIfTI."""
-    import nibabel
-
-    try:
-        return nibabel.load(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
-        raise unreadable(path, error) from error
-
-
-def load_volume(path):
-    """One NIfTI file as its array and its affine. Raises DataError if it is missing or damaged."""
-    volume = open_volume(path)
-    try:
-        return np.asanyarray(volume.dataobj), volume.affine
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise unreadable(path, error) from error
-
-
-def unreadable(path, error):
-    """The DataError for a file that is damaged."""
-    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return DataError(
-        f"{path}: can't be read as NIfTI ({reason}); the file is damaged or incomplete: copy or unpack it again"
-    )
-
-
 def load_scan(scan):
     """Load a scan: image as float32, mask as bool, and the affine that takes voxel indices to MNI mm.
 
     The masks of a scan are OR-ed. A mask voxel is lesion where it is above 0, since releases mix masks whose
-    lesions are 1 with masks whose lesions are 255.
+    lesions are 1 with masks whose lesions are 255. Axes are turned to RAS by the affine; volumes off ATLAS's grid are
+    resampled to it, with a GridWarning (see `to_grid`).
 
     Returns
     -------
     LoadedScan
-        image float32 (X, Y, Z) in the file's own units, mask bool (X, Y, Z), affine float64 (4, 4).
+        image float32 (197, 233, 189) in the file's own units, mask bool, affine float64 (4, 4).
 
     Raises
     ------
     DataError
-        If a file is damaged, has another grid than the T1, holds NaN or infinite voxels, if the T1 is empty,
-        or if there is no mask or no lesion voxel in any.
+        If a file is damaged, a mask has another grid than the T1, a volume holds NaN or infinite voxels, if the T1 is
+        empty, or if there is no mask or no lesion voxel in any.
     """
-    image, affine = load_volume(scan.t1w)
-    refuse_not_finite(image, scan.t1w)
+    image, affine = read_t1w(scan.t1w)
+    mask = read_masks(scan, image.shape, affine)
+    mask, _ = to_grid(mask, affine, scan.t1w)
+    image, affine = to_grid(image, affine, scan.t1w)
+    return LoadedScan(image, mask, affine)
+
+
+def read_t1w(path):
+    """A T1 volume as it lies in its file, float32, and its affine. Raises DataError if it can't be used."""
+    image, affine = read_volume(path)
+    refuse_not_finite(image, path)
     if not (image > 0).any():
-        raise DataError(f"{scan.t1w}: no voxel is above 0; restore the file or exclude the scan by its name")
-    mask, _ = load_lesion(scan)
-    return LoadedScan(image.astype(np.float32, copy=False), mask, affine)
+        raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
+    return image.astype(np.float32, copy=False), affine
 
 
 def load_lesion(scan):
@@ -201,7 +193,7 @@ def load_lesion(scan):
 
     Returns
     -------
-    mask : bool (X, Y, Z)
+    mask : bool (197, 233, 189)
     affine : float64 (4, 4)
 
     Raises
@@ -209,26 +201,31 @@ def load_lesion(scan):
     DataError
         As `load_scan`.
     """
+    t1w = read_image(scan.t1w, header_only=True)
+    return to_grid(read_masks(scan, t1w.shape, t1w.affine), t1w.affine, scan.t1w)
+
+
+def read_masks(scan, shape, affine):
+    """The OR of a scan's masks on the grid of its T1, which is given. Raises DataError if there is no lesion."""
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
-    t1w = open_volume(scan.t1w)
-    mask = combine_masks(load_mask(path, t1w.shape, t1w.affine) for path in scan.masks)
+    mask = combine_masks(read_mask(path, shape, affine) for path in scan.masks)
     if not mask.any():
         found = ", ".join(path.name for path in scan.masks)
         raise DataError(
             f"{scan.name}: no lesion voxel in {found} in {scan.t1w.parent}; every scan of the release has a lesion: "
             "restore the mask or exclude the scan by its name"
         )
-    return mask, t1w.affine
+    return mask
 
 
-def load_mask(path, shape, affine):
+def read_mask(path, shape, affine):
     """One mask file as bool, checked to lie on the grid of its T1 volume. Raises DataError if it doesn't."""
-    mask, mask_affine = load_volume(path)
+    mask, mask_affine = read_volume(path)
     if mask.shape != shape:
         raise DataError(f"{path}: the mask has shape {mask.shape} and its T1 {shape}; they must be equal")
-    if not np.allclose(mask_affine, affine, atol=1e-3):
-        raise DataError(f"{path}: the mask's affine differs from its T1's by more than 0.001; expected the same grid")
+    if not np.allclose(mask_affine, affine, atol=SAME):
+        raise DataError(f"{path}: the mask's affine differs from its T1's by more than {SAME}; expected the same grid")
     refuse_not_finite(mask, path)
     return mask > 0
 
@@ -248,37 +245,6 @@ def combine_masks(masks):
         lesion = np.asarray(mask) > 0
         combined = lesion if combined is None else combined | lesion
     return combined
-
-
-def check_scans(scans, jobs=-1, progress=True):
-    """Load every scan and tell what is wrong.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per unusable scan: scan, site, problem (the line that load_scan raises). Empty if all is well.
-    """
-    import pandas
-    from joblib import Parallel, delayed
-    from tqdm import tqdm
-
-    problems = Parallel(n_jobs=jobs, return_as="generator")(delayed(problem_of)(scan) for scan in scans)
-    problems = tqdm(problems, "checking scans", total=len(scans), disable=not progress)
-    rows = [
-        {"scan": scan.name, "site": scan.site, "problem": problem}
-        for scan, problem in zip(scans, problems, strict=True)
-        if problem
-    ]
-    return pandas.DataFrame(rows, columns=["scan", "site", "problem"])
-
-
-def problem_of(scan):
-    """The line of the DataError that loading a scan raises, or an empty string."""
-    try:
-        load_scan(scan)
-    except DataError as error:
-        return str(error)
-    return ""
 
 
 def cohort(n_subjects=60, seed=0, exclude=(), progress=True):

@@ -68,9 +68,15 @@ def shrink(slices, scale):
     """
     height, width = (size // scale for size in CROPPED)
     blocks = slices[:, : height * scale, : width * scale].reshape(-1, height, scale, width, scale)
-    small = blocks.mean(axis=(2, 4), dtype=np.float32)
+    rows, columns = trim(scale)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)[:, rows, columns]
+
+
+def trim(scale):
+    """The rows and columns of blocks that are kept: multiples of 4, cut evenly on both sides. Two slices."""
+    height, width = (size // scale for size in CROPPED)
     top, left = height % 4 // 2, width % 4 // 2
-    return small[:, top : top + height // 4 * 4, left : left + width // 4 * 4]
+    return slice(top, top + height // 4 * 4), slice(left, left + width // 4 * 4)
 
 
 def scan_to_slices(scan, scale, z_step):

@@ -1,0 +1,193 @@
+"""Unlocking the archive that ATLAS is handed out as: a tar.gz that openssl encrypted with a key from the data owners.
+
+openssl's file format says neither which digest made the key nor whether PBKDF2 did, and the wrong one ends in "bad
+decrypt": the commonest question that users of ATLAS ask in public. So all of them are tried on the first bytes.
+"""
+
+import base64
+import binascii
+import shutil
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path
+
+from atlas_lab.files import DataError
+
+MAGIC = b"Salted__"       # what openssl puts in front of the salt
+GZIP = b"\x1f\x8b\x08"
+SCHEMES = {               # as the options of `openssl enc -d -aes-256-cbc` name them
+    "-md sha256": ("sha256", False),
+    "-md md5": ("md5", False),
+    "-pbkdf2 -md sha256": ("sha256", True),
+    "-pbkdf2 -md md5": ("md5", True),
+}
+BLOCK = 1 << 20
+
+
+def unlock(archive, out, key, progress=True):
+    """Decrypt and unpack an archive, in one stream; the result appears at `out` only when all of it is there.
+
+    Parameters
+    ----------
+    archive : path
+        Of an aes-256-cbc archive made by openssl, in binary or in base64.
+    out : path
+        Folder to unpack to; it must be empty or not exist.
+    key : str
+        Neither shown nor kept.
+
+    Returns
+    -------
+    str
+        The options of openssl that fitted, as in "-a -md sha256".
+
+    Raises
+    ------
+    DataError
+        If the file is no such archive, the key doesn't fit, the file is incomplete, a member would leave the folder,
+        or `out` holds something. Nothing is left behind then.
+    """
+    archive, out = Path(archive).expanduser(), Path(out).expanduser()
+    if not archive.is_file():
+        raise DataError(f"{archive}: no such file; expected the encrypted archive of ATLAS")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DataError(f"{out}: is there already; name a folder that is empty or does not exist")
+    salt, is_base64 = read_head(archive)
+    scheme, cipher_of = find_scheme(archive, salt, is_base64, key)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unlocking-") as work:
+        with Bar(archive, progress) as bar:
+            extract(Decrypted(archive, is_base64, cipher_of(), bar), Path(work), archive)
+        if out.exists():
+            out.rmdir()
+        (Path(work) / "unpacked").rename(out)
+    return f"{'-a ' if is_base64 else ''}{scheme}"
+
+
+def read_head(archive):
+    """The salt, and whether the file is base64. Raises DataError if openssl has not made the file."""
+    with open(archive, "rb") as file:
+        head = file.read(64)
+    if head.startswith(MAGIC):
+        return head[8:16], False
+    try:
+        decoded = base64.b64decode(head.split(b"\n")[0][: len(head.split(b"\n")[0]) // 4 * 4], validate=True)
+    except binascii.Error:
+        decoded = b""
+    if decoded.startswith(MAGIC):
+        return decoded[8:16], True
+    if head.startswith(GZIP) or tarfile.is_tarfile(archive):
+        raise DataError(f"{archive}: is not encrypted; unpack it with tar -xf, no key is needed")
+    raise DataError(
+        f"{archive}: is not an archive that openssl has encrypted (its first bytes are not '{MAGIC.decode()}', nor "
+        "that in base64); download it again"
+    )
+
+
+def find_scheme(archive, salt, is_base64, key):
+    """The options under which the first bytes decrypt to gzip, and a function that gives the cipher for them."""
+    for name, (digest, pbkdf2) in SCHEMES.items():
+        secret, iv = derive(key.encode(), salt, digest, pbkdf2)
+
+        def cipher(secret=secret, iv=iv):
+            from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+            return Cipher(algorithms.AES(secret), modes.CBC(iv)).decryptor()
+
+        start = next(ciphertext(archive, is_base64), b"")[:16]
+        if len(start) == 16 and cipher().update(start).startswith(GZIP):
+            return name, cipher
+    raise DataError(
+        f"{archive}: the key does not fit (tried {', '.join(SCHEMES)}): check it for missing or additional characters, "
+        "and that it belongs to this release; if it does, the file is damaged: download it again"
+    )
+
+
+def derive(key, salt, digest, pbkdf2):
+    """Key (32 bytes) and initial vector (16 bytes) as openssl derives them (EVP_BytesToKey, or PBKDF2 10,000 times)."""
+    import hashlib
+
+    if pbkdf2:
+        both = hashlib.pbkdf2_hmac(digest, key, salt, 10_000, 48)
+    else:
+        block = both = b""
+        while len(both) < 48:
+            block = hashlib.new(digest, block + key + salt).digest()
+            both += block
+    return both[:32], both[32:48]
+
+
+def ciphertext(archive, is_base64, count=lambda size: None):
+    """The encrypted bytes after the salt, in blocks; `count` is told how much of the file was read."""
+    skip, rest = 16, b""
+    with open(archive, "rb") as file:
+        while block := file.read(BLOCK):
+            count(len(block))
+            if is_base64:
+                block = rest + block.translate(None, b"\r\n")
+                whole = len(block) // 4 * 4
+                block, rest = base64.b64decode(block[:whole]), block[whole:]
+            yield block[skip:]
+            skip = max(0, skip - len(block))
+
+
+class Bar:
+    """A progress bar over the bytes of a file; `tell` moves it."""
+
+    def __init__(self, path, progress):
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc="unlocking", disable=not progress)
+
+    def tell(self, size):
+        """So many bytes more were read."""
+        self.bar.update(size)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bar.close()
+
+
+class Decrypted:
+    """The decrypted and gunzipped archive as a stream that tarfile can read."""
+
+    def __init__(self, archive, is_base64, cipher, bar):
+        self.blocks, self.cipher = ciphertext(archive, is_base64, bar.tell), cipher
+        self.gunzip, self.ready = zlib.decompressobj(31), b""
+
+    def read(self, size):
+        """The next `size` bytes, fewer at the end. Raises EOFError if the archive ends too early."""
+        while len(self.ready) < size and not self.gunzip.eof:
+            block = next(self.blocks, None)
+            if block is None:
+                raise EOFError("the archive ends before its contents do")
+            self.ready += self.gunzip.decompress(self.cipher.update(block))
+        data, self.ready = self.ready[:size], self.ready[size:]
+        return data
+
+    def close(self):
+        """Asked for by tarfile."""
+
+
+def extract(stream, work, archive):
+    """Unpack a tar stream into work/unpacked. Raises DataError if it is damaged or would write elsewhere."""
+    if not hasattr(tarfile, "data_filter"):
+        raise DataError("this Python can't unpack archives safely; use 3.11.4 or later")
+    target = work / "unpacked"
+    target.mkdir()
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            tar.extractall(target, filter="data")
+        while stream.read(BLOCK):  # up to gzip's checksum, which tells whether all of it came
+            pass
+    except tarfile.FilterError as error:
+        raise DataError(f"{archive}: holds a member that would be written outside of the folder ({error}); "
+                        "this is not an archive of ATLAS") from error
+    except (EOFError, tarfile.TarError, zlib.error, binascii.Error, ValueError) as error:
+        shutil.rmtree(target)
+        raise DataError(
+            f"{archive}: the key fits, but the file is incomplete or damaged ({error}); download it again"
+        ) from error

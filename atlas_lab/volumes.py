@@ -1,0 +1,138 @@
+"""NIfTI files as arrays, whatever is wrong with them: read whole, checked, turned to RAS, brought to ATLAS's grid."""
+
+import gzip
+import warnings
+
+import numpy as np
+
+from atlas_lab.anatomy import AFFINE, GRID
+from atlas_lab.files import DataError
+
+LARGEST = 2**31  # bytes of a volume, unpacked; ATLAS's largest have 70 MB
+SAME = 1e-3      # affines that differ by less are one grid
+
+
+class GridWarning(UserWarning):
+    """A volume was not on ATLAS's grid and was resampled."""
+
+
+def unpack(path):
+    """The bytes of a file, gunzipped if they are gzip, with gzip's checksum verified.
+
+    nibabel by itself stops reading where the voxels end and so never meets the checksum: a flipped bit would pass.
+    """
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"more than {LARGEST // 2**20} MiB; no scan of ATLAS is so large")
+    return data
+
+
+def read_image(path, header_only=False):
+    """A NIfTI file as a nibabel image with a sane header. Raises DataError if it is missing or damaged."""
+    import nibabel
+
+    try:
+        if header_only:
+            image = nibabel.load(path)
+        else:
+            data = unpack(path)
+            is_nifti2 = 540 in (int.from_bytes(data[:4], order) for order in ("little", "big"))  # its header's size
+            image = (nibabel.Nifti2Image if is_nifti2 else nibabel.Nifti1Image).from_bytes(data)
+        refuse_odd_header(image)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except Exception as error:  # a damaged header or stream makes nibabel, zlib and numpy raise errors of many kinds
+        raise unreadable(path, error) from error
+    return image
+
+
+def refuse_odd_header(image):
+    """Raise ValueError for a header that no T1 volume or mask has."""
+    if len(image.shape) != 3 or min(image.shape) < 2:
+        raise ValueError(f"its shape is {image.shape}; expected three dimensions")
+    if image.get_data_dtype().kind not in "iuf":
+        raise ValueError(f"its voxels are of type {image.get_data_dtype()}; expected numbers")
+    if not np.isfinite(image.affine).all() or not 1e-3 < abs(np.linalg.det(image.affine[:3, :3])) < 1e3:
+        raise ValueError("its affine is not that of voxels between 0.1 and 10 mm")
+
+
+def read_volume(path):
+    """One NIfTI file as its array and its affine. Raises DataError if it is missing or damaged."""
+    image = read_image(path)
+    try:
+        with np.errstate(all="ignore"):
+            return np.asanyarray(image.dataobj), image.affine
+    except Exception as error:  # as above; most often the file ends before its voxels do
+        raise unreadable(path, error) from error
+
+
+def unreadable(path, error):
+    """The DataError for a file that is damaged."""
+    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return DataError(
+        f"{path}: can't be read as NIfTI ({reason}); the file is damaged or incomplete: copy or unpack it again"
+    )
+
+
+def is_on_grid(shape, affine):
+    """True if a volume lies on the grid that all ATLAS releases in standard space share."""
+    return tuple(shape) == GRID and np.allclose(affine, AFFINE, atol=SAME)
+
+
+def to_ras(volume, affine):
+    """Flip and swap axes, without resampling, so that they grow to the right, the front and the top.
+
+    Returns
+    -------
+    volume, affine
+        Of the same voxels at the same places in mm.
+    """
+    from nibabel import orientations
+
+    turn = orientations.io_orientation(affine)
+    if np.array_equal(turn, [[0, 1], [1, 1], [2, 1]]):
+        return volume, affine
+    back = orientations.inv_ornt_aff(turn, volume.shape)
+    return orientations.apply_orientation(volume, turn), affine @ back
+
+
+def to_grid(volume, affine, path):
+    """Bring a volume to ATLAS's grid, resampling only where it has to; a bool volume stays bool.
+
+    A volume off the grid is resampled by its affine (nilearn), which does not register it: a scan that is not in MNI
+    space already will not lie there afterwards. A GridWarning says so.
+    """
+    volume, affine = to_ras(volume, affine)
+    if is_on_grid(volume.shape, affine):
+        return volume, affine
+    from nibabel import Nifti1Image
+    from nilearn.image import resample_img
+
+    size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
+    warnings.warn(
+        f"{path}: {volume.shape} voxels of {size} mm, resampled to ATLAS's grid by its affine; it was not registered",
+        GridWarning, stacklevel=2,
+    )
+    is_mask = volume.dtype == bool
+    image = Nifti1Image(volume.astype(np.uint8 if is_mask else np.float32), affine)
+    moved = resample_img(
+        image, target_affine=AFFINE, target_shape=GRID, interpolation="nearest" if is_mask else "continuous",
+        copy_header=True, force_resample=True,
+    )
+    found = np.asarray(moved.dataobj)
+    return (found > 0 if is_mask else found.astype(np.float32)), AFFINE.copy()
+
+
+def write_volume(path, volume, affine):
+    """Write a NIfTI file, atomically."""
+    import nibabel
+
+    from atlas_lab.files import atomic_path
+
+    image = nibabel.Nifti1Image(volume, affine)
+    image.header.set_xyzt_units("mm")
+    with atomic_path(path) as temporary:
+        nibabel.save(image, temporary)
