@@ -81,7 +81,7 @@ def inspect_scan(scan, brain, thumbnail=False):
     if scan.subject in SUSPECTS:
         found.notes.append(SUSPECTS[scan.subject])
     found.volume_ml = round(float(mask.sum()) / 1000, 3)
-    found.content = hashlib.blake2b(np.ascontiguousarray(image), digest_size=8).hexdigest()
+    found.content = hashlib.blake2b(image.ravel(order="K"), digest_size=8).hexdigest()
     found.thumbnail = picture(image, mask) if thumbnail else ""
     return found
 

@@ -214,8 +214,10 @@ def largest_difference(one, other):
 
 
 def agreement_text(live, record):
-    """One line on how a live run agrees with its record. Raises DataError if it does not."""
+    """One line on how a live run agrees with its record. Raises DataError if it does not, on the same data."""
     agreement = compare_runs(live, record)
+    if not agreement.same_data:
+        return f"the record was made on other data ({record.data['source']}); there is nothing to compare with"
     if agreement.identical:
         return f"the live run agrees with its record bit for bit in all {agreement.epochs} epochs"
     parts = []

@@ -86,8 +86,6 @@ def scan_to_slices(scan, scale, z_step):
     of its block is.
     """
     image, mask, _ = load_scan(scan)
-    if image.shape != GRID:
-        raise DataError(f"{scan.t1w}: the volume has shape {image.shape}; expected ATLAS's standard grid {GRID}")
     images = to_uint8(shrink(axial_slices(image, z_step), scale), white_point(image))
     return images, shrink(axial_slices(mask, z_step), scale) >= 0.5
 

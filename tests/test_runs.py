@@ -11,6 +11,7 @@ from conftest import box_mask, write_scan
 import atlas_lab as lab
 from atlas_lab import runs as runs_module
 from atlas_lab.__main__ import main
+from atlas_lab.inference import open_model
 
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
 
@@ -103,6 +104,14 @@ def test_comparison_sees_a_changed_number_and_compares_common_epochs_only(run):
         lab.compare_runs(run, replace(run, config=replace(CONFIG, seed=5)))
 
 
+def test_a_run_on_other_data_is_not_held_against_the_record(run):
+    elsewhere = replace(run, data={**run.data, "hash": "another"}, history=json.loads(json.dumps(run.history)))
+    elsewhere.history[0]["dev"]["mean_dice"] = 0.9
+    assert "made on other data (ATLAS R1.1)" in lab.agreement_text(elsewhere, run)
+    with pytest.raises(lab.DataError, match="disagrees"):
+        lab.agreement_text(replace(elsewhere, data=run.data), run)
+
+
 def test_a_number_that_only_one_side_has_is_no_agreement(run):
     changed = replace(run, history=json.loads(json.dumps(run.history)))
     changed.history[0]["dev"]["loss"] = None
@@ -129,6 +138,10 @@ def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
     sweep = ["sweep", "--profile", "quick", "--out", str(out), "--seeds", "2", "epochs=1", "pool=max,avg"]
     assert main(sweep) == 0
     assert len(lab.load_runs(out)) == 5
+    model = tmp_path / "model.pt"
+    assert main(["train", "--profile", "quick", "--out", str(out), "epochs=1", "--save-model", str(model)]) == 0
+    network, config = open_model(model)
+    assert config.epochs == 1 and network.input_shape == (56, 48)
     assert len(lab.load_runs(out, pool="avg", seed=1)) == 1
     assert main(["train", "epochs=many"]) == 2
     assert "epochs" in capsys.readouterr().err
