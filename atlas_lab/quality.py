@@ -190,7 +190,7 @@ def page(scans, inspections, notes):
 def card(found):
     """One scan of the page."""
     image = f'<img alt="slice with lesion outlined" src="data:image/png;base64,{found.thumbnail}">'
-    volume = "" if found.volume_ml is None else f"{found.volume_ml:.1f} ml, {found.mask_files} mask files"
+    volume = "" if found.volume_ml is None else f"{found.volume_ml:.1f} ml, mask files: {found.mask_files}"
     bad = f"<br><span class=bad>{html.escape(found.unusable)}</span>" if found.unusable else ""
     odd = "".join(f"<br><span class=odd>{html.escape(note)}</span>" for note in found.notes)
     return (
