@@ -6,9 +6,12 @@
 from importlib import import_module
 
 from atlas_lab.checkpoint import load_model
+from atlas_lab.claims import CLAIMS, Records, judge_claims
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
+from atlas_lab.intervals import mean_interval
+from atlas_lab.ledger import ledger_table
 from atlas_lab.losses import LOSSES, build_loss, tversky_loss, weighted_cross_entropy
 from atlas_lab.measured import measured_table
 from atlas_lab.metadata import join_metadata
@@ -68,12 +71,14 @@ from atlas_lab.slices import (
     split_slices,
     typical_scan,
 )
+from atlas_lab.sweeps import CELLS, SWEEPS, cell_config, sweep_configs
 from atlas_lab.train import Evaluation, evaluate, predict, train
 
 __version__ = "0.1.0"
 
 # Pictures need matplotlib or ipywidgets, so each of these files is imported when a name of it is first used.
 LATER = {
+    "comparisons": ["plot_cells", "plot_splits"],
     "plots": [
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
         "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",

@@ -1,24 +1,29 @@
 """The main job: from the cohort's files and the run records to the paper's figures, with a live check."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed
 
 from atlas_lab import plots
+from atlas_lab.ablation_figures import draw_ablations
 from atlas_lab.checkpoint import load_model
+from atlas_lab.claims import Records
 from atlas_lab.config import PROFILES
-from atlas_lab.files import REPOSITORY, lab_home
+from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.intensity import to_uint8, white_point
+from atlas_lab.ledger import write_ledger
 from atlas_lab.measured import group_by_config, write_measured
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
-from atlas_lab.overlap import cohort_overlap, lesion_volume_ml
+from atlas_lab.overlap import cohort_overlap, lesion_volume_ml, median_diameter
 from atlas_lab.runs import agreement_text, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
-from atlas_lab.slices import SliceDataset, axial_slices, prepare_slices, split_slices, typical_scan
+from atlas_lab.slices import SliceDataset, axial_slices, open_store, prepare_slices, split_slices, typical_scan
+from atlas_lab.sweeps import SWEEPS, sweep_configs
 from atlas_lab.train import evaluate, predict, train
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
@@ -68,7 +73,43 @@ def draw_figures(out=None, report=print):
         figure_curves(recorded, out, about)
         readme = REPOSITORY / "README.md" if out == REPOSITORY / "figures" else None
         report(write_measured(recorded, out, readme))
+        ablations(store, out, about, readme, step)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
+
+
+def ablations(store, out, about, readme, step):
+    """Replay a run of every recorded sweep, draw the figures of the ablations, and write the ledger."""
+    runs = [run for run in load_runs() if run.data["hash"] == store.about["data_hash"]]
+    step("a replay of the first epoch of a run of each sweep")
+    replay(runs, store, step)
+    step("the ablations and the ledger")
+    cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
+                    "diameter_mm": median_diameter(store)}
+    write_json(out / "cohort.json", cohort_facts)
+    records = Records(runs, cohort_facts)
+    draw_ablations(records, store, out, about, step)
+    write_ledger(records, out, readme)
+
+
+def replay(runs, store, report):
+    """Train one epoch of one recorded run of each sweep and hold it against the record.
+
+    Raises DataError where one disagrees. The replays run side by side in processes of one thread, as the records were
+    made.
+    """
+    recorded = {run.config: run for run in runs}
+    found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
+    chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
+    live = Parallel(n_jobs=2)(delayed(first_epoch)(run.config, store.folder) for run in chosen.values())
+    for (name, run), again in zip(chosen.items(), live, strict=True):
+        report(f"{name}, {run.name}: {agreement_text(again, run)}")
+
+
+def first_epoch(config, store_folder):
+    """A live run of one epoch on one thread."""
+    torch.set_num_threads(1)
+    short = replace(config, epochs=1, lr_drop_epoch=None)
+    return train(short, open_store(store_folder), lambda line: None, fresh=True)
 
 
 def figure_1a(scans, out, about):

@@ -73,6 +73,26 @@ def lesion_side(mask, affine):
     return "left" if np.mean(x_mm < 0) > 0.9 else "right" if np.mean(x_mm > 0) > 0.9 else "both"
 
 
+def median_diameter(store, n_resamples=2000, seed=0):
+    """Median over scans of the lesion's diameter in its fullest slice, in mm, with an interval over subjects.
+
+    The diameter is that of the circle with the area of the slice's lesion pixels. The 95 % interval resamples
+    subjects, as `bootstrap_scores` does.
+
+    Returns
+    -------
+    dict
+        value, low, high.
+    """
+    pixels = store.table.groupby(["subject", "session"])["lesion_pixels"].max()
+    diameters = 2 * np.sqrt(pixels * store.about["scale"] ** 2 / np.pi)
+    by_subject = [group.to_numpy() for _, group in diameters.groupby("subject")]
+    draws = np.random.default_rng(seed).integers(len(by_subject), size=(n_resamples, len(by_subject)))
+    medians = [np.median(np.concatenate([by_subject[i] for i in draw])) for draw in draws]
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return {"value": float(diameters.median()), "low": float(low), "high": float(high)}
+
+
 def count_components(mask, affine, at_least_ml=LARGE_COMPONENT_ML):
     """Number of connected pieces of a mask of at least `at_least_ml` millilitres (26 neighbours)."""
     from scipy import ndimage

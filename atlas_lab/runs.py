@@ -191,9 +191,9 @@ def compare_runs(live, record, first_epochs=None):
     DataError
         If their configs differ in more than the number of epochs.
     """
-    if replace(live.config, epochs=1) != replace(record.config, epochs=1):
-        raise DataError(f"{live.name} and {record.name} differ in more than their epochs; they can't be compared")
     epochs = min(len(live.history), len(record.history), first_epochs or len(record.history))
+    if config_until(live.config, epochs) != config_until(record.config, epochs):
+        raise DataError(f"{live.name} and {record.name} differ in more than their epochs; they can't be compared")
     difference = {
         score: max(
             largest_difference(live.curve(score, part)[:epochs], record.curve(score, part)[:epochs])
@@ -204,6 +204,12 @@ def compare_runs(live, record, first_epochs=None):
     return Agreement(
         epochs, live.data["hash"] == record.data["hash"], live.environment == record.environment, difference
     )
+
+
+def config_until(config, epochs):
+    """What of a config matters in its first epochs: a drop of the learning rate after them does not."""
+    later = config.lr_drop_epoch is not None and config.lr_drop_epoch >= epochs
+    return replace(config, epochs=1, lr_drop_epoch=None if later else config.lr_drop_epoch)
 
 
 def largest_difference(one, other):
@@ -219,7 +225,8 @@ def agreement_text(live, record):
     if not agreement.same_data:
         return f"the record was made on other data ({record.data['source']}); there is nothing to compare with"
     if agreement.identical:
-        return f"the live run agrees with its record bit for bit in all {agreement.epochs} epochs"
+        epochs = "the first epoch" if agreement.epochs == 1 else f"all {agreement.epochs} epochs"
+        return f"the live run agrees with its record bit for bit in {epochs}"
     parts = []
     for epochs, tolerance in TOLERANCES.items():
         difference = compare_runs(live, record, epochs).largest_difference["mean_dice"]

@@ -35,7 +35,10 @@ def test_draws_every_figure_with_its_provenance(small_job, capsys):
     lines = []
     figures.draw_figures(out, lines.append)
     names = {"figure_1a", "figure_1b", "figure_2", "figure_3", "baseline_curves"}
-    assert {path.stem for path in out.glob("*.png")} == names == {path.stem for path in out.glob("*.json")}
+    assert {path.stem for path in out.glob("*.png")} == names
+    assert {path.stem for path in out.glob("*.json")} == names | {"cohort"}
+    assert any("figure_5 is not drawn: decayed, by slice: fewer than 5 seeds" in line for line in lines)
+    assert (out / "ledger.md").read_text().count("| C") == 17
     assert any("bit for bit in all 2 epochs" in line for line in lines)
     about = json.loads((out / "figure_3.json").read_text())
     assert about["cohort"] == "synthetic" and about["config"]["epochs"] == 2 and len(about["data_hash"]) == 16

@@ -1,0 +1,71 @@
+"""The figures of the ablations, drawn from records alone: Fig. 4, Fig. 5, and by slice against by subject."""
+
+import numpy as np
+
+from atlas_lab import plots
+from atlas_lab.claims import NotRecorded
+from atlas_lab.comparisons import plot_cells, plot_splits
+from atlas_lab.record import unpack_masks
+from atlas_lab.sweeps import SWEEPS
+
+RATES = {
+    "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
+}
+WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1"}
+
+
+def draw_ablations(records, store, out, about, report):
+    """Draw each figure whose records are there; for each other one report what is missing."""
+    jobs = {
+        "figure_4_left": lambda: curves_figure(records, RATES, "Learning rates, weight 1"),
+        "figure_4_right": lambda: curves_figure(records, WEIGHTS, "Weights of lesion pixels"),
+        "figure_5": lambda: best_masks(records, store),
+        "splits": lambda: splits_figure(records),
+    }
+    for name, job in jobs.items():
+        try:
+            figure, runs = job()
+        except NotRecorded as error:
+            report(f"{name} is not drawn: {error}")
+            continue
+        plots.save_figure(figure, out / f"{name}.png", {**about, "runs": [run.name for run in runs]})
+
+
+def curves_figure(records, cells, title):
+    """Fig. 4: dev Dice of cells against the epoch, split by slice. Returns the figure and the runs in it."""
+    groups = {name: records.cell(cell) for name, cell in cells.items()}
+    ax = plot_cells(groups)
+    ax.set_title(f"{title}; split by slice", fontsize=9)
+    return ax.figure, [run for group in groups.values() for run in group]
+
+
+def best_masks(records, store):
+    """Fig. 5: masks of the best model, by slice and by subject, from small lesions to large ones."""
+    runs = [records.cell("decayed", split)[0] for split in ("slice", "subject")]
+    images, masks, predictions, titles = [], [], [], []
+    for run in runs:
+        rows = np.array(run.examples["rows"])[1::2]
+        predicted = unpack_masks(run.examples["masks"])[1::2]
+        images.append(store.images[rows])
+        masks.append(store.masks[rows])
+        predictions.append(predicted)
+        overlap = 2 * (predicted & store.masks[rows]).sum(axis=(1, 2))
+        dice = overlap / (predicted.sum(axis=(1, 2)) + store.masks[rows].sum(axis=(1, 2)))
+        titles += [f"by {run.config.split_by}: Dice {value:.2f}" for value in dice]
+    figure = plots.plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 6)
+    figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0, from small lesions to large", fontsize=9)
+    plots.mask_legend(figure)
+    return figure, runs
+
+
+def splits_figure(records):
+    """Dev Dice by slice against by subject of every cell that has both."""
+    pairs = {}
+    for cell in dict.fromkeys(cell for sweep in SWEEPS.values() for cell in sweep.cells):
+        try:
+            pairs[cell] = (records.cell(cell, "slice"), records.cell(cell, "subject"))
+        except NotRecorded:
+            continue  # a cell that is trained by slice only
+    if not pairs:
+        raise NotRecorded("no cell is recorded both by slice and by subject")
+    return plot_splits(pairs), [run for pair in pairs.values() for group in pair for run in group]

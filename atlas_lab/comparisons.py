@@ -1,0 +1,75 @@
+"""Pictures that compare the cells of the ablations: curves with intervals (Fig. 4), and by slice against by subject."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from atlas_lab.intervals import mean_interval
+
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"]  # Okabe-Ito
+STYLES = ["-", "--", "-.", ":"]
+BY_SLICE, BY_SUBJECT = "#D55E00", "#0072B2"
+
+
+def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None):
+    """Fig. 4: a score against the epoch, one curve per cell with the 95 % interval over seeds; returns the axes.
+
+    Parameters
+    ----------
+    groups : dict
+        What the curve is called -> list of Run that differ in nothing but the seed.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(3.5, 2.8), layout="constrained")
+    ends = []
+    for i, (name, runs) in enumerate(groups.items()):
+        curves = np.array([run.curve(score, part) for run in runs])
+        epochs = np.arange(1, curves.shape[1] + 1)
+        mean, low, high = np.array([mean_interval(column) for column in curves.T]).T
+        colour = COLOURS[i % len(COLOURS)]
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(epochs, mean, STYLES[i % len(STYLES)], color=colour, linewidth=1.6)
+        ends.append((mean[-1], epochs[-1], name, colour))
+    ax.set(xlabel="epoch", ylabel=label)
+    ax.set_ylim(bottom=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    label_ends(ax, ends)
+    return ax
+
+
+def label_ends(ax, ends):
+    """Write each curve's name at its end, moved up where two would overlap."""
+    low, high = ax.get_ylim()
+    step, last = (high - low) * 0.065, -np.inf
+    for value, epoch, name, colour in sorted(ends, key=lambda end: end[:2]):
+        last = max(value, last + step)
+        place = {"xytext": (epoch * 1.03, last), "va": "center", "annotation_clip": False}
+        ax.annotate(name, (epoch, value), color=colour, fontsize=8, **place)
+
+
+def plot_splits(pairs, score="mean_dice", label="dev Dice"):
+    """Dev Dice by slice against by subject, one line per cell; returns the figure.
+
+    Parameters
+    ----------
+    pairs : dict
+        Cell -> (runs by slice, runs by subject).
+    """
+    figure, ax = plt.subplots(figsize=(5.2, 0.9 + 0.34 * len(pairs)), layout="constrained")
+    for row, runs in enumerate(pairs.values()):
+        found = [mean_interval([run.final["dev"][score]["value"] for run in group]) for group in runs]
+        ax.plot([found[0].mean, found[1].mean], [row, row], color="#BBBBBB", linewidth=1, zorder=0)
+        for interval, colour, marker in zip(found, (BY_SLICE, BY_SUBJECT), "os", strict=True):
+            error = [[interval.mean - interval.low], [interval.high - interval.mean]]
+            ax.errorbar(interval.mean, row, xerr=error, color=colour, fmt=marker, markersize=5, capsize=2, linewidth=1)
+    ax.set_yticks(range(len(pairs)), list(pairs))
+    ax.invert_yaxis()
+    ax.set_ylim(len(pairs) - 0.5, -0.9)
+    ax.set(xlabel=f"{label}: mean and 95 % interval over seeds")
+    ax.set_xlim(left=0)
+    first = [np.mean([run.final["dev"][score]["value"] for run in group]) for group in next(iter(pairs.values()))]
+    for x, text, colour, align in zip(
+        first, ("split by slice, as the paper", "by subject"), (BY_SLICE, BY_SUBJECT), ("left", "center"), strict=True
+    ):
+        ax.text(x, -0.45, text, color=colour, fontsize=8, ha=align, va="center")
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure

@@ -1,0 +1,47 @@
+"""Means over seeds with their 95 % intervals."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """A mean with its interval; formats as in 0.250 [0.200, 0.300], each number by the format given."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __format__(self, spec):
+        spec = spec or ".3f"
+        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    def overlaps(self, low, high):
+        """True if the interval and the one from low to high have a number in common."""
+        return bool(self.low <= high and low <= self.high)
+
+
+def mean_interval(values, level=0.95):
+    """Mean of a few independent numbers, such as one per seed, with the interval of Student's t.
+
+    NaNs are left out; with fewer than two numbers left the interval holds all numbers, and the mean of none is NaN.
+    """
+    from scipy.special import stdtrit  # the quantile of Student's t
+
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return Interval(float(values.sum()) if len(values) else float("nan"), float("-inf"), float("inf"))
+    mean = float(values.mean())
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def geometric_interval(values, level=0.95):
+    """The same for ratios, which spread by factors: the interval of their logarithms, and back.
+
+    NaNs and zeros are left out.
+    """
+    values = np.asarray(values, dtype=float)
+    logs = mean_interval(np.log(values[values > 0]), level)
+    return Interval(*(float(np.exp(number)) for number in logs))
