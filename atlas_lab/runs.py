@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 import threading
 from dataclasses import MISSING, dataclass, fields, replace
@@ -140,11 +141,13 @@ def train_and_save(config, store_folder, folder, epochs_done):
     from atlas_lab.train import train
 
     torch.set_num_threads(1)
-    trained = 0
+    trained, parent = 0, os.getppid()
 
     def count(_):
         nonlocal trained
         trained += 1
+        if os.getppid() != parent:  # the sweep was killed: its next start goes on from the checkpoint just written
+            os._exit(1)
         epochs_done.put(1)
 
     run = train(config, open_store(store_folder), report=count)

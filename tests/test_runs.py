@@ -1,6 +1,11 @@
 """Records on disk, sweeps, and the comparison of a live run with its record."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +88,38 @@ def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeyp
     monkeypatch.setattr(runs_module, "train_and_save", lambda *_: pytest.fail("a recorded run was run again"))
     again = lab.sweep(configs, store, tmp_path, jobs=1, report=lines.append)
     assert [run.history for run in again] == [run.history for run in runs]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
+def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
+    root, home = tmp_path / "atlas", lab.lab_home()
+    for i, subject in enumerate(("031768", "031769", "031770")):
+        write_scan(root, f"Site{i + 1}", subject)
+    monkeypatch.setenv("ATLAS_DATA", str(root))
+    command = [sys.executable, "-m", "atlas_lab", "sweep", "--profile", "quick", "--seeds", "1", "--jobs", "2"]
+    settings = ["epochs=30", "batch_size=20"]
+    sweep = subprocess.Popen([*command, "--out", tmp_path / "killed", *settings], stderr=subprocess.PIPE)
+    wait_for(lambda: list(home.glob("checkpoints/*/checkpoint.pt")))
+    sweep.kill()
+    sweep.wait()
+    (checkpoint,) = home.glob("checkpoints/*/checkpoint.pt")
+    time.sleep(3)  # its worker ends after the epoch it is in
+    done = len(torch.load(checkpoint, weights_only=True)["history"])
+    time.sleep(2)
+    assert len(torch.load(checkpoint, weights_only=True)["history"]) == done < 30, "the worker outlived its sweep"
+    assert main([*command[3:], "--out", str(tmp_path / "killed"), *settings]) == 0
+    shutil.rmtree(home / "checkpoints")
+    assert main([*command[3:], "--out", str(tmp_path / "whole"), *settings]) == 0
+    (killed,), (whole,) = lab.load_runs(tmp_path / "killed"), lab.load_runs(tmp_path / "whole")
+    assert lab.compare_runs(killed, whole).identical and killed.history[:done] != []
+
+
+def wait_for(condition, seconds=120):
+    """Until the condition holds."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.02)
 
 
 def test_a_sweep_s_run_equals_the_same_run_alone(store, run, tmp_path):
