@@ -12,7 +12,7 @@ from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.intervals import mean_interval
 from atlas_lab.ledger import ledger_table
-from atlas_lab.losses import LOSSES, build_loss, tversky_loss, weighted_cross_entropy
+from atlas_lab.losses import LOSSES, best_probability, build_loss, tversky_loss, weighted_cross_entropy
 from atlas_lab.measured import measured_table
 from atlas_lab.metadata import join_metadata
 from atlas_lab.metrics import (
@@ -85,8 +85,9 @@ LATER = {
     ],
     "viewer": ["SliceViewer", "view_slices"],
     "exercises": [
-        "check_combine_masks", "check_dice_coefficient", "check_lesion_side", "check_lesion_volume_ml",
-        "check_overlap_map", "check_precision_recall_area", "check_weighted_cross_entropy", "show_solution",
+        "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_lesion_side",
+        "check_lesion_volume_ml", "check_overlap_map", "check_precision_recall_area", "check_tversky_loss",
+        "check_weighted_cross_entropy", "show_solution",
     ],
 }
 FILE_OF = {name: file for file, names in LATER.items() for name in names}

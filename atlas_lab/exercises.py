@@ -10,7 +10,7 @@ import inspect
 import numpy as np
 import torch
 
-from atlas_lab.losses import weighted_cross_entropy
+from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import dice_coefficient, precision_recall_area
 from atlas_lab.overlap import lesion_side, lesion_volume_ml, overlap_map
 from atlas_lab.scans import combine_masks
@@ -23,6 +23,8 @@ SOLUTIONS = {
     "dice_coefficient": dice_coefficient,
     "weighted_cross_entropy": weighted_cross_entropy,
     "precision_recall_area": precision_recall_area,
+    "best_probability": best_probability,
+    "tversky_loss": tversky_loss,
 }
 
 
@@ -119,6 +121,30 @@ def check_precision_recall_area(attempt):
         ("three slices pooled: sums first, then the fraction", (
             np.array([10, 0, 5]), np.array([90, 10, 0]), np.array([0, 3, 5]))),
         ("nothing predicted: precision is undefined, so NaN", (np.array([0]), np.array([0]), np.array([7]))),
+    ])
+
+
+def check_best_probability(attempt):
+    """Exercise: the probability that minimises the weighted cross-entropy of a pixel with a known chance."""
+    check(attempt, best_probability, [
+        ("chance 1 in 50, weight 1: the chance itself", (0.02, 1.0)),
+        ("chance 1 in 50, weight 100", (0.02, 100.0)),
+        ("a certain lesion", (1.0, 10.0)),
+        ("no lesion at all", (0.0, 10.0)),
+        ("weight 0.1", (0.5, 0.1)),
+    ])
+
+
+def check_tversky_loss(attempt):
+    """Exercise: the Tversky loss with soft counts over the whole batch."""
+    torch.manual_seed(1)
+    logits, target = torch.randn(2, 1, 4, 4), (torch.rand(2, 1, 4, 4) < 0.3).float()
+    check(attempt, tversky_loss, [
+        ("alpha = beta = 1: equation 3 as printed", (logits, target, 1.0, 1.0)),
+        ("alpha = beta = 1/2: soft Dice", (logits, target, 0.5, 0.5)),
+        ("alpha 0.3 on false positives, beta 0.7 on false negatives", (logits, target, 0.3, 0.7)),
+        ("a slice with lesion beside one without: summed over both, then divided", (
+            logits, target * torch.tensor([1.0, 0.0])[:, None, None, None], 0.3, 0.7)),
     ])
 
 

@@ -56,6 +56,8 @@ def draw_figures(out=None, report=print):
     synthetic = all(scan.synthetic for scan in scans)
     out = Path(out or (REPOSITORY / "figures" if synthetic else lab_home() / "figures"))
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
+    if not synthetic:
+        report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
     cohort_kind = "synthetic" if synthetic else "patients"
     about = {"cohort": cohort_kind, "source": store.about["source"], "data_hash": store.about["data_hash"]}
 

@@ -7,20 +7,20 @@ BEGIN, END = "<!-- ledger: begin -->\n", "<!-- ledger: end -->\n"
 
 
 def ledger_table(findings):
-    """The whole ledger as a Markdown table, one row per claim.
+    """The ledger as a Markdown table, one row per claim.
 
     Parameters
     ----------
     findings : dict
-        As `judge_claims` gives them.
+        As `judge_claims` gives them, or some of them.
     """
     lines = [
         "| claim | the paper | split by slice, as the paper | split by subject | holds when |",
         "|---|---|---|---|---|",
     ]
-    for name, claim in CLAIMS.items():
-        cells = [cell(findings[name].get(split)) for split in ("slice", "subject")]
-        lines.append(f"| {name} | {claim.text} | {' | '.join(cells)} | {claim.rule} |")
+    for name, found in findings.items():
+        cells = [cell(found.get(split)) for split in ("slice", "subject")]
+        lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(cells)} | {CLAIMS[name].rule} |")
     return "\n".join(lines) + "\n"
 
 

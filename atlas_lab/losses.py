@@ -21,6 +21,15 @@ def weighted_cross_entropy(logits, target, pos_weight):
     return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 
 
+def best_probability(chance, pos_weight):
+    """The probability that minimises the weighted cross-entropy of a pixel whose chance of being lesion is known.
+
+    It is w c / (w c + 1 - c): with w = 1 the chance itself, with w = 100 above 1/2 from a chance of 1 in 101 on. So
+    the weight decides how much a network that is unsure overestimates (claim C2).
+    """
+    return pos_weight * chance / (pos_weight * chance + 1 - chance)
+
+
 SUMS = {"batch": (0, 1, 2, 3), "slice": (1, 2, 3)}  # the axes over which soft counts are summed
 
 

@@ -76,6 +76,20 @@ def precision_recall_area_in_numpy(tp, fp, fn):
         return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
 
 
+def best_probability_by_odds(chance, weight):
+    """The odds are multiplied by the weight."""
+    if chance == 1:
+        return 1.0
+    odds = weight * chance / (1 - chance)
+    return odds / (1 + odds)
+
+
+def tversky_by_monai(logits, target, alpha, beta):
+    from monai.losses import TverskyLoss
+
+    return TverskyLoss(sigmoid=True, alpha=alpha, beta=beta, batch=True, smooth_nr=0, smooth_dr=0)(logits, target)
+
+
 RIGHT = [
     ("combine_masks", combine_by_any),
     ("combine_masks", combine_by_sum_in_place),
@@ -88,6 +102,8 @@ RIGHT = [
     ("precision_recall_area", precision_recall_area_in_numpy),
     ("precision_recall_area", lambda *counts: np.array(precision_recall_area_in_numpy(*counts))),
     ("precision_recall_area", lambda *counts: list(precision_recall_area_in_numpy(*counts))),
+    ("best_probability", best_probability_by_odds),
+    ("tversky_loss", tversky_by_monai),
 ]
 
 
@@ -182,6 +198,15 @@ def with_plain_division(tp, fp, fn):
 
 
 WRONG = [  # exercise, attempt, the case at which it must fail
+    ("best_probability", lambda chance, weight: chance, "chance 1 in 50, weight 100"),
+    ("best_probability", lambda chance, weight: weight * chance, "chance 1 in 50, weight 100"),
+    ("best_probability", lambda chance, weight: 1 / (1 + weight), "chance 1 in 50, weight 1"),
+    ("best_probability", lambda c, w: 1 / (1 + (1 - c) / (w * c)), "no lesion at all"),
+    ("tversky_loss", lambda x, t, alpha, beta: 1 - tversky_by_monai(x, t, alpha, beta), "alpha = beta = 1"),
+    ("tversky_loss", lambda x, t, alpha, beta: tversky_by_monai(x, t, beta, alpha), "alpha 0.3 on false positives"),
+    ("tversky_loss", lambda x, t, alpha, beta: tversky_by_monai(x, t, 0.5, 0.5), "alpha = beta = 1: equation 3"),
+    ("tversky_loss", lambda x, t, alpha, beta: torch.stack(
+        [tversky_by_monai(x[i:i + 1], t[i:i + 1], alpha, beta) for i in range(2)]).mean(), "alpha = beta = 1"),
     ("combine_masks", lambda masks: np.maximum.reduce(masks), "a mask of 0 and 1 with a mask of 0 and 255"),
     ("combine_masks", lambda masks: masks[0] > 0, "a mask of 0 and 1 with a mask of 0 and 255"),
     ("combine_masks", lambda masks: sum(masks) == 1, "a mask of 0 and 1 with a mask of 0 and 255"),
@@ -339,7 +364,7 @@ def test_an_attempt_that_overwrites_its_input_spoils_nothing(capsys, name):
         return getattr(lab, name)(*arguments)
 
     assert outcome(capsys, name, answers_then_ruins) == "Passed"
-    if name != "overlap_map":  # its masks come from an iterator, of which ruin knows nothing
+    if name not in ("overlap_map", "best_probability"):  # masks from an iterator, and plain numbers: nothing to ruin
         assert outcome(capsys, name, ruins_then_answers).startswith("Not yet. Case: ")
     assert outcome(capsys, name, getattr(lab, name)) == "Passed"
 

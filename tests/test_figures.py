@@ -95,6 +95,6 @@ def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     lines = []
     figures.draw_figures(report=lines.append)
     assert (lab.lab_home() / "figures" / "figure_1a.png").exists()
-    assert any("ATLAS R1.1" in line for line in lines)
+    assert any("ATLAS R1.1" in line for line in lines) and any("patient images" in line for line in lines)
     with pytest.raises(lab.DataError, match="data use agreement"):
         figures.draw_figures(figures.REPOSITORY / "figures", lines.append)
