@@ -6,7 +6,7 @@
 from importlib import import_module
 
 from atlas_lab.checkpoint import load_model
-from atlas_lab.claims import CLAIMS, Records, judge_claims
+from atlas_lab.claims import CLAIMS, Records, judge_claims, n_updates, oscillation
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
@@ -66,6 +66,7 @@ from atlas_lab.slices import (
     SliceStore,
     Split,
     axial_slices,
+    neighbour_exposure,
     open_store,
     prepare_slices,
     split_slices,
@@ -86,7 +87,8 @@ LATER = {
     "viewer": ["SliceViewer", "view_slices"],
     "exercises": [
         "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_lesion_side",
-        "check_lesion_volume_ml", "check_overlap_map", "check_precision_recall_area", "check_tversky_loss",
+        "check_lesion_volume_ml", "check_n_updates", "check_neighbour_exposure", "check_oscillation",
+        "check_overlap_map", "check_precision_recall_area", "check_tversky_loss",
         "check_weighted_cross_entropy", "show_solution",
     ],
 }

@@ -89,9 +89,14 @@ def gap(runs, epoch=None):
     return scores(runs, part="train", epoch=epoch) - scores(runs, epoch=epoch)
 
 
+def n_updates(n_slices, batch_size, epochs):
+    """How often the weights change in so many epochs over n_slices; the last, smaller batch of an epoch counts too."""
+    return epochs * -(-n_slices // batch_size)
+
+
 def updates(runs, epoch):
-    """How often the weights have been changed after so many epochs."""
-    return epoch * -(-runs[0].split["n_train"] // runs[0].config.batch_size)
+    """How often the weights of runs have been changed after so many epochs."""
+    return n_updates(runs[0].split["n_train"], runs[0].config.batch_size, epoch)
 
 
 def c1(records, split):
@@ -171,21 +176,20 @@ def c6(records, split):
     )
 
 
-def oscillation(run):
-    """How far dev Dice swings late in training, as a share of its maximum.
+def oscillation(curve):
+    """How far a curve swings, as a share of its maximum; NaN if it is nowhere above 0.
 
-    The swing is the range of what is left of the last epochs' Dice after a straight line was taken away: while Dice
-    still rises, the rise is not an oscillation.
+    The swing is the range of what is left after a straight line was taken away: a rise is no oscillation.
     """
-    curve = run.curve()[-LATE:]
-    line = np.polyval(np.polyfit(np.arange(LATE), curve, 1), np.arange(LATE))
-    return np.ptp(curve - line) / curve.max() if curve.max() > 0 else np.nan
+    curve, epochs = np.asarray(curve, dtype=float), np.arange(len(curve))
+    line = np.polyval(np.polyfit(epochs, curve, 1), epochs)
+    return float(np.ptp(curve - line) / curve.max()) if curve.max() > 0 else float("nan")
 
 
 def c7(records, split):
     """Late oscillation at a constant learning rate and at one that drops."""
     constant, decayed = records.cell("weight 1", split), records.cell("decayed", split)
-    swings = [np.array([oscillation(run) for run in runs]) for runs in (constant, decayed)]
+    swings = [np.array([oscillation(run.curve()[-LATE:]) for run in runs]) for runs in (constant, decayed)]
     before, after = (mean_interval(swing) for swing in swings)
     kept = mean_interval(np.array([run.curve()[-1] / run.curve().max() for run in decayed]))
     return Finding(

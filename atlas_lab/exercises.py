@@ -10,10 +10,12 @@ import inspect
 import numpy as np
 import torch
 
+from atlas_lab.claims import n_updates, oscillation
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import dice_coefficient, precision_recall_area
 from atlas_lab.overlap import lesion_side, lesion_volume_ml, overlap_map
 from atlas_lab.scans import combine_masks
+from atlas_lab.slices import SliceStore, Split, neighbour_exposure
 
 SOLUTIONS = {
     "combine_masks": combine_masks,
@@ -25,6 +27,9 @@ SOLUTIONS = {
     "precision_recall_area": precision_recall_area,
     "best_probability": best_probability,
     "tversky_loss": tversky_loss,
+    "n_updates": n_updates,
+    "oscillation": oscillation,
+    "neighbour_exposure": neighbour_exposure,
 }
 
 
@@ -145,6 +150,45 @@ def check_tversky_loss(attempt):
         ("alpha 0.3 on false positives, beta 0.7 on false negatives", (logits, target, 0.3, 0.7)),
         ("a slice with lesion beside one without: summed over both, then divided", (
             logits, target * torch.tensor([1.0, 0.0])[:, None, None, None], 0.3, 0.7)),
+    ])
+
+
+def check_n_updates(attempt):
+    """Exercise: how often the weights change in so many epochs."""
+    check(attempt, n_updates, [
+        ("100 slices in batches of 10, one epoch", (100, 10, 1)),
+        ("105 slices: the last batch is smaller", (105, 10, 1)),
+        ("105 slices, four epochs: each ends with a smaller batch", (105, 10, 4)),
+        ("a batch larger than the data", (7, 200, 3)),
+    ])
+
+
+def check_oscillation(attempt):
+    """Exercise: the swing around a straight line, as a share of the maximum."""
+    check(attempt, oscillation, [
+        ("up and down around a level", ([0.2, 0.3, 0.2, 0.3, 0.2],)),
+        ("a steady rise: no oscillation", ([0.1, 0.2, 0.3, 0.4],)),
+        ("a rise with swings", ([0.1, 0.3, 0.2, 0.4, 0.3, 0.5],)),
+        ("a network that finds nothing: undefined, so NaN", ([0.0, 0.0, 0.0],)),
+    ])
+
+
+def check_neighbour_exposure(attempt):
+    """Exercise: the share of dev's slices of which a neighbour in the same scan is in train."""
+    import pandas
+
+    table = pandas.DataFrame({"subject": ["a"] * 5 + ["b"] * 3, "session": "t01", "z": [0, 2, 4, 6, 8, 0, 2, 4]})
+    nothing = np.zeros((8, 4, 4), bool)
+    store = SliceStore(None, nothing, nothing, table, {"z_step": 2})
+
+    def split(train, dev):
+        return store, Split(np.array(train), np.array(dev))
+
+    check(attempt, neighbour_exposure, [
+        ("whole people held out: no neighbour", split([0, 1, 2, 3, 4], [5, 6, 7])),
+        ("single slices held out: the next slice up or down", split([1, 2, 4, 5, 7], [0, 3, 6])),
+        ("only some have a neighbour in train", split([0, 5], [1, 3, 4, 6, 7])),
+        ("the first slice of another scan is no neighbour", split([4, 2], [5, 0])),
     ])
 
 

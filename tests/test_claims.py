@@ -135,8 +135,11 @@ def test_a_rise_is_no_oscillation_and_a_swing_is():
     rising, swinging = made_up("weight 1", "slice", 2), made_up("weight 1", "slice", 2, swing=0.2)
     for i, entry in enumerate(rising.history):
         entry["dev"]["mean_dice"] = 0.01 * i
-    assert oscillation(rising) == pytest.approx(0, abs=1e-9)
-    assert 0.15 < oscillation(swinging) < 0.25
+    assert oscillation(rising.curve()[-LATE:]) == pytest.approx(0, abs=1e-9)
+    assert 0.15 < oscillation(swinging.curve()[-LATE:]) < 0.25
+    assert math.isnan(oscillation([0, 0, 0]))
+    # The line through 1, 3, 1 is 5/3 everywhere, so what is left goes from -2/3 to 4/3.
+    assert oscillation([1, 3, 1]) == pytest.approx(2 / 3)
 
 
 def test_the_ledger_has_seventeen_rows_and_goes_between_the_readme_s_marks(tmp_path):

@@ -90,6 +90,26 @@ def tversky_by_monai(logits, target, alpha, beta):
     return TverskyLoss(sigmoid=True, alpha=alpha, beta=beta, batch=True, smooth_nr=0, smooth_dr=0)(logits, target)
 
 
+def oscillation_by_scipy(curve):
+    from scipy.signal import detrend
+
+    return np.ptp(detrend(np.asarray(curve, float))) / max(curve) if max(curve) > 0 else np.nan
+
+
+def exposure_by_table(store, split):
+    """Merge dev with train moved up and down by one step."""
+    train, dev = store.table.iloc[split.train], store.table.iloc[split.dev]
+    moved = [train.assign(z=train["z"] + step) for step in (-store.about["z_step"], store.about["z_step"])]
+    keys = {tuple(row) for table in moved for row in table[["subject", "session", "z"]].to_numpy()}
+    return np.mean([tuple(row) in keys for row in dev[["subject", "session", "z"]].to_numpy()])
+
+
+def exposure_by_rows(split, *steps):
+    """Wrong: the next row of the table may be of another scan."""
+    train = set(split.train.tolist())
+    return np.mean([any(row + step in train for step in steps) for row in split.dev.tolist()])
+
+
 RIGHT = [
     ("combine_masks", combine_by_any),
     ("combine_masks", combine_by_sum_in_place),
@@ -104,6 +124,9 @@ RIGHT = [
     ("precision_recall_area", lambda *counts: list(precision_recall_area_in_numpy(*counts))),
     ("best_probability", best_probability_by_odds),
     ("tversky_loss", tversky_by_monai),
+    ("n_updates", lambda n_slices, batch_size, epochs: sum(len(range(0, n_slices, batch_size)) for _ in range(epochs))),
+    ("oscillation", oscillation_by_scipy),
+    ("neighbour_exposure", exposure_by_table),
 ]
 
 
@@ -198,6 +221,15 @@ def with_plain_division(tp, fp, fn):
 
 
 WRONG = [  # exercise, attempt, the case at which it must fail
+    ("n_updates", lambda n, b, e: n * e, "100 slices in batches of 10"),
+    ("n_updates", lambda n, b, e: n * e // b, "105 slices: the last batch is smaller"),
+    ("n_updates", lambda n, b, e: -(-n * e // b), "105 slices, four epochs"),
+    ("oscillation", lambda curve: np.ptp(curve), "up and down around a level"),
+    ("oscillation", lambda curve: np.ptp(curve) / max(curve), "a steady rise"),
+    ("oscillation", lambda curve: oscillation_by_scipy(curve) if max(curve) else 0.0, "a network that finds nothing"),
+    ("neighbour_exposure", lambda store, split: 1.0, "whole people held out"),
+    ("neighbour_exposure", lambda store, split: exposure_by_rows(split, 1), "only some have a neighbour"),
+    ("neighbour_exposure", lambda store, split: exposure_by_rows(split, -1, 1), "whole people held out"),
     ("best_probability", lambda chance, weight: chance, "chance 1 in 50, weight 100"),
     ("best_probability", lambda chance, weight: weight * chance, "chance 1 in 50, weight 100"),
     ("best_probability", lambda chance, weight: 1 / (1 + weight), "chance 1 in 50, weight 1"),
@@ -364,7 +396,8 @@ def test_an_attempt_that_overwrites_its_input_spoils_nothing(capsys, name):
         return getattr(lab, name)(*arguments)
 
     assert outcome(capsys, name, answers_then_ruins) == "Passed"
-    if name not in ("overlap_map", "best_probability"):  # masks from an iterator, and plain numbers: nothing to ruin
+    unspoilt = ("overlap_map", "best_probability", "n_updates", "neighbour_exposure")  # iterators, numbers, records
+    if name not in unspoilt:
         assert outcome(capsys, name, ruins_then_answers).startswith("Not yet. Case: ")
     assert outcome(capsys, name, getattr(lab, name)) == "Passed"
 
