@@ -26,7 +26,15 @@ from atlas_lab.metrics import (
     subject_dice,
     sums_by_subject,
 )
-from atlas_lab.model import NETS, BaselineNet, build_model, count_parameters, layer_table, receptive_field
+from atlas_lab.model import (
+    NETS,
+    BaselineNet,
+    build_model,
+    count_parameters,
+    field_of_view,
+    layer_table,
+    receptive_field,
+)
 from atlas_lab.overlap import (
     cohort_overlap,
     count_components,
@@ -86,10 +94,10 @@ LATER = {
     ],
     "viewer": ["SliceViewer", "view_slices"],
     "exercises": [
-        "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_lesion_side",
-        "check_lesion_volume_ml", "check_n_updates", "check_neighbour_exposure", "check_oscillation",
-        "check_overlap_map", "check_precision_recall_area", "check_tversky_loss",
-        "check_weighted_cross_entropy", "show_solution",
+        "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_field_of_view",
+        "check_lesion_side", "check_lesion_volume_ml", "check_mean_interval", "check_n_updates",
+        "check_neighbour_exposure", "check_oscillation", "check_overlap_map", "check_precision_recall_area",
+        "check_tversky_loss", "check_weighted_cross_entropy", "show_solution",
     ],
 }
 FILE_OF = {name: file for file, names in LATER.items() for name in names}

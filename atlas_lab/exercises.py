@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from atlas_lab.claims import n_updates, oscillation
+from atlas_lab.intervals import mean_interval
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import dice_coefficient, precision_recall_area
+from atlas_lab.model import field_of_view
 from atlas_lab.overlap import lesion_side, lesion_volume_ml, overlap_map
 from atlas_lab.scans import combine_masks
 from atlas_lab.slices import SliceStore, Split, neighbour_exposure
@@ -30,6 +32,8 @@ SOLUTIONS = {
     "n_updates": n_updates,
     "oscillation": oscillation,
     "neighbour_exposure": neighbour_exposure,
+    "mean_interval": mean_interval,
+    "field_of_view": field_of_view,
 }
 
 
@@ -189,6 +193,27 @@ def check_neighbour_exposure(attempt):
         ("single slices held out: the next slice up or down", split([1, 2, 4, 5, 7], [0, 3, 6])),
         ("only some have a neighbour in train", split([0, 5], [1, 3, 4, 6, 7])),
         ("the first slice of another scan is no neighbour", split([4, 2], [5, 0])),
+    ])
+
+
+def check_mean_interval(attempt):
+    """Exercise: mean, low and high of a few numbers by Student's t."""
+    check(attempt, mean_interval, [
+        ("five seeds", ([0.20, 0.25, 0.22, 0.30, 0.28],)),
+        ("three seeds", ([0.1, 0.2, 0.4],)),
+        ("differences around 0", ([-0.02, 0.01, 0.03, -0.01, 0.0],)),
+        ("equal numbers: an interval without width", ([0.3, 0.3, 0.3, 0.3],)),
+    ])
+
+
+def check_field_of_view(attempt):
+    """Exercise: the receptive field of a chain of layers, from their kernels and strides."""
+    check(attempt, field_of_view, [
+        ("one convolution of 3", ([3], [1])),
+        ("two convolutions of 3", ([3, 3], [1, 1])),
+        ("a pooling of 2 between two convolutions of 3", ([3, 2, 3], [1, 2, 1])),
+        ("the baseline's encoder: 3, pool 2, 5, pool 2", ([3, 2, 5, 2], [1, 2, 1, 2])),
+        ("no layer at all", ([], [])),
     ])
 
 

@@ -185,21 +185,27 @@ def kernel_text(layer):
 
 
 def receptive_fields(layers):
-    """Receptive field in pixels after each layer of a chain; None from the first linear layer on.
-
-    Each layer with kernel k widens the field by (k - 1) steps, where a step is the product of the strides
-    so far (in input pixels).
-    """
-    field, step, fields = 1, 1, []
+    """Receptive field in pixels after each layer of a chain; None from the first linear layer on."""
+    kernels, strides, fields, is_dense = [], [], [], False
     for layer in layers:
-        if isinstance(layer, nn.Linear):
-            field = None
-        if field is not None and hasattr(layer, "kernel_size"):
-            kernel = layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0]
-            stride = layer.stride if isinstance(layer.stride, int) else layer.stride[0]
-            field, step = field + (kernel - 1) * step, step * stride
-        fields.append(field)
+        is_dense |= isinstance(layer, nn.Linear)
+        if hasattr(layer, "kernel_size"):
+            kernels.append(layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0])
+            strides.append(layer.stride if isinstance(layer.stride, int) else layer.stride[0])
+        fields.append(None if is_dense else field_of_view(kernels, strides))
     return fields
+
+
+def field_of_view(kernels, strides):
+    """Side in pixels of the square of input that one output of a chain of layers sees.
+
+    Each layer with kernel k widens the field by k - 1 steps, where a step, in pixels of the input, is the product of
+    the strides of the layers before it.
+    """
+    field, step = 1, 1
+    for kernel, stride in zip(kernels, strides, strict=True):
+        field, step = field + (kernel - 1) * step, step * stride
+    return field
 
 
 def receptive_field(model):

@@ -110,6 +110,22 @@ def exposure_by_rows(split, *steps):
     return np.mean([any(row + step in train for step in steps) for row in split.dev.tolist()])
 
 
+def interval_by_scipy(values, normal=False):
+    from scipy import stats
+
+    mean, half = np.mean(values), stats.sem(values)
+    half *= stats.norm.ppf(0.975) if normal else stats.t.ppf(0.975, len(values) - 1)
+    return mean, mean - half, mean + half
+
+
+def field_by_counting_back(kernels, strides):
+    """From one output back to the input: s outputs apart and k wide."""
+    size = 1
+    for kernel, stride in zip(reversed(kernels), reversed(strides), strict=True):
+        size = (size - 1) * stride + kernel
+    return size
+
+
 RIGHT = [
     ("combine_masks", combine_by_any),
     ("combine_masks", combine_by_sum_in_place),
@@ -127,6 +143,8 @@ RIGHT = [
     ("n_updates", lambda n_slices, batch_size, epochs: sum(len(range(0, n_slices, batch_size)) for _ in range(epochs))),
     ("oscillation", oscillation_by_scipy),
     ("neighbour_exposure", exposure_by_table),
+    ("mean_interval", interval_by_scipy),
+    ("field_of_view", field_by_counting_back),
 ]
 
 
@@ -221,6 +239,12 @@ def with_plain_division(tp, fp, fn):
 
 
 WRONG = [  # exercise, attempt, the case at which it must fail
+    ("mean_interval", lambda values: interval_by_scipy(values, normal=True), "five seeds"),
+    ("mean_interval", lambda values: (np.mean(values), min(values), max(values)), "five seeds"),
+    ("mean_interval", lambda values: np.mean(values), "five seeds"),
+    ("field_of_view", lambda kernels, strides: 1 + sum(k - 1 for k in kernels), "a pooling of 2 between"),
+    ("field_of_view", lambda kernels, strides: sum(kernels), "two convolutions of 3"),
+    ("field_of_view", lambda kernels, strides: max(kernels), "two convolutions of 3"),
     ("n_updates", lambda n, b, e: n * e, "100 slices in batches of 10"),
     ("n_updates", lambda n, b, e: n * e // b, "105 slices: the last batch is smaller"),
     ("n_updates", lambda n, b, e: -(-n * e // b), "105 slices, four epochs"),
