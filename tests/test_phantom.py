@@ -16,7 +16,8 @@ from atlas_lab.anatomy import bounding_box, load_anatomy
 from atlas_lab.files import DataError
 from atlas_lab.lesions import TERRITORIES, grow_lesion, plan_lesion
 from atlas_lab.phantom import make_cohort
-from atlas_lab.scans import check_scans, find_scans, load_scan
+from atlas_lab.quality import check_scans
+from atlas_lab.scans import find_scans, load_scan
 
 N_SUBJECTS = 8
 N_LESIONS = 140
