@@ -1,109 +1,193 @@
-"""A first slice-by-slice viewer: a thin widget over the pure function `overlay`."""
+"""The slice-by-slice viewer: a volume and its masks in the notebook, drawn by the browser (viewer.js)."""
 
 import base64
-import io
+import json
+import zlib
+from pathlib import Path
 
-import ipywidgets
 import numpy as np
 
-from atlas_lab.files import DataError
+from atlas_lab.files import DataError, atomic_path
 from atlas_lab.intensity import to_uint8, white_point
-from atlas_lab.metrics import dice_coefficient
-from atlas_lab.overlay import overlay
+from atlas_lab.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
+from atlas_lab.plain_viewer import PlainViewer, png
 from atlas_lab.scans import Scan, load_scan
-from atlas_lab.slices import axial_slices
+from atlas_lab.volumes import read_volume, to_ras
+
+try:
+    import anywidget
+    import traitlets
+except ImportError:  # the plain viewer does without
+    anywidget = None
+
+HERE = Path(__file__).parent
 
 
-def view_slices(scan, target=None, prediction=None, zoom=2):
-    """Show the axial slices of a scan or volume, with a slider; it opens on the slice with most lesion.
+def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
+    """Show a volume slice by slice, with masks on it; it opens on the slice with most lesion.
+
+    Drag the slider, or click the picture and use the arrow keys, Home, End and space.
 
     Parameters
     ----------
-    scan : Scan or array (X, Y, Z)
-        A Scan is loaded, with its lesion mask as the target.
-    target, prediction : bool arrays (X, Y, Z), optional
+    scan : Scan, path, or array (X, Y, Z)
+        A Scan is loaded, with its lesion mask as the target; a path names a NIfTI file.
+    target : bool array (X, Y, Z), optional
+        Shown as an orange outline.
+    prediction : array (X, Y, Z), or dict of them by name, optional
+        Bool masks, or probabilities from 0 to 1, which get a threshold. Shown as a translucent blue fill.
     zoom : int
-        Screen pixels per voxel.
+        Screen pixels per voxel, 1 to 5.
+    plain : bool
+        Use plain ipywidgets, which ask Python for every slice, in place of anywidget. It is what happens anyway
+        where anywidget is not installed; it shows axial slices and the first prediction.
 
     Returns
     -------
-    SliceViewer
-        An ipywidgets widget; on pages without widgets (GitHub, nbviewer) its opening slice shows as a picture.
+    ipywidgets widget
+        On pages without widgets (GitHub, nbviewer) its opening slice shows as a picture. `save(path)` of the viewer
+        writes a page that works without Python.
+
+    Raises
+    ------
+    DataError
+        If the image is no volume or has no finite voxel above 0, or a mask doesn't fit it.
     """
+    image, affine = scan, None
     if isinstance(scan, Scan):
-        loaded = load_scan(scan)
-        return SliceViewer(loaded.image, loaded.mask if target is None else target, prediction, loaded.affine, zoom)
-    return SliceViewer(np.asarray(scan), target, prediction, None, zoom)
+        image, mask, affine = load_scan(scan)
+        target = mask if target is None else target
+    elif isinstance(scan, str | Path):
+        image, affine = to_ras(*read_volume(Path(scan).expanduser()))
+    if not isinstance(prediction, dict):
+        prediction = {} if prediction is None else {"prediction": prediction}
+    volumes = check_volumes(np.asarray(image), target, prediction)
+    make = PlainViewer if plain or anywidget is None else SliceViewer
+    return make(*volumes, affine, zoom)
 
 
-class SliceViewer(ipywidgets.VBox):
-    """Slider, picture and one line of text; use `view_slices` to make one."""
-
-    def __init__(self, image, target, prediction, affine, zoom):
-        check_volumes(image, target, prediction)
-        self.slices = axial_slices(image if image.dtype == np.uint8 else to_uint8(image, white_point(image)))
-        self.target = None if target is None else axial_slices(np.asarray(target, bool))
-        self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
-        self.affine, self.zoom = affine, zoom
-        self.picture = ipywidgets.Image(format="png")
-        self.text = ipywidgets.Label()
-        self.slider = ipywidgets.IntSlider(
-            value=self.opening_slice(), min=0, max=len(self.slices) - 1, description="axial slice z",
-            style={"description_width": "initial"}, layout={"width": "420px"},
-        )
-        self.slider.observe(self.draw, "value")
-        super().__init__([self.slider, self.picture, self.text])
-        self.draw()
-
-    def opening_slice(self):
-        """The slice with most lesion; without a target or prediction, the middle one."""
-        mask = self.target if self.target is not None else self.prediction
-        return len(self.slices) // 2 if mask is None else int(mask.sum(axis=(1, 2)).argmax())
-
-    def frame(self, z):
-        """The picture of slice z, uint8 (zoom Y, zoom X, 3)."""
-        masks = [None if volume is None else volume[z] for volume in (self.target, self.prediction)]
-        return overlay(self.slices[z], *masks, zoom=self.zoom)
-
-    def describe(self, z):
-        """The line under the picture: height, lesion area, and Dice where there is a prediction."""
-        parts = ["front at the top, patient's left on the left"]
-        if self.affine is not None:
-            parts.insert(0, f"z = {self.affine[2, 2] * z + self.affine[2, 3]:.0f} mm")
-        if self.target is not None:
-            parts.append(f"target {self.target[z].sum()} voxels")
-        if self.prediction is not None:
-            parts.append(f"prediction {self.prediction[z].sum()} voxels")
-        if self.target is not None and self.prediction is not None:
-            dice = float(dice_coefficient(self.prediction[z], self.target[z]))
-            parts.append("Dice undefined (both empty)" if np.isnan(dice) else f"Dice {dice:.2f}")
-        return " · ".join(parts)
-
-    def draw(self, _=None):
-        """Show the slice that the slider points at."""
-        self.picture.value = png(self.frame(self.slider.value))
-        self.text.value = self.describe(self.slider.value)
-
-    def _repr_mimebundle_(self, **kwargs):
-        # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**data, "image/png": base64.b64encode(self.picture.value).decode()}, metadata
-
-
-def check_volumes(image, target, prediction):
-    """Raise DataError unless the image is a volume and the masks have its shape."""
-    if image.ndim != 3:
-        raise DataError(f"the image has {image.ndim} axes; a volume has three: X, Y, Z")
-    for name, mask in (("target", target), ("prediction", prediction)):
-        if mask is not None and np.shape(mask) != image.shape:
+def check_volumes(image, target, predictions):
+    """Image, target and predictions as arrays that fit one another; see `view_slices` for what is refused."""
+    if image.ndim != 3 or 0 in image.shape:
+        raise DataError(f"the image has shape {image.shape}; a volume has three axes: X, Y, Z")
+    if not np.isfinite(image).any() or not (np.nan_to_num(image) > 0).any():
+        raise DataError("the image has no finite voxel above 0; there is nothing to show")
+    masks = {} if target is None else {"target": target}
+    for name, mask in {**masks, **predictions}.items():
+        if np.shape(mask) != image.shape:
             raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
+        if not np.isfinite(np.asarray(mask, np.float32)).all():
+            raise DataError(f"the {name} holds NaN or infinite voxels")
+    image = np.nan_to_num(image)
+    return image, None if target is None else np.asarray(target) > 0, {n: np.asarray(p) for n, p in predictions.items()}
 
 
-def png(picture):
-    """An RGB array as the bytes of a PNG file; level 1 compresses least and fastest."""
-    from PIL import Image
+def pack(volume):
+    """A uint8 volume as zlib-compressed bytes, x fastest, as viewer.js reads it."""
+    return zlib.compress(volume.tobytes(order="F"), 1)
 
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="png", compress_level=1)
-    return buffer.getvalue()
+
+def to_levels(prediction):
+    """A mask as 0 and 255, a probability as 0 to 255: uint8."""
+    if prediction.dtype == bool:
+        return prediction.astype(np.uint8) * 255
+    return np.rint(np.clip(prediction.astype(np.float32), 0, 1) * 255).astype(np.uint8)
+
+
+def describe_volumes(image, target, predictions, affine, zoom):
+    """All that viewer.js needs, by name: plain values and bytes."""
+    white = white_point(image)
+    grey = image if image.dtype == np.uint8 else to_uint8(image, white)
+    mask = target if target is not None else next(iter(predictions.values()), None)
+    areas = None if mask is None else (mask > 0.5 if mask.dtype != bool else mask).sum(axis=(0, 1))
+    affine = None if affine is None else np.asarray(affine, float)
+    return {
+        "shape": list(image.shape), "image": pack(grey),
+        "target": b"" if target is None else pack(target.astype(np.uint8)),
+        "predictions": [pack(to_levels(prediction)) for prediction in predictions.values()],
+        "names": list(predictions), "is_probability": any(p.dtype != bool for p in predictions.values()),
+        "affine": [] if affine is None else affine.ravel().tolist(),
+        "voxel_ml": 0.001 if affine is None else float(abs(np.linalg.det(affine[:3, :3])) / 1000),
+        "white": 255.0 if image.dtype == np.uint8 else white, "zoom": int(zoom), "plane": 0,
+        "index": image.shape[2] // 2 if areas is None else int(areas.argmax()), "opacity": 0.5, "threshold": 0.5,
+        "target_colour": list(TARGET_COLOUR), "prediction_colour": list(PREDICTION_COLOUR),
+    }
+
+
+def opening_picture(image, target, predictions, values):
+    """The slice that the viewer opens on, as `overlay` draws it."""
+    z = values["index"]
+    grey = image if image.dtype == np.uint8 else to_uint8(image, values["white"])
+    volumes = [grey, target, next((to_levels(p) > 127.5 for p in predictions.values()), None)]
+    return overlay(*(None if v is None else v[:, ::-1, z].T for v in volumes), zoom=values["zoom"])
+
+
+if anywidget is not None:
+
+    class SliceViewer(anywidget.AnyWidget):
+        """The viewer of `view_slices`. `plane` (0 axial, 1 coronal, 2 sagittal), `index` and `threshold` follow it."""
+
+        _esm = HERE / "viewer.js"
+        _css = HERE / "viewer.css"
+        shape = traitlets.List().tag(sync=True)
+        image = traitlets.Bytes().tag(sync=True)
+        target = traitlets.Bytes().tag(sync=True)
+        predictions = traitlets.List().tag(sync=True)
+        names = traitlets.List().tag(sync=True)
+        is_probability = traitlets.Bool().tag(sync=True)
+        affine = traitlets.List().tag(sync=True)
+        voxel_ml = traitlets.Float().tag(sync=True)
+        white = traitlets.Float().tag(sync=True)
+        zoom = traitlets.Int().tag(sync=True)
+        plane = traitlets.Int().tag(sync=True)
+        index = traitlets.Int().tag(sync=True)
+        opacity = traitlets.Float().tag(sync=True)
+        threshold = traitlets.Float().tag(sync=True)
+        target_colour = traitlets.List().tag(sync=True)
+        prediction_colour = traitlets.List().tag(sync=True)
+
+        def __init__(self, image, target, predictions, affine, zoom):
+            values = describe_volumes(image, target, predictions, affine, zoom)
+            self.still = png(opening_picture(image, target, predictions, values))
+            super().__init__(**values)
+
+        def save(self, path, title="Slices"):
+            """Write a page that shows the same viewer in any browser, without Python or network; returns the path."""
+            values = {name: getattr(self, name) for name in describe_page(self)}
+            path = Path(path)
+            with atomic_path(path) as temporary:
+                temporary.write_text(page(values, title), encoding="utf-8")
+            return path
+
+        def _repr_mimebundle_(self, **kwargs):
+            # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
+            bundle = super()._repr_mimebundle_(**kwargs)
+            data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
+            return {**data, "image/png": base64.b64encode(self.still).decode()}, metadata
+
+
+def describe_page(viewer):
+    """Names of the traits that a page needs: those of the viewer's own that are sent to the browser."""
+    return [name for name in viewer.traits(sync=True) if not name.startswith("_") and name not in
+            ("layout", "comm", "tabbable", "tooltip")]
+
+
+def page(values, title):
+    """One HTML file with viewer.js, its style and the volumes in base64."""
+    def encode(value):
+        return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+    data = {name: list(map(encode, value)) if isinstance(value, list) else encode(value)
+            for name, value in values.items()}
+    script = (HERE / "viewer.js").read_text(encoding="utf-8").replace("export default { render };", "")
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        "<style>:root{color-scheme:light dark}body{margin:1em;background:Canvas}\n"
+        f"{(HERE / 'viewer.css').read_text(encoding='utf-8')}</style><body><script type=module>\n{script}\n"
+        f"const values = {json.dumps(data)};\n"
+        "const bytes = (v) =>\n"
+        "  (v && v.base64 !== undefined ? Uint8Array.from(atob(v.base64), (c) => c.charCodeAt(0)) : v);\n"
+        "for (const k in values) values[k] = Array.isArray(values[k]) ? values[k].map(bytes) : bytes(values[k]);\n"
+        "const model = { get: (k) => values[k], set() {}, save_changes() {}, on() {} };\n"
+        "render({ model, el: document.body });\n</script></body></html>\n"
+    )

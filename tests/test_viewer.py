@@ -1,18 +1,21 @@
-"""The first viewer: what it shows is what `overlay` gives."""
+"""The viewer's Python side: what is sent to the browser, the still picture, the page, and what is refused."""
 
 import base64
 import io
+import json
+import re
+import zlib
 
+import nibabel
 import numpy as np
 import pytest
+from conftest import AFFINE, save
 from PIL import Image
 
 import atlas_lab as lab
+from atlas_lab import viewer as viewer_module
 from atlas_lab.intensity import to_uint8, white_point
-
-
-def shown(viewer):
-    return np.asarray(Image.open(io.BytesIO(viewer.picture.value)))
+from atlas_lab.plain_viewer import PlainViewer
 
 
 @pytest.fixture
@@ -24,17 +27,123 @@ def volumes():
     return image, target, prediction
 
 
-def test_opens_on_the_slice_with_most_lesion_and_draws_it(volumes):
+def unpacked(data, shape):
+    return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape, order="F")
+
+
+def turned(volumes, z):
+    return [np.flipud(volume[:, :, z].T) for volume in volumes]
+
+
+def picture_of(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_volume_and_masks_are_sent_once_and_whole(volumes):
     image, target, prediction = volumes
-    viewer = lab.view_slices(image, target, prediction, zoom=3)
-    assert viewer.slider.value == 6 and viewer.slider.max == 8
-    grey = to_uint8(image, white_point(image))
-    turned = [np.flipud(volume[:, :, 6].T) for volume in (grey, target, prediction)]
-    np.testing.assert_array_equal(shown(viewer), lab.overlay(*turned, zoom=3))
+    viewer = lab.view_slices(image, target, {"mask": prediction, "probability": prediction * 0.25})
+    np.testing.assert_array_equal(unpacked(viewer.image, image.shape), to_uint8(image, white_point(image)))
+    np.testing.assert_array_equal(unpacked(viewer.target, image.shape), target)
+    assert viewer.names == ["mask", "probability"] and viewer.is_probability
+    np.testing.assert_array_equal(unpacked(viewer.predictions[0], image.shape), prediction * 255)
+    np.testing.assert_array_equal(unpacked(viewer.predictions[1], image.shape), prediction * 64)
+    assert viewer.shape == list(image.shape) and viewer.affine == [] and viewer.voxel_ml == 0.001
 
 
-def test_moving_the_slider_changes_picture_and_text(volumes):
+def test_it_opens_on_the_slice_with_most_lesion_and_shows_a_still_picture_of_it(volumes):
+    viewer = lab.view_slices(*volumes, zoom=3)
+    assert (viewer.plane, viewer.index) == (0, 6)
+    image, target, prediction = volumes
+    expected = lab.overlay(*turned((to_uint8(image, white_point(image)), target, prediction), 6), zoom=3)
+    np.testing.assert_array_equal(picture_of(viewer.still), expected)
+    data, _ = viewer._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == viewer.still
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_without_masks_it_opens_in_the_middle(volumes, plain):
+    viewer = lab.view_slices(volumes[0], plain=plain)
+    assert (viewer.slider.value if plain else viewer.index) == 4
+
+
+def test_a_scan_comes_with_its_mask_and_its_place_in_mm(scans):
+    viewer = lab.view_slices(scans[0])
+    loaded = lab.load_scan(scans[0])
+    assert unpacked(viewer.target, viewer.shape).sum() == loaded.mask.sum()
+    assert viewer.affine == AFFINE.ravel().tolist()
+    assert loaded.mask[:, :, viewer.index].sum() == loaded.mask.sum(axis=(0, 1)).max()
+
+
+def test_a_file_is_turned_to_ras(tmp_path, volumes):
+    image = nibabel.Nifti1Image(volumes[0], np.diag([2.0, 2, 2, 1]))
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt("LPI"))
+    path = tmp_path / "a.nii.gz"
+    nibabel.save(image.as_reoriented(turn), path)
+    viewer = lab.view_slices(str(path))
+    np.testing.assert_array_equal(
+        unpacked(viewer.image, volumes[0].shape), to_uint8(volumes[0], white_point(volumes[0])))
+    assert viewer.voxel_ml == pytest.approx(0.008)
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(volumes, tmp_path):
     viewer = lab.view_slices(*volumes)
+    text = viewer.save(tmp_path / "page.html", "My slices").read_text()
+    assert "<title>My slices</title>" in text and "http" not in text and "import " not in text
+    values = json.loads(re.search(r"const values = (\{.*\});", text)[1])
+    assert base64.b64decode(values["image"]["base64"]) == viewer.image
+    assert values["shape"] == list(volumes[0].shape) and values["names"] == ["prediction"]
+
+
+def test_a_whole_brain_with_target_and_prediction_makes_a_page_under_5_mb(tmp_path):
+    rng = np.random.default_rng(0)
+    out = lab.make_cohort(tmp_path / "cohort", 1, progress=False)
+    (scan,) = lab.find_scans(out)
+    blob = lab.load_scan(scan).mask * rng.random((197, 233, 189), np.float32)
+    path = lab.view_slices(scan, prediction=blob).save(tmp_path / "page.html")
+    assert path.stat().st_size < 5e6
+
+
+def test_wrong_volumes_are_refused_in_one_line(volumes, tmp_path):
+    image, target, _ = volumes
+    with pytest.raises(lab.DataError, match=r"shape \(30, 9\); a volume has three axes"):
+        lab.view_slices(image[0])
+    with pytest.raises(lab.DataError, match="three axes"):
+        lab.view_slices(image[..., None])
+    with pytest.raises(lab.DataError, match=r"target has shape \(19, 30, 9\)"):
+        lab.view_slices(image, target[1:])
+    with pytest.raises(lab.DataError, match="U-Net has shape"):
+        lab.view_slices(image, target, {"U-Net": target[1:]})
+    with pytest.raises(lab.DataError, match="no finite voxel above 0"):
+        lab.view_slices(np.full((4, 4, 4), np.nan))
+    with pytest.raises(lab.DataError, match="the prediction holds NaN"):
+        lab.view_slices(image, target, np.where(target, np.nan, 0.5))
+    (tmp_path / "a.nii").write_text("no volume")
+    with pytest.raises(lab.DataError, match=r"a\.nii: can't be read as NIfTI"):
+        lab.view_slices(tmp_path / "a.nii")
+
+
+def test_an_empty_prediction_is_shown_as_such(volumes):
+    image, target, prediction = volumes
+    viewer = lab.view_slices(image, target, np.zeros_like(prediction))
+    assert not unpacked(viewer.predictions[0], image.shape).any()
+
+
+# ------------------------------------------------------------------------------------------------- the plain viewer
+
+def test_without_anywidget_the_plain_viewer_shows_the_same_picture(volumes, monkeypatch):
+    first = lab.view_slices(*volumes)
+    monkeypatch.setattr(viewer_module, "anywidget", None)
+    plain = lab.view_slices(*volumes)
+    assert isinstance(plain, PlainViewer) and plain.slider.value == first.index
+    np.testing.assert_array_equal(picture_of(plain.picture.value), picture_of(first.still))
+    data, _ = plain._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == plain.picture.value
+
+
+def test_moving_the_plain_slider_changes_picture_and_text(volumes):
+    viewer = lab.view_slices(*volumes, plain=True)
     assert "target 40 voxels · prediction 40 voxels · Dice 0.50" in viewer.text.value
     before = viewer.picture.value
     viewer.slider.value = 5
@@ -44,28 +153,7 @@ def test_moving_the_slider_changes_picture_and_text(volumes):
     assert "Dice undefined (both empty)" in viewer.text.value
 
 
-def test_a_scan_is_loaded_with_its_mask_and_its_height_in_mm(scans):
-    viewer = lab.view_slices(scans[0])
-    z = viewer.slider.value
-    assert lab.load_scan(scans[0]).mask[:, :, z].any()
-    assert viewer.text.value.startswith(f"z = {z - 72} mm")
-    assert shown(viewer).shape == (2 * 233, 2 * 197, 3)
-
-
-def test_without_masks_it_opens_in_the_middle(volumes):
-    assert lab.view_slices(volumes[0]).slider.value == 4
-
-
-def test_a_saved_notebook_keeps_a_picture(volumes):
-    viewer = lab.view_slices(*volumes)
-    data, _ = viewer._repr_mimebundle_()
-    assert base64.b64decode(data["image/png"]) == viewer.picture.value
-    assert "application/vnd.jupyter.widget-view+json" in data
-
-
-def test_wrong_volumes_are_refused(volumes):
-    image, target, _ = volumes
-    with pytest.raises(lab.DataError, match="three"):
-        lab.view_slices(image[0])
-    with pytest.raises(lab.DataError, match=r"target has shape \(19, 30, 9\)"):
-        lab.view_slices(image, target[1:])
+def test_the_plain_viewer_tells_the_height_in_mm(tmp_path, volumes):
+    path = save(tmp_path / "a.nii.gz", volumes[0], AFFINE)
+    viewer = lab.view_slices(path, plain=True)
+    assert viewer.text.value.startswith(f"z = {viewer.slider.value - 72} mm")

@@ -1,0 +1,79 @@
+"""The viewer in plain ipywidgets, for where anywidget can't load: a thin widget over the pure function `overlay`."""
+
+import base64
+import io
+
+import ipywidgets
+import numpy as np
+
+from atlas_lab.intensity import to_uint8, white_point
+from atlas_lab.metrics import dice_coefficient
+from atlas_lab.overlay import overlay
+from atlas_lab.slices import axial_slices
+
+
+class PlainViewer(ipywidgets.VBox):
+    """Slider, picture and one line of text; use `view_slices(..., plain=True)` to make one.
+
+    Shows axial slices, and of several predictions the first; probabilities are cut at 0.5.
+    """
+
+    def __init__(self, image, target, predictions, affine, zoom):
+        prediction = next((p > 0.5 for p in predictions.values()), None)
+        self.slices = axial_slices(image if image.dtype == np.uint8 else to_uint8(image, white_point(image)))
+        self.target = None if target is None else axial_slices(np.asarray(target, bool))
+        self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
+        self.affine, self.zoom = affine, zoom
+        self.picture = ipywidgets.Image(format="png")
+        self.text = ipywidgets.Label()
+        self.slider = ipywidgets.IntSlider(
+            value=self.opening_slice(), min=0, max=len(self.slices) - 1, description="axial slice z",
+            style={"description_width": "initial"}, layout={"width": "420px"},
+        )
+        self.slider.observe(self.draw, "value")
+        super().__init__([self.slider, self.picture, self.text])
+        self.draw()
+
+    def opening_slice(self):
+        """The slice with most lesion; without a target or prediction, the middle one."""
+        mask = self.target if self.target is not None else self.prediction
+        return len(self.slices) // 2 if mask is None else int(mask.sum(axis=(1, 2)).argmax())
+
+    def frame(self, z):
+        """The picture of slice z, uint8 (zoom Y, zoom X, 3)."""
+        masks = [None if volume is None else volume[z] for volume in (self.target, self.prediction)]
+        return overlay(self.slices[z], *masks, zoom=self.zoom)
+
+    def describe(self, z):
+        """The line under the picture: height, lesion area, and Dice where there is a prediction."""
+        parts = ["front at the top, patient's left on the left"]
+        if self.affine is not None:
+            parts.insert(0, f"z = {self.affine[2, 2] * z + self.affine[2, 3]:.0f} mm")
+        if self.target is not None:
+            parts.append(f"target {self.target[z].sum()} voxels")
+        if self.prediction is not None:
+            parts.append(f"prediction {self.prediction[z].sum()} voxels")
+        if self.target is not None and self.prediction is not None:
+            dice = float(dice_coefficient(self.prediction[z], self.target[z]))
+            parts.append("Dice undefined (both empty)" if np.isnan(dice) else f"Dice {dice:.2f}")
+        return " · ".join(parts)
+
+    def draw(self, _=None):
+        """Show the slice that the slider points at."""
+        self.picture.value = png(self.frame(self.slider.value))
+        self.text.value = self.describe(self.slider.value)
+
+    def _repr_mimebundle_(self, **kwargs):
+        # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        return {**data, "image/png": base64.b64encode(self.picture.value).decode()}, metadata
+
+
+def png(picture):
+    """An RGB array as the bytes of a PNG file; level 1 compresses least and fastest."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
