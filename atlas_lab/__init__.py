@@ -92,7 +92,9 @@ LATER = {
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
         "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",
     ],
-    "viewer": ["SliceViewer", "view_slices"],
+    "viewer": ["view_slices"],
+    "browser": ["browse"],
+    "panels": ["dice_playground", "overlap_panel", "weight_panel"],
     "exercises": [
         "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_field_of_view",
         "check_lesion_side", "check_lesion_volume_ml", "check_mean_interval", "check_n_updates",
