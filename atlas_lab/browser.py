@@ -9,7 +9,8 @@ from atlas_lab.files import DataError
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.overlay import overlay
 from atlas_lab.plain_viewer import png
-from atlas_lab.viewer import view_slices
+from atlas_lab.slices import stack_affine
+from atlas_lab.viewer import view_volumes
 
 SIZES = {  # lesion pixels of a slice: from, to below
     "any": (0, np.inf), "none": (0, 1), "up to 10 pixels": (1, 11), "11 to 100": (11, 101), "over 100": (101, np.inf),
@@ -85,7 +86,8 @@ class Browser(ipywidgets.VBox):
         self.size = ipywidgets.Dropdown(options=list(SIZES), description="lesion")
         self.page = ipywidgets.BoundedIntText(value=1, min=1, description="page")
         self.grid, self.opened = ipywidgets.GridBox(), ipywidgets.VBox()
-        self.grid.layout = {"grid_template_columns": f"repeat({min(6, count)}, auto)", "width": "max-content"}
+        width = zoom * store.shape[1]
+        self.grid.layout = {"grid_template_columns": f"repeat(auto-fill, {width + 8}px)", "width": "100%"}
         for control in (self.subject, self.site, self.size, self.page):
             control.layout = {"width": "220px"}
             control.observe(self.show, "value")
@@ -111,8 +113,9 @@ class Browser(ipywidgets.VBox):
     def tile(self, position, dice):
         """One slice with a button that opens its scan."""
         row = self.store.table.iloc[self.rows[position]]
-        button = ipywidgets.Button(description=f"{row['subject']} z{row['z']}: Dice {dice:.2f}")
-        button.layout, button.tooltip = {"width": "auto"}, "open this scan in the viewer"
+        button = ipywidgets.Button(description=f"Dice {dice:.2f}")
+        button.layout = {"width": "auto"}
+        button.tooltip = f"{row['subject']}, slice {row['z']}: open this scan in the viewer"
         button.on_click(lambda _: self.open_scan(position))
         return ipywidgets.VBox([ipywidgets.Image(value=png(self.picture(position)), format="png"), button])
 
@@ -125,7 +128,9 @@ class Browser(ipywidgets.VBox):
         masks[np.searchsorted(scan, self.rows[mine])] = self.predictions[mine]
         volumes = (np.asarray(stack).transpose(2, 1, 0)[:, ::-1] for stack in
                    (self.store.images[scan], self.store.masks[scan], masks))
-        viewer = view_slices(*volumes, zoom=5)
+        image, target, prediction = volumes
+        affine = stack_affine(self.store)
+        viewer = view_volumes(image, target, {"prediction": prediction}, affine, zoom=5)
         at = int(np.searchsorted(scan, self.rows[position]))
         if hasattr(viewer, "slider"):
             viewer.slider.value = at

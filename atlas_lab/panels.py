@@ -23,6 +23,7 @@ class Panel(ipywidgets.VBox):
     def __init__(self, draw, sliders):
         self.draw, self.sliders = draw, sliders
         self.picture, self.text = ipywidgets.Image(format="png"), ipywidgets.HTML()
+        self.picture.layout = {"align_self": "flex-start"}  # not stretched to the notebook's width
         for name, slider in sliders.items():
             slider.description = name.replace("_", " ")
             slider.style, slider.layout = {"description_width": "130px"}, {"width": "420px"}

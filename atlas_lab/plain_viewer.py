@@ -24,7 +24,7 @@ class PlainViewer(ipywidgets.VBox):
         self.target = None if target is None else axial_slices(np.asarray(target, bool))
         self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
         self.affine, self.zoom = affine, zoom
-        self.picture = ipywidgets.Image(format="png")
+        self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
         self.text = ipywidgets.Label()
         self.slider = ipywidgets.IntSlider(
             value=self.opening_slice(), min=0, max=len(self.slices) - 1, description="axial slice z",

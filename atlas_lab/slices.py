@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from atlas_lab.anatomy import GRID
+from atlas_lab.anatomy import AFFINE, GRID
 from atlas_lab.files import DataError, digest, lab_home, write_json
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.scans import load_scan, source_of
@@ -197,6 +197,18 @@ def hash_files(*paths):
             while block := file.read(1 << 22):
                 total.update(block)
     return total.hexdigest()[:16]
+
+
+def stack_affine(store):
+    """The affine, voxel to MNI mm, of a scan's slices stacked to a RAS volume (W, H, Z): the inverse of the cutting."""
+    scale, step = store.about["scale"], store.about["z_step"]
+    rows, columns = trim(scale)
+    middle = (scale - 1) / 2
+    x = AFFINE[0, 3] + columns.start * scale + middle
+    y = AFFINE[1, 3] + GRID[1] - 1 - (rows.stop - 1) * scale - middle
+    affine = np.diag([scale, scale, step, 1.0])
+    affine[:3, 3] = x, y, AFFINE[2, 3]
+    return affine
 
 
 def open_store(folder):

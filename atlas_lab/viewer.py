@@ -61,9 +61,13 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
         image, affine = to_ras(*read_volume(Path(scan).expanduser()))
     if not isinstance(prediction, dict):
         prediction = {} if prediction is None else {"prediction": prediction}
-    volumes = check_volumes(np.asarray(image), target, prediction)
+    return view_volumes(np.asarray(image), target, prediction, affine, zoom, plain)
+
+
+def view_volumes(image, target, predictions, affine, zoom=2, plain=False):
+    """The viewer of volumes with their affine (or None), predictions by name; see `view_slices`."""
     make = PlainViewer if plain or anywidget is None else SliceViewer
-    return make(*volumes, affine, zoom)
+    return make(*check_volumes(image, target, predictions), affine, zoom)
 
 
 def check_volumes(image, target, predictions):

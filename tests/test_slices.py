@@ -2,6 +2,7 @@
 
 import shutil
 
+import nibabel
 import numpy as np
 import pandas
 import pytest
@@ -222,3 +223,13 @@ def test_swapped_masks_are_all_there_and_are_another_person_s():
 def test_masks_of_too_few_people_can_not_be_swapped():
     with pytest.raises(lab.DataError, match="at least four subjects"):
         slices_module.swap_masks(rows_only(2, 4))
+
+
+def test_the_affine_of_stacked_slices_puts_a_lesion_where_it_was(scans):
+    store = lab.prepare_slices(scans[:1], scale=4, z_step=2, jobs=1, progress=False)
+    mask, affine = lab.load_lesion(scans[0])
+    stacked = np.asarray(store.masks).transpose(2, 1, 0)[:, ::-1]
+    found = slices_module.stack_affine(store)
+    assert "".join(nibabel.aff2axcodes(found)) == "RAS"
+    centres = [(a[:3, :3] @ np.argwhere(m).mean(axis=0) + a[:3, 3]) for m, a in ((mask, affine), (stacked, found))]
+    assert np.abs(centres[0] - centres[1]).max() < 2.5  # half of a 4 mm pixel, and a little
