@@ -6,6 +6,7 @@ import warnings
 import torch
 from torch import nn
 
+from atlas_lab.dense import Linear  # nn.Linear, only faster
 from atlas_lab.files import DataError
 
 # Kernels of even size need one row and column more on one side; torch warns that this takes a copy.
@@ -58,10 +59,10 @@ class BaselineNet(nn.Module):
         self.stage1 = nn.Sequential(*convs1, POOLS[pool](2), nn.Dropout(dropout))
         self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
         self.encode = nn.Sequential(
-            nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(dropout), nn.Linear(1024, 256)
+            nn.Flatten(), Linear(code, 1024), nn.Dropout(dropout), Linear(1024, 256)
         )
         self.decode = nn.Sequential(
-            nn.Linear(256, 1024), nn.Dropout(dropout), nn.Linear(1024, code), nn.Dropout(dropout),
+            Linear(256, 1024), nn.Dropout(dropout), Linear(1024, code), nn.Dropout(dropout),
             nn.Unflatten(1, (16, height, width)),
         )
         self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
