@@ -93,6 +93,7 @@ LATER = {
         "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",
     ],
     "viewer": ["view_slices"],
+    "viewer_3d": ["view_3d"],
     "browser": ["browse"],
     "panels": ["dice_playground", "overlap_panel", "weight_panel"],
     "exercises": [

@@ -78,9 +78,14 @@ def finals(runs, score, part="dev"):
     return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
 
 
+def last_epoch(*cells):
+    """The last epoch that all runs of some cells have."""
+    return min(len(run.history) for runs in cells for run in runs)
+
+
 def difference(runs, others, score="mean_dice", part="dev"):
     """Interval of the paired difference runs - others, after the last epoch that both have."""
-    epoch = min(len(run.history) for run in [*runs, *others])
+    epoch = last_epoch(runs, others)
     return mean_interval(scores(runs, score, part, epoch) - scores(others, score, part, epoch))
 
 
@@ -144,19 +149,20 @@ def c4(records, split):
     return Finding(text + f"precision {precision:+.2f} with 0.1", min(r.low for r in [*recall, precision]) > 0)
 
 
-def late_dice(runs):
-    """Mean dev Dice of each run's last epochs."""
-    return np.array([np.mean(run.curve()[-LATE:]) for run in runs])
+def late_dice(runs, last):
+    """Mean dev Dice of each run over the LATE epochs up to the last one."""
+    return np.array([np.mean(run.curve()[max(0, last - LATE):last]) for run in runs])
 
 
 def c5(records, split):
     """Batch 10 against batch 100, at equal epochs and at equal updates."""
     small, base = records.cell("batch 10", split), records.cell("weight 1", split)
-    last = len(small[0].history)
+    last = last_epoch(small, base)
     equal = max(1, round(last * updates(base, 1) / updates(small, 1)))
-    halves = mean_interval(late_dice(small) - late_dice(base) / 2)
+    late = [late_dice(runs, last) for runs in (small, base)]
+    halves = mean_interval(late[0] - late[1] / 2)
     return Finding(
-        f"Dice of the last {LATE} epochs {mean_interval(late_dice(small))} against {mean_interval(late_dice(base))} "
+        f"Dice of the last {LATE} of {last} epochs {mean_interval(late[0])} against {mean_interval(late[1])} "
         f"with batch 100; at equal updates (epoch {equal}) {mean_interval(scores(small, epoch=equal))}",
         halves.high < 0,
     )
@@ -215,9 +221,11 @@ def c8(records, split):
 def c9(records, split):
     """The train-dev gap of average pooling against max pooling."""
     average, maximum = records.cell("average pooling", split), records.cell("weight 1", split)
-    wider = mean_interval(gap(average) - gap(maximum))
+    last = last_epoch(average, maximum)
+    gaps = gap(average, last), gap(maximum, last)
+    wider = mean_interval(gaps[0] - gaps[1])
     return Finding(
-        f"gap {mean_interval(gap(average))} against {mean_interval(gap(maximum))}: {wider:+.3f}; "
+        f"gap {mean_interval(gaps[0])} against {mean_interval(gaps[1])} after {last} epochs: {wider:+.3f}; "
         f"dev Dice {difference(average, maximum):+.3f}",
         wider.low > 0,
     )
@@ -226,10 +234,12 @@ def c9(records, split):
 def c10(records, split):
     """Three convolutions before each pooling against one."""
     deep, base = records.cell("three convolutions", split), records.cell("weight 1", split)
-    wider = mean_interval(gap(deep) - gap(base))
+    last = last_epoch(deep, base)
+    wider = mean_interval(gap(deep, last) - gap(base, last))
     area, dice = difference(deep, base, "area_ratio"), difference(deep, base)
     return Finding(
-        f"gap {wider:+.3f}, predicted / true area {area:+.2f}, dev Dice {dice:+.3f} against one convolution",
+        f"gap {wider:+.3f}, predicted / true area {area:+.2f}, dev Dice {dice:+.3f} against one convolution, "
+        f"after {last} epochs",
         wider.low > 0 and area.low > 0 and dice.high < 0,
     )
 

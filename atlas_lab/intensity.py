@@ -19,4 +19,6 @@ def white_point(volume):
 
 def to_uint8(values, white):
     """Spread 0 to `white` over 0 to 255, rounded; values outside are clipped. uint8 of the same shape."""
-    return np.clip(np.rint(values * np.float32(255 / white)), 0, 255).astype(np.uint8)
+    levels = values * np.float32(255 / white)
+    np.rint(levels, out=levels)  # in place: a volume of floats is large
+    return np.clip(levels, 0, 255, out=levels).astype(np.uint8)

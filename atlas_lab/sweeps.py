@@ -45,14 +45,14 @@ class Sweep:
 SWEEPS = {
     "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
     "decay": Sweep(("decayed",)),
-    "pooling": Sweep(("average pooling",)),
-    "depth": Sweep(("three convolutions",)),
-    "batch": Sweep(("batch 10", "batch 200"), ("slice",)),
+    "pooling": Sweep(("average pooling",), epochs=40),
+    "depth": Sweep(("three convolutions",), epochs=40),
+    "batch": Sweep(("batch 10", "batch 200"), ("slice",), epochs=40),
     "loss": Sweep(tuple(name for name in CELLS if name.startswith("equation 3")), ("slice",), epochs=20),
-    "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=40),
-    "swapped": Sweep(("swapped masks",), epochs=40),
-    "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=40),
-    "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=40),
+    "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
+    "swapped": Sweep(("swapped masks",), epochs=30),
+    "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
+    "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=30),
 }
 
 

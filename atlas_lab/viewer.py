@@ -53,6 +53,11 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
     DataError
         If the image is no volume or has no finite voxel above 0, or a mask doesn't fit it.
     """
+    return view_volumes(*open_volumes(scan, target, prediction), zoom, plain)
+
+
+def open_volumes(scan, target=None, prediction=None):
+    """Image, target (or None), predictions by name and affine (or None) of what `view_slices` is given."""
     image, affine = scan, None
     if isinstance(scan, Scan):
         image, mask, affine = load_scan(scan)
@@ -61,7 +66,7 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
         image, affine = to_ras(*read_volume(Path(scan).expanduser()))
     if not isinstance(prediction, dict):
         prediction = {} if prediction is None else {"prediction": prediction}
-    return view_volumes(np.asarray(image), target, prediction, affine, zoom, plain)
+    return np.asarray(image), target, prediction, affine
 
 
 def view_volumes(image, target, predictions, affine, zoom=2, plain=False):
@@ -74,16 +79,20 @@ def check_volumes(image, target, predictions):
     """Image, target and predictions as arrays that fit one another; see `view_slices` for what is refused."""
     if image.ndim != 3 or 0 in image.shape:
         raise DataError(f"the image has shape {image.shape}; a volume has three axes: X, Y, Z")
-    if not np.isfinite(image).any() or not (np.nan_to_num(image) > 0).any():
+    is_finite = np.isfinite(image)
+    if not is_finite.all():
+        image = np.where(is_finite, image, 0)
+    if not image.max() > 0:
         raise DataError("the image has no finite voxel above 0; there is nothing to show")
     masks = {} if target is None else {"target": target}
     for name, mask in {**masks, **predictions}.items():
         if np.shape(mask) != image.shape:
             raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
-        if not np.isfinite(np.asarray(mask, np.float32)).all():
+        if not np.isfinite(mask).all():
             raise DataError(f"the {name} holds NaN or infinite voxels")
-    image = np.nan_to_num(image)
-    return image, None if target is None else np.asarray(target) > 0, {n: np.asarray(p) for n, p in predictions.items()}
+    if target is not None and np.asarray(target).dtype != bool:
+        target = np.asarray(target) > 0
+    return image, target, {name: np.asarray(prediction) for name, prediction in predictions.items()}
 
 
 def pack(volume):
@@ -95,7 +104,9 @@ def to_levels(prediction):
     """A mask as 0 and 255, a probability as 0 to 255: uint8."""
     if prediction.dtype == bool:
         return prediction.astype(np.uint8) * 255
-    return np.rint(np.clip(prediction.astype(np.float32), 0, 1) * 255).astype(np.uint8)
+    levels = np.clip(prediction, 0, 1, dtype=np.float32, casting="unsafe")
+    levels *= 255
+    return np.rint(levels, out=levels).astype(np.uint8)
 
 
 def describe_volumes(image, target, predictions, affine, zoom):

@@ -143,3 +143,29 @@ def test_a_mask_of_another_shape_is_refused_with_both_shapes(name, shape):
     with pytest.raises(lab.DataError) as error:
         lab.overlay(grey(), **{name: np.ones(shape, bool)})
     assert name in str(error.value) and str(shape) in str(error.value) and "(6, 8)" in str(error.value)
+
+
+# Linear RGB as a reader without green cones sees it: Machado, Oliveira and Fernandes, IEEE TVCG 2009, severity 1.
+DEUTERANOPIA = np.array([
+    [0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881],
+])
+
+
+def lab_colour(rgb):
+    """sRGB (..., 3) from 0 to 255, seen by a deuteranope, in CIE L*a*b*."""
+    value = np.asarray(rgb, float) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(linear @ DEUTERANOPIA.T, 0, 1)
+    xyz = linear @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
+    x, y, z = np.moveaxis(np.cbrt(xyz / [0.9505, 1, 1.089]), -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def test_without_green_cones_outline_fill_and_brain_stay_apart():
+    brain = np.arange(30, 226, dtype=np.uint8)[None]  # tissue, not air or the brightest vessels
+    plain, filled = lab.overlay(brain)[0], lab.overlay(brain, prediction=np.ones_like(brain, bool))[0]
+    orange = lab_colour(np.array(ORANGE))
+    for one, other in ((filled, plain), (filled, ORANGE), (plain, ORANGE)):
+        apart = np.linalg.norm(lab_colour(one)[:, None] - np.atleast_2d(lab_colour(other))[None], axis=-1)
+        assert apart.min() > 10  # 2 can just be told apart side by side
+    assert orange[2] > 30  # and the outline is yellow, never blue

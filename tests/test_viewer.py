@@ -1,15 +1,21 @@
 """The viewer's Python side: what is sent to the browser, the still picture, the page, and what is refused."""
 
 import base64
+import gzip
+import importlib.util
 import io
 import json
 import re
+import sys
+import tracemalloc
 import zlib
 
+import nbformat
 import nibabel
 import numpy as np
 import pytest
 from conftest import AFFINE, save
+from nbclient import NotebookClient
 from PIL import Image
 
 import atlas_lab as lab
@@ -128,6 +134,64 @@ def test_an_empty_prediction_is_shown_as_such(volumes):
     image, target, prediction = volumes
     viewer = lab.view_slices(image, target, np.zeros_like(prediction))
     assert not unpacked(viewer.predictions[0], image.shape).any()
+
+
+def test_volumes_are_kept_once_and_making_the_viewer_takes_no_more_than_they_do():
+    image = np.random.default_rng(0).random((100, 110, 90), np.float32)
+    image[:50] = 0  # air, as around a head
+    target, prediction = image > 0.9, image > 0.8
+    shown = image.nbytes + target.nbytes + prediction.nbytes
+    lab.view_slices(image[90:], target[90:], prediction[90:])
+    tracemalloc.start()
+    viewer = lab.view_slices(image, target, prediction)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < shown and kept < len(viewer.image) + shown / 10
+
+
+def test_a_notebook_of_three_viewers_is_small_and_keeps_their_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path))
+    lab.make_cohort(tmp_path / "cohort", 1, progress=False)
+    load = f"import atlas_lab as lab\nscan, = lab.find_scans({str(tmp_path / 'cohort')!r})"
+    show = ["lab.view_slices(scan)", "lab.view_slices(scan, prediction=lab.load_scan(scan).mask)",
+            "lab.view_slices(scan, plain=True)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (load, *show)])
+    NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=False).execute()
+    nbformat.write(notebook, tmp_path / "three.ipynb")
+    assert (tmp_path / "three.ipynb").stat().st_size < 400_000
+    for cell in notebook.cells[1:]:
+        assert "image/png" in cell.outputs[0]["data"]
+
+
+def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
+    viewer = lab.view_slices(*volumes)
+    page = viewer.save(tmp_path / "open.html").read_text()
+    viewer.close()
+    assert viewer.save(tmp_path / "closed.html").read_text() == page
+
+
+# --------------------------------------------------------------------------------------------- in three dimensions
+
+def test_three_dimensions_show_the_same_volumes(volumes):
+    pytest.importorskip("ipyniivue", reason="ipyniivue, an extra, is not installed")
+    image, target, prediction = volumes
+    widget = lab.view_3d(image, target, {"U-Net": prediction * 0.6})
+    assert [volume.name for volume in widget.volumes] == ["image.nii.gz", "target.nii.gz", "U-Net.nii.gz"]
+    shown = [nibabel.Nifti1Image.from_bytes(gzip.decompress(volume.data)).get_fdata() for volume in widget.volumes]
+    for got, wanted in zip(shown, (to_uint8(image, white_point(image)), target, prediction), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    x, y, z = (int(part * n) for part, n in zip(widget.scene.crosshair_pos, image.shape, strict=True))
+    assert target[x, y, z] and z == 6
+
+
+def test_three_dimensions_refuse_what_the_slices_refuse_and_say_what_is_missing(volumes, monkeypatch):
+    image, target, _ = volumes
+    if importlib.util.find_spec("ipyniivue"):
+        with pytest.raises(lab.DataError, match=r"target has shape \(19, 30, 9\)"):
+            lab.view_3d(image, target[1:])
+    monkeypatch.setitem(sys.modules, "ipyniivue", None)
+    with pytest.raises(lab.DataError, match="pip install"):
+        lab.view_3d(image)
 
 
 # ------------------------------------------------------------------------------------------------- the plain viewer
