@@ -148,6 +148,7 @@ class Viewer {
     const root = this.root;
     root.classList.add("atlas-viewer");
     root.tabIndex = 0;
+    root.dataset.lmSuppressShortcuts = "true"; // or Jupyter takes the keys: ArrowDown goes to the next cell
     const bar = element(root, "div", "bar");
     this.planeBox = element(bar, "select", "plane", { title: "plane" });
     PLANES.forEach(({ name }, i) => this.planeBox.add(new Option(name, i, false, i === this.plane)));
