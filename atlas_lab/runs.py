@@ -5,8 +5,9 @@ import json
 import os
 import sys
 import threading
+import time
 from dataclasses import MISSING, dataclass, fields, replace
-from multiprocessing import Manager
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,9 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
-    with Manager() as manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
+    manager = SyncManager()
+    manager.start(end_with_parent, (os.getpid(),))
+    with manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
         epochs_done = manager.Queue()
         threading.Thread(target=advance, args=(bar, epochs_done), daemon=True).start()
         finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
@@ -122,6 +125,16 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
             report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
         epochs_done.put(None)
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
+
+
+def end_with_parent(parent):
+    """Let a process end within seconds of its parent, however that one ended; else a kill -9 leaves it behind."""
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def advance(bar, epochs_done):

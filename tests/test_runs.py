@@ -98,7 +98,8 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setenv("ATLAS_DATA", str(root))
     command = [sys.executable, "-m", "atlas_lab", "sweep", "--profile", "quick", "--seeds", "1", "--jobs", "2"]
     settings = ["epochs=30", "batch_size=20"]
-    sweep = subprocess.Popen([*command, "--out", tmp_path / "killed", *settings], stderr=subprocess.PIPE)
+    sweep = subprocess.Popen([*command, "--out", tmp_path / "killed", *settings], stderr=subprocess.DEVNULL,
+                             start_new_session=True)
     wait_for(lambda: list(home.glob("checkpoints/*/checkpoint.pt")))
     sweep.kill()
     sweep.wait()
@@ -107,6 +108,8 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     done = len(torch.load(checkpoint, weights_only=True)["history"])
     time.sleep(2)
     assert len(torch.load(checkpoint, weights_only=True)["history"]) == done < 30, "the worker outlived its sweep"
+    # Nor does what counts the epochs; an idle worker ends by itself after loky's five minutes.
+    wait_for(lambda: subprocess.call(["pgrep", "-g", str(sweep.pid), "-f", "atlas_lab sweep"]) == 1, 20)
     assert main([*command[3:], "--out", str(tmp_path / "killed"), *settings]) == 0
     shutil.rmtree(home / "checkpoints")
     assert main([*command[3:], "--out", str(tmp_path / "whole"), *settings]) == 0
