@@ -8,6 +8,8 @@ from importlib import import_module
 from atlas_lab.checkpoint import load_model
 from atlas_lab.claims import CLAIMS, Records, judge_claims, n_updates, oscillation
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
+from atlas_lab.conventions import headline_dice, lesion_f1
+from atlas_lab.departures import as_run, as_written, first_slices_dice, jpeg_ceiling
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.intervals import mean_interval
@@ -46,7 +48,7 @@ from atlas_lab.overlap import (
 from atlas_lab.overlay import overlay
 from atlas_lab.phantom import make_cohort
 from atlas_lab.quality import check_scans
-from atlas_lab.record import Run
+from atlas_lab.record import Run, unpack_masks
 from atlas_lab.runs import (
     Agreement,
     agreement_text,

@@ -32,6 +32,12 @@ class RunConfig:
     max_grad_norm: float = 5.0     # code: the gradient's norm is clipped at 5
     epochs: int = 10               # C1: Dice 0.15 to 0.19 after 10 epochs
     split_by: str = "slice"        # the paper's split; "scan", "subject" and "site" are the honest ones (C13)
+    # As written, as run: what the public code does and the text does not say, see departures.py.
+    dropout_on: str = "all"        # code; "pooling" is what the text says: none on the fully connected layers
+    last_batch: str = "short"      # "filled" (code): topped up with slices drawn at random
+    scaling: str = "volume"        # "slice" (code): each slice's own range becomes 0 to 1
+    mask_files: str = "exact"      # "jpeg" (code): masks with JPEG's ripples, to train on and to be scored on
+    scored_slices: str = "all"     # "first 100" (code): mean_dice in the history is that of 100 slices
     labels: str = "true"           # "swapped": each scan has another subject's masks, so nothing can be learnt
     dev_fraction: float = 0.3      # paper
     scale: int = 4                 # millimetres per pixel; 1 is the paper's 232 x 196
@@ -39,7 +45,10 @@ class RunConfig:
     seed: int = 0                  # initial weights, split, order of slices and dropout
 
 
-LABELS = ("true", "swapped")
+CHOICES = {
+    "labels": ("true", "swapped"), "dropout_on": ("all", "pooling"), "last_batch": ("short", "filled"),
+    "scaling": ("volume", "slice"), "mask_files": ("exact", "jpeg"), "scored_slices": ("all", "first 100"),
+}
 
 
 def check_config(config):
@@ -54,13 +63,14 @@ def check_config(config):
         "pos_weight": (config.pos_weight > 0, "more than 0"),
         "smooth": (config.smooth >= 0, "0 or more"),
         "start_probability": (0 <= config.start_probability < 1, "from 0 to below 1"),
-        "labels": (config.labels in LABELS, f"one of {', '.join(LABELS)}"),
         "lr_drop_epoch": (
             config.lr_drop_epoch is None or 1 <= config.lr_drop_epoch < config.epochs,
             f"none, or from 1 to {config.epochs - 1}: the learning rate drops after it, and there are "
             f"{config.epochs} epochs",
         ),
     }
+    for name, choices in CHOICES.items():
+        rules[name] = (getattr(config, name) in choices, f"one of {', '.join(choices)}")
     for name, (holds, expected) in rules.items():
         if not holds:
             raise DataError(f"RunConfig.{name} is {getattr(config, name)!r}; it must be {expected}")

@@ -34,6 +34,9 @@ class BaselineNet(nn.Module):
         Probability of dropping, after each pooling and on the fully connected layers.
     kernels : (int, int)
         Sides of the convolution kernels of the two stages; the public code's deep network has (10, 3).
+    dropout_on : {"all", "pooling"}
+        Where dropout acts: also on the fully connected layers (the public code), or after the poolings only (the
+        paper's text).
     start_probability : float
         Above 0: the last bias starts at the logit of this probability, in place of a random number.
 
@@ -47,7 +50,7 @@ class BaselineNet(nn.Module):
 
     def __init__(
         self, input_shape=(232, 196), pool="max", convs_per_stage=1, dropout=0.15, kernels=(3, 5),
-        start_probability=0.0,
+        start_probability=0.0, dropout_on="all",
     ):
         super().__init__()
         check_architecture(input_shape, pool, convs_per_stage, kernels)
@@ -58,11 +61,12 @@ class BaselineNet(nn.Module):
         convs2 = conv_relu(8, 16, kernels[1], convs_per_stage)
         self.stage1 = nn.Sequential(*convs1, POOLS[pool](2), nn.Dropout(dropout))
         self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
+        dense_dropout = dropout if dropout_on == "all" else 0.0
         self.encode = nn.Sequential(
-            nn.Flatten(), Linear(code, 1024), nn.Dropout(dropout), Linear(1024, 256)
+            nn.Flatten(), Linear(code, 1024), nn.Dropout(dense_dropout), Linear(1024, 256)
         )
         self.decode = nn.Sequential(
-            Linear(256, 1024), nn.Dropout(dropout), Linear(1024, code), nn.Dropout(dropout),
+            Linear(256, 1024), nn.Dropout(dense_dropout), Linear(1024, code), nn.Dropout(dense_dropout),
             nn.Unflatten(1, (16, height, width)),
         )
         self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
@@ -127,7 +131,8 @@ def build_model(config, input_shape):
     except ValueError:
         raise DataError(f"kernels is {config.kernels!r}; write the sides of two kernels, as in 3-5") from None
     return NETS[config.net](
-        input_shape, config.pool, config.convs_per_stage, config.dropout, kernels, config.start_probability
+        input_shape, config.pool, config.convs_per_stage, config.dropout, kernels, config.start_probability,
+        config.dropout_on,
     )
 
 

@@ -25,11 +25,12 @@ class Run:
     config : RunConfig
     history : list of dict, one per epoch
         epoch (from 1), learning_rate, step_loss (mean over the epoch's steps, dropout on), seconds, and for
-        train and dev: loss, mean_dice, precision, recall, area_ratio, measured with dropout off. Train is
-        measured on as many slices as dev has, chosen once at random.
+        train and dev: loss, mean_dice, first_100 (see `first_slices_dice`), precision, recall, area_ratio,
+        measured with dropout off. Train is measured on as many slices as dev has, chosen once at random.
     final : dict
         train and dev after the last epoch: score -> value with a 95 % interval (low, high) that resamples
-        subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not.
+        subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not,
+        and dev_exact, against the masks as drawn, where the run has them through JPEG.
     split : dict
         n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
         neighbour_exposure (see `neighbour_exposure`).

@@ -335,7 +335,8 @@ class SliceDataset(torch.utils.data.Dataset):
     rows : int array, optional
         Rows of the store, as from `split_slices`; all by default.
 
-    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1.
+    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1 (between them too
+    for masks out of JPEG files).
     `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
     """
 
@@ -349,7 +350,8 @@ class SliceDataset(torch.utils.data.Dataset):
     def __getitem__(self, index):
         rows = self.rows[np.asarray(index)]
         image = torch.from_numpy(np.array(self.store.images[rows])).float().div_(255)
-        target = torch.from_numpy(np.array(self.store.masks[rows])).float()
+        target = torch.from_numpy(np.array(self.store.masks[rows]))
+        target = target.float() if target.dtype == torch.bool else target.float().div_(255)  # JPEG's have levels
         return image.unsqueeze(-3), target.unsqueeze(-3)
 
     @property

@@ -27,6 +27,17 @@ CELLS = {
     "kernels 10 and 3": ("weight 1", "kernels", "10-3"),
     "three convolutions, kernels 10 and 3": ("kernels 10 and 3", "convs_per_stage", 3),
     "swapped masks": ("weight 1", "labels", "swapped"),
+    # As written, as run: each departure of the public code alone, then one on the other. Weight 1 is as written but
+    # for its dropout; so it is the first of the stack.
+    "as written": ("weight 1", "dropout_on", "pooling"),
+    "last batch filled": ("as written", "last_batch", "filled"),
+    "slices scaled": ("as written", "scaling", "slice"),
+    "masks from JPEG": ("as written", "mask_files", "jpeg"),
+    "split reversed": ("as written", "dev_fraction", 0.7),
+    "as run, two departures": ("weight 1", "last_batch", "filled"),
+    "as run, three departures": ("as run, two departures", "scaling", "slice"),
+    "as run, four departures": ("as run, three departures", "mask_files", "jpeg"),
+    "as run": ("as run, four departures", "dev_fraction", 0.7),
 }
 
 
@@ -52,6 +63,7 @@ SWEEPS = {
     "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
     "swapped": Sweep(("swapped masks",), epochs=30),
     "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
+    "as_run": Sweep(tuple(list(CELLS)[list(CELLS).index("as written"):]), ("slice",), epochs=30),
     "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=30),
 }
 

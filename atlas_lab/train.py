@@ -1,7 +1,7 @@
 """Training on one page: the loop of the paper's baseline, its evaluation, and prediction."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 
 from atlas_lab.checkpoint import restore_checkpoint, run_folder, save_checkpoint
 from atlas_lab.config import check_config
+from atlas_lab.departures import as_filed, first_slices_dice
 from atlas_lab.hardware import place
 from atlas_lab.losses import build_loss
 from atlas_lab.metrics import (
@@ -57,6 +58,8 @@ def train(config, store=None, report=print, fresh=False):
         store = prepare_slices(cohort(), config.scale, config.z_step)
     if config.labels == "swapped":
         store = swap_masks(store, config.seed)
+    exact = as_filed(store, replace(config, mask_files="exact"))
+    store = as_filed(store, config)
     split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
     train_set, dev_set = SliceDataset(store, split.train), SliceDataset(store, split.dev)
     train_sample = sample_rows(train_set, len(dev_set), config.seed)
@@ -78,7 +81,7 @@ def train(config, store=None, report=print, fresh=False):
         history.append({
             "epoch": epoch, "learning_rate": learning_rate(config, epoch), "step_loss": step_loss,
             "seconds": round(time.perf_counter() - started, 3),
-            "train": on_train.scores(), "dev": on_dev.scores(),
+            "train": on_train.scores(config), "dev": on_dev.scores(config),
         })
         save_checkpoint(folder, model, optimizer, history, finished=epoch == config.epochs)
         report(progress_line(history[-1], config.epochs))
@@ -86,7 +89,8 @@ def train(config, store=None, report=print, fresh=False):
     return Run(
         config, history,
         final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)}
-        | seen_and_unseen(model, store, split),
+        | seen_and_unseen(model, store, split)
+        | ({"dev_exact": final_scores(model, SliceDataset(exact, split.dev))} if config.mask_files == "jpeg" else {}),
         split=describe_split(store, split), data=describe_data(store),
         code=code_version(), environment=environment(),
         seconds=round(sum(entry["seconds"] for entry in history), 1),
@@ -101,7 +105,7 @@ def train_epoch(model, dataset, loss_function, optimizer, config, epoch):
     device = next(model.parameters()).device
     model.train()
     losses = []
-    for batch in torch.randperm(len(dataset)).split(config.batch_size):
+    for batch in random_batches(len(dataset), config):
         images, target = (tensor.to(device) for tensor in dataset[batch])
         loss = loss_function(model(images), target)
         optimizer.zero_grad()
@@ -110,6 +114,15 @@ def train_epoch(model, dataset, loss_function, optimizer, config, epoch):
         optimizer.step()
         losses.append(loss.item())
     return float(np.mean(losses))
+
+
+def random_batches(n_slices, config):
+    """All slices once, in a random order, in batches; the last is smaller, or "filled" up with slices drawn again."""
+    batches = list(torch.randperm(n_slices).split(config.batch_size))
+    missing = config.batch_size - len(batches[-1])
+    if config.last_batch == "filled" and missing:
+        batches[-1] = torch.cat([batches[-1], torch.randint(n_slices, (missing,))])
+    return batches
 
 
 def learning_rate(config, epoch):
@@ -129,12 +142,14 @@ class Evaluation:
     place: np.ndarray
     loss: float
 
-    def scores(self):
+    def scores(self, config):
         """The scores of the history; "skip" is the paper's convention for slices that are empty in both."""
         precision, recall, area_ratio = precision_recall_area(self.tp, self.fp, self.fn)
+        dice = dice_from_counts(self.tp, self.fp, self.fn, empty="skip")
+        first_100 = first_slices_dice(dice, seed=config.seed)
         return {
             "loss": self.loss,
-            "mean_dice": nan_mean(dice_from_counts(self.tp, self.fp, self.fn, empty="skip")),
+            "mean_dice": first_100 if config.scored_slices == "first 100" else nan_mean(dice), "first_100": first_100,
             "precision": precision, "recall": recall, "area_ratio": area_ratio,
         }
 

@@ -92,7 +92,8 @@ def test_every_field_can_be_set_by_text():
         net="n", pool="avg", convs_per_stage=3, dropout=0.5, loss="tversky", pos_weight=2.5, alpha=0.7, beta=0.3,
         smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=4, lr_drop_factor=0.5, max_grad_norm=1.25,
         epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels="5-3", loss_over="slice",
-        start_probability=0.01, labels="swapped",
+        start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
+        mask_files="jpeg", scored_slices="first 100",
     )
     assert all(value != getattr(lab.RunConfig(), name) for name, value in asdict(config).items())
     assert lab.config_from_strings(f"{name}={value}" for name, value in asdict(config).items()) == config

@@ -123,7 +123,7 @@ def test_history_final_and_provenance_are_complete(store):
     assert [entry["epoch"] for entry in run.history] == [1, 2, 3]
     for entry in run.history:
         for part in ("train", "dev"):
-            assert set(entry[part]) == {"loss", "mean_dice", "precision", "recall", "area_ratio"}
+            assert set(entry[part]) == {"loss", "mean_dice", "first_100", "precision", "recall", "area_ratio"}
     exposure = neighbour_exposure(store, lab.split_slices(store))
     assert run.split == {
         "n_train": 56, "n_dev": 24, "dev_subjects": 8, "shared_subjects": 8, "neighbour_exposure": round(exposure, 4),
@@ -203,7 +203,9 @@ def test_predict_takes_uint8_and_float(store):
 @pytest.mark.parametrize("change", [
     {"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}, {"dev_fraction": 1.0}, {"dropout": 1.0},
     {"pos_weight": 0.0}, {"pos_weight": -1.0}, {"lr_drop_epoch": 3}, {"lr_drop_epoch": 0}, {"kernels": "3x5"},
-    {"kernels": "3"}, {"start_probability": 1.0}, {"labels": "none"}, {"smooth": -1.0},
+    {"kernels": "3"}, {"start_probability": 1.0}, {"labels": "none"}, {"dropout_on": "none"},
+    {"last_batch": "long"}, {"scaling": ""}, {"mask_files": "png"},
+    {"scored_slices": "100"}, {"smooth": -1.0},
     {"net": "resnet"}, {"loss": "hinge"}, {"pool": "median"}, {"split_by": "hemisphere"},
 ])
 def test_a_setting_that_means_nothing_is_refused_before_any_training(store, change):
