@@ -1,0 +1,72 @@
+"""Settings of the machine: what is freed is kept, and training gives the numbers of a plain loop."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from atlas_lab import hardware
+from atlas_lab.config import RunConfig
+from atlas_lab.losses import build_loss
+from atlas_lab.model import BaselineNet
+
+FAULTS = """
+import resource, torch
+from atlas_lab.hardware import keep_freed_memory
+if {keep}: assert keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3): torch.ones(20_000_000)
+before = faults()
+for _ in range(5): torch.ones(20_000_000)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc")
+def test_memory_that_was_freed_needs_no_new_pages():
+    kept, given_back = (
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)])) for keep in (True, False)
+    )
+    assert kept < given_back / 5
+
+
+def test_a_system_without_glibc_is_left_alone(monkeypatch):
+    def missing(_):
+        raise OSError("no such library")
+
+    monkeypatch.setattr(hardware.ctypes, "CDLL", missing)
+    assert hardware.keep_freed_memory.__wrapped__() is False
+
+
+def twenty_steps(model, optimizer, loss_function):
+    """Weights after 20 steps on the same slices; dropout is off, as its masks depend on the memory's layout."""
+    made = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        images = torch.rand(10, 1, 32, 24, generator=made)
+        loss = loss_function(model(images), (torch.rand(images.shape, generator=made) > 0.9).float())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+    return model
+
+
+def test_twenty_steps_give_the_numbers_of_a_plain_loop():
+    torch.manual_seed(0)
+    ours, plain = BaselineNet((32, 24), dropout=0.0), BaselineNet((32, 24), dropout=0.0)
+    for stage in (plain.encode, plain.decode):
+        for i, layer in enumerate(stage):
+            if isinstance(layer, nn.Linear):
+                stage[i] = nn.Linear(layer.in_features, layer.out_features)
+    plain.load_state_dict(ours.state_dict())
+    ours = hardware.place(ours)
+    twenty_steps(ours, torch.optim.Adam(ours.parameters(), 1e-3, fused=True), build_loss(RunConfig()))
+    twenty_steps(plain, torch.optim.Adam(plain.parameters(), 1e-3),
+                 nn.BCEWithLogitsLoss(pos_weight=torch.tensor(100.0)))
+    images = torch.rand(10, 1, 32, 24)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), plain(images), rtol=1e-4, atol=1e-4)
