@@ -209,7 +209,7 @@ def c8(records, split):
     """Equation 3 as printed against the baseline, and what rescues it."""
     runs, base = records.cell("equation 3", split), records.cell("baseline", split)
     change = difference(runs, base)
-    changes = ("false positives cheaper", "smoothed", "slice by slice", "rare from the start")
+    changes = ("false positives cheaper", "smoothed", "slice by slice", "rare from the start", "smaller steps")
     dice = [f"{mean_interval(scores(records.cell(f'equation 3, {change}', split)))} {change}" for change in changes]
     return Finding(
         f"Dice {mean_interval(scores(runs))} after {len(runs[0].history)} epochs, {change:+.3f} against weight 100; "

@@ -17,6 +17,7 @@ CELLS = {
     "equation 3, smoothed": ("equation 3", "smooth", 1.0),
     "equation 3, slice by slice": ("equation 3", "loss_over", "slice"),
     "equation 3, rare from the start": ("equation 3", "start_probability", 0.003),
+    "equation 3, smaller steps": ("equation 3", "learning_rate", 1e-4),
     "batch 10": ("weight 1", "batch_size", 10),
     "batch 200": ("weight 1", "batch_size", 200),
     "learning rate 0.01": ("weight 1", "learning_rate", 1e-2),
