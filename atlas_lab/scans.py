@@ -242,7 +242,8 @@ def combine_masks(masks):
     """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array."""
     combined = None
     for mask in masks:
-        lesion = np.asarray(mask) > 0
+        mask = np.asarray(mask)
+        lesion = mask if mask.dtype == bool else mask > 0
         combined = lesion if combined is None else combined | lesion
     return combined
 

@@ -87,7 +87,10 @@ def scan_to_slices(scan, scale, z_step):
     """
     image, mask, _ = load_scan(scan)
     images = to_uint8(shrink(axial_slices(image, z_step), scale), white_point(image))
-    return images, shrink(axial_slices(mask, z_step), scale) >= 0.5
+    lesion = axial_slices(mask, z_step)
+    masks, has_lesion = np.zeros(images.shape, bool), lesion.any(axis=(1, 2))
+    masks[has_lesion] = shrink(lesion[has_lesion], scale) >= 0.5  # most slices have none
+    return images, masks
 
 
 def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):

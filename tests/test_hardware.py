@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from atlas_lab import hardware
+from atlas_lab import hardware, memory
 from atlas_lab.config import RunConfig
 from atlas_lab.losses import build_loss
 from atlas_lab.model import BaselineNet
 
 FAULTS = """
 import resource, torch
-from atlas_lab.hardware import keep_freed_memory
+from atlas_lab.memory import keep_freed_memory
 if {keep}: assert keep_freed_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -38,8 +38,8 @@ def test_a_system_without_glibc_is_left_alone(monkeypatch):
     def missing(_):
         raise OSError("no such library")
 
-    monkeypatch.setattr(hardware.ctypes, "CDLL", missing)
-    assert hardware.keep_freed_memory.__wrapped__() is False
+    monkeypatch.setattr(memory.ctypes, "CDLL", missing)
+    assert memory.keep_freed_memory.__wrapped__() is False
 
 
 def twenty_steps(model, optimizer, loss_function):

@@ -13,13 +13,14 @@ import torch
 import atlas_lab as lab
 
 ROOT = Path(__file__).resolve().parents[1]
-CONDA_NAMES = {"torch": "pytorch"}
+CONDA_NAMES = {"torch": "pytorch", "isal": "python-isal"}
 
 
 def requirements():
     """Name -> version range of all dependencies in pyproject.toml, extras included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] + project["optional-dependencies"]["test"]
+    lines = [line.partition(";")[0] for line in lines]  # conda has no markers of platforms
     return {re.match(r"[\w-]+", line)[0]: re.sub(r"^[\w-]+", "", line) for line in lines}
 
 

@@ -67,7 +67,7 @@ def test_a_bit_flipped_in_the_packed_stream_is_found_by_the_checksum(tmp_path):
     path = small_file(tmp_path / "a.nii.gz")
     whole = gzip.compress(gzip.decompress(path.read_bytes()), 0)  # stored, not deflated: any byte may be changed
     path.write_bytes(whole[:900] + bytes([whole[900] ^ 1]) + whole[901:])
-    with pytest.raises(lab.DataError, match="incorrect data check"):
+    with pytest.raises(lab.DataError, match=r"incorrect data check|Incorrect checksum"):
         read_volume(path)
     assert np.isfinite(nibabel.load(path).get_fdata()).all()  # nibabel alone does not see it
 

@@ -1,0 +1,304 @@
+"""Evaluation, preparation of slices, the overlap map, batches and the phantom, beside peers and the machine's limit.
+
+Run: python benchmarks/data.py SIDE [ARGUMENTS], in a process of its own, so that its peak of memory is its own; the
+functions ending in `_rows` do so in turn. Files are those of a synthetic cohort of 12 subjects.
+"""
+
+import gzip
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from sides import ask, ask_in_turn, in_turn, row, summary
+
+N_SUBJECTS, SHAPE = 12, (232, 196)
+EVALUATED = 43_281  # axial slices of ATLAS R1.1
+
+
+def scans():
+    """The scans of the benchmark's cohort, made on first use in ATLAS_LAB_HOME."""
+    import atlas_lab as lab
+    from atlas_lab.files import lab_home
+
+    folder = lab_home() / "cohorts" / f"benchmark-{N_SUBJECTS}"
+    return lab.find_scans(lab.make_cohort(folder, N_SUBJECTS, progress=False))
+
+
+def peak_mb():
+    """The most memory that this process has held; getrusage would count that of the one that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def files_of(some):
+    """The T1 volumes and masks of scans."""
+    return [path for scan in some for path in (scan.t1w, *scan.masks)]
+
+
+# ---------------------------------------------------------------------------------------------------- evaluation
+
+def random_masks(n):
+    """Predictions and targets, bool (n, 232, 196)."""
+    rng = np.random.default_rng(0)
+    return rng.random((n, *SHAPE)) > 0.98, rng.random((n, *SHAPE)) > 0.98
+
+
+def evaluation_rows(n=1000):
+    """Dice of every slice (ours also gives precision and recall), on n slices at a time until all are done."""
+    import torch
+    from monai.metrics import DiceMetric
+    from torchmetrics.segmentation import DiceScore
+
+    import atlas_lab as lab
+
+    pred, target = random_masks(n)
+    tensors = [torch.from_numpy(mask)[:, None] for mask in (pred, target)]
+    monai, samplewise = DiceMetric(reduction="none"), DiceScore(1, input_format="one-hot", average="micro")
+    repeats = -(-EVALUATED // n)
+
+    def ours():
+        counts = lab.confusion_counts(pred, target)[:3]
+        return lab.dice_from_counts(*counts), lab.precision_recall_area(*counts)
+
+    def theirs():
+        return monai(*(tensor.float() for tensor in tensors))
+
+    answers = [np.nanmean(ours()[0]), float(theirs().nanmean()), float(samplewise(*tensors))]
+    if max(answers) - min(answers) > 1e-6:
+        raise SystemExit(f"the sides' Dice differ: {answers}")
+    sides = in_turn({
+        "ours": lambda: [ours() for _ in range(repeats)],
+        "MONAI DiceMetric": lambda: [theirs() for _ in range(repeats)],
+        "torchmetrics DiceScore": lambda: [samplewise(*tensors) for _ in range(repeats)],
+    })
+    return [row(f"evaluation of {EVALUATED:,} slices of 232 x 196", "s", sides)]
+
+
+# --------------------------------------------------------------------------------------------------- preparation
+
+def prepare_ours(some):
+    """prepare_slices in one process, into an empty home."""
+    import atlas_lab as lab
+
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["ATLAS_LAB_HOME"] = home
+        return len(lab.prepare_slices(some, scale=4, z_step=2, jobs=1, progress=False))
+
+
+def prepare_nibabel(some):
+    """The loop of a tutorial: get_fdata, scale, average blocks, stack."""
+    import nibabel
+
+    slices = []
+    for scan in some:
+        image = nibabel.load(scan.t1w).get_fdata()
+        mask = sum(nibabel.load(path).get_fdata() for path in scan.masks) > 0
+        image = np.clip(image / np.percentile(image[image > 0], 99.5), 0, 1)
+        for volume in (image, mask):
+            volume = volume[:196, :232, ::2].reshape(49, 4, 58, 4, -1).mean(axis=(1, 3))
+            slices.append(volume.transpose(2, 1, 0))
+    return sum(len(part) for part in slices[::2])
+
+
+def prepare_monai(some):
+    """MONAI's CacheDataset with its dictionary transforms."""
+    from monai.data import CacheDataset
+    from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Resized, ScaleIntensityRangePercentilesd
+
+    items = [{"image": str(scan.t1w), **{f"mask{i}": str(p) for i, p in enumerate(scan.masks)}} for scan in some]
+    total = 0
+    for item in items:  # scans have one mask or several, so each has its own keys
+        keys = list(item)
+        transforms = Compose([
+            LoadImaged(keys), EnsureChannelFirstd(keys),
+            ScaleIntensityRangePercentilesd(["image"], 0, 99.5, 0, 1, clip=True),
+            Resized(keys, (49, 58, 95), mode="area"),
+        ])
+        total += CacheDataset([item], transforms, progress=False)[0]["image"].shape[-1]
+    return total
+
+
+def prepare_torchio(some):
+    """TorchIO's SubjectsDataset with its transforms."""
+    import torchio
+
+    total = 0
+    for scan in some:
+        masks = {f"mask{i}": torchio.LabelMap(path) for i, path in enumerate(scan.masks)}
+        subject = torchio.Subject(image=torchio.ScalarImage(scan.t1w), **masks)
+        made = torchio.Compose([torchio.RescaleIntensity((0, 1), (0, 99.5)), torchio.Resize((49, 58, 95))])(subject)
+        total += made["image"].data.shape[-1]
+    return total
+
+
+def decompress(some):
+    """The limit: unpack all files and do nothing with them, by the fastest library that is installed."""
+    from atlas_lab.volumes import unpack
+
+    return sum(len(unpack(path)) for path in files_of(some))
+
+
+def decompress_python(some):
+    """The same by Python's gzip."""
+    return sum(len(gzip.decompress(path.read_bytes())) for path in files_of(some))
+
+
+# --------------------------------------------------------------------------------------------------- overlap map
+
+def overlap_ours(some):
+    """The lab's overlap map."""
+    import atlas_lab as lab
+
+    return float(lab.cohort_overlap(some, progress=False).sum())
+
+
+def overlap_stack(some):
+    """Load all masks as nibabel gives them, stack, average."""
+    import nibabel
+
+    masks = [sum(nibabel.load(p).get_fdata() for p in scan.masks) > 0 for scan in first_scans(some)]
+    return float(np.stack(masks).mean(axis=0).sum())
+
+
+def overlap_nilearn(some):
+    """nilearn's mean_img of masks that were joined before (nilearn knows one file a subject)."""
+    import nibabel
+    from nilearn.image import mean_img
+
+    images = []
+    for scan in first_scans(some):
+        loaded = [nibabel.load(path) for path in scan.masks]
+        joined = sum(image.get_fdata() for image in loaded) > 0
+        images.append(nibabel.Nifti1Image(joined.astype(np.float32), loaded[0].affine))
+    return float(mean_img(images, copy_header=True).get_fdata().sum())
+
+
+def decompress_masks(some):
+    """The limit of the overlap map: unpack the masks that it reads."""
+    from atlas_lab.volumes import unpack
+
+    return sum(len(unpack(path)) for scan in first_scans(some) for path in scan.masks)
+
+
+def first_scans(some):
+    """The first scan of each subject."""
+    return list({scan.subject: scan for scan in reversed(some)}.values())
+
+
+# -------------------------------------------------------------------------------------------------------- batches
+
+def store_of(n, shape=SHAPE):
+    """A store of n random slices on disk."""
+    import pandas
+
+    import atlas_lab as lab
+
+    folder = Path(tempfile.mkdtemp())
+    rng = np.random.default_rng(0)
+    np.save(folder / "images.npy", rng.integers(0, 256, (n, *shape), np.uint8))
+    np.save(folder / "masks.npy", rng.random((n, *shape)) > 0.99)
+    pandas.DataFrame({"subject": "1", "session": "1", "site": "1", "z": range(n)}).to_csv(folder / "table.csv")
+    (folder / "about.json").write_text("{}")
+    return lab.open_store(folder)
+
+
+def batch_rows(n=4000):
+    """All slices once in a random order, in batches of 100, as float tensors."""
+    import torch
+
+    import atlas_lab as lab
+
+    dataset = lab.SliceDataset(store_of(n))
+    source, copy = torch.rand(n, 2, *SHAPE), torch.empty(n, 2, *SHAPE)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=100, shuffle=True)
+    sides = in_turn({
+        "ours": lambda: [dataset[batch] for batch in torch.randperm(n).split(100)],
+        "DataLoader": lambda: list_of_sums(loader),
+        "memory copy of the tensors": lambda: copy.copy_(source),
+    })
+    return [row(f"batches of 100 from {n:,} slices of 232 x 196", "s", sides)]
+
+
+def list_of_sums(loader):
+    """Go through a loader and keep nothing."""
+    for _ in loader:
+        pass
+
+
+# -------------------------------------------------------------------------------------------------------- phantom
+
+def phantom(n_subjects):
+    """Make a cohort on all cores."""
+    import atlas_lab as lab
+
+    with tempfile.TemporaryDirectory() as out:
+        lab.make_cohort(out, n_subjects, progress=False)
+        return n_subjects
+
+
+def write_gzip(n_subjects):
+    """The limit of the phantom: compress the T1 volumes and masks that it makes, one process a core."""
+    import nibabel
+    from joblib import Parallel, delayed
+
+    some = scans()[:n_subjects]
+
+    def again(path, out):
+        nibabel.save(nibabel.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes())), Path(out) / path.name)
+
+    with tempfile.TemporaryDirectory() as out:
+        Parallel(n_jobs=os.cpu_count())(delayed(again)(path, out) for path in files_of(some))
+    return n_subjects
+
+
+SIDES = {
+    "prepare": {
+        "ours": prepare_ours, "nibabel loop": prepare_nibabel, "MONAI": prepare_monai, "TorchIO": prepare_torchio,
+        "decompression alone": decompress, "decompression by Python's gzip": decompress_python,
+    },
+    "overlap": {
+        "ours": overlap_ours, "stack and sum": overlap_stack, "nilearn mean_img": overlap_nilearn,
+        "decompression alone": decompress_masks,
+    },
+    "phantom": {"ours": phantom, "writing gzip": write_gzip},
+}
+
+
+def file_rows(job, what, rounds=3, times=1):
+    """One row of a job on files, its sides in processes of their own; `times` repeats the cohort's scans."""
+    answers = ask_in_turn("data.py", list(SIDES[job]), rounds, job, times)
+    sides = {side: summary([answer["seconds"] for answer in found]) for side, found in answers.items()}
+    for side, found in answers.items():
+        sides[side]["peak_mb"] = max(answer["peak_mb"] for answer in found)
+    return [row(what, "s", sides)]
+
+
+def rows():
+    """The part of the table that is about data."""
+    ask("data.py", "make")
+    return [
+        *evaluation_rows(),
+        *file_rows("prepare", f"files to slices, {N_SUBJECTS} subjects, one process"),
+        *file_rows("overlap", f"overlap map, {N_SUBJECTS} subjects"),
+        *batch_rows(),
+        *file_rows("phantom", f"phantom, {N_SUBJECTS} subjects, all cores", 1),
+    ]
+
+
+if __name__ == "__main__":
+    side, *arguments = sys.argv[1:]
+    found = scans()
+    if side != "make":
+        job, times = arguments[0], int(arguments[1])
+        work = N_SUBJECTS * times if job == "phantom" else found * times
+        SIDES[job][side](1 if job == "phantom" else found[:1])  # imports don't count
+        started = time.perf_counter()
+        answer = SIDES[job][side](work)
+        seconds = time.perf_counter() - started
+        print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "answer": answer}))
+    else:
+        print("{}")
