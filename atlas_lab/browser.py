@@ -9,6 +9,7 @@ from atlas_lab.files import DataError
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.overlay import overlay
 from atlas_lab.plain_viewer import png
+from atlas_lab.record import Run, unpack_masks
 from atlas_lab.slices import stack_affine
 from atlas_lab.viewer import view_volumes
 
@@ -57,10 +58,10 @@ def browse(store, predictions, rows=None, count=12, zoom=3):
     Parameters
     ----------
     store : SliceStore
-    predictions : array (N, H, W)
-        Bool masks, or probabilities, which are cut at 0.5.
+    predictions : array (N, H, W), or Run
+        Bool masks, or probabilities, which are cut at 0.5; of a run the examples in its record are shown.
     rows : int array (N,), optional
-        Rows of the store that the predictions are of; all by default.
+        Rows of the store that the predictions are of; all by default, of a run those of its record.
     count : int
         Slices on a page.
 
@@ -68,9 +69,25 @@ def browse(store, predictions, rows=None, count=12, zoom=3):
     -------
     Browser
         An ipywidgets widget; a saved notebook keeps a picture of its first page.
+
+    Raises
+    ------
+    DataError
+        If rows and predictions are not equally many, or a run was recorded on other data or without examples.
     """
+    if isinstance(predictions, Run):
+        rows, predictions = recorded_examples(predictions, store)
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
     return Browser(store, rows, np.asarray(predictions) > 0.5, count, zoom)
+
+
+def recorded_examples(run, store):
+    """Rows and masks of the slices that a record has predictions of; see `browse` for what is refused."""
+    if run.data["hash"] != store.about["data_hash"]:
+        raise DataError(f"{run.name} was recorded on other data ({run.data['source']}) than the store holds")
+    if not run.examples:
+        raise DataError(f"{run.name} has no predictions in its record; train it anew, or give predictions and rows")
+    return np.array(run.examples["rows"]), unpack_masks(run.examples["masks"])
 
 
 class Browser(ipywidgets.VBox):

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -11,6 +12,7 @@ from PIL import Image
 import atlas_lab as lab
 from atlas_lab.browser import SIZES, worst_first
 from atlas_lab.panels import disc, playground
+from atlas_lab.record import pack_masks
 from atlas_lab.viewer import SliceViewer
 
 
@@ -106,3 +108,14 @@ def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
     first = lab.overlay(store.images[5], store.masks[5], predictions[2], zoom=3)
     np.testing.assert_array_equal(picture[:48, :48], first)
+
+
+def test_a_run_s_record_can_be_browsed(store):
+    run = lab.Run(lab.RunConfig(), [], {}, {}, {"hash": store.about["data_hash"], "source": "squares"}, {}, {}, 0.0,
+                  {"rows": [1, 3, 5], "masks": pack_masks(store.masks[[1, 3, 5]])})
+    browser = lab.browse(store, run)
+    assert browser.rows.tolist() == [1, 3, 5] and np.array_equal(browser.predictions, store.masks[[1, 3, 5]])
+    with pytest.raises(lab.DataError, match="no predictions in its record"):
+        lab.browse(store, replace(run, examples={}))
+    with pytest.raises(lab.DataError, match="recorded on other data"):
+        lab.browse(store, replace(run, data={"hash": "other", "source": "circles"}))
