@@ -74,7 +74,7 @@ def store():
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
     images = np.random.default_rng(0).integers(1, 255, masks.shape, dtype=np.uint8)
-    return lab.SliceStore(None, images, masks, table, {"z_step": 2, "scale": 4})
+    return lab.SliceStore(None, images, masks, table, {"z_step": 2, "data_hash": "squares", "scale": 4})
 
 
 def test_the_worst_slices_come_first_and_undefined_ones_not_at_all(store):
