@@ -4,25 +4,27 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from atlas_lab.intervals import mean_interval
+from atlas_lab.plots import COLOURS
 
-COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#000000"]  # Okabe-Ito
 STYLES = ["-", "--", "-.", ":"]
 BY_SLICE, BY_SUBJECT = "#D55E00", "#0072B2"
 
 
-def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None):
+def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None, last=None):
     """Fig. 4: a score against the epoch, one curve per cell with the 95 % interval over seeds; returns the axes.
 
     Parameters
     ----------
     groups : dict
         What the curve is called -> list of Run that differ in nothing but the seed.
+    last : int, optional
+        The last epoch to show.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(3.5, 2.8), layout="constrained")
     ends = []
     for i, (name, runs) in enumerate(groups.items()):
-        curves = np.array([run.curve(score, part) for run in runs])
+        curves = np.array([run.curve(score, part)[:last] for run in runs])
         epochs = np.arange(1, curves.shape[1] + 1)
         mean, low, high = np.array([mean_interval(column) for column in curves.T]).T
         colour = COLOURS[i % len(COLOURS)]

@@ -77,7 +77,7 @@ def dice_playground():
     })
 
 
-def weight_panel(images, targets, chances, columns=4, zoom=3):
+def weight_panel(images, targets, chances, start=1.0, columns=4, zoom=3):
     """What the same network would call lesion had its loss another weight: a slider for it. Returns a Panel.
 
     Parameters
@@ -87,6 +87,8 @@ def weight_panel(images, targets, chances, columns=4, zoom=3):
     chances : float array (N, H, W)
         Probabilities of a network trained with weight 1, taken as chances; `best_probability` says what a network
         under another weight would make of them.
+    start : float
+        The weight that the slider starts at, from 0.1 to 100.
     """
     def draw(pos_weight):
         pred = best_probability(chances, pos_weight) > 0.5
@@ -97,7 +99,7 @@ def weight_panel(images, targets, chances, columns=4, zoom=3):
         text = f"precision {precision:.2f} · recall {recall:.2f} · area predicted / true {area:.2f}"
         return np.vstack(rows), text
 
-    slider = ipywidgets.FloatLogSlider(value=1, base=10, min=-1, max=2, step=0.1)
+    slider = ipywidgets.FloatLogSlider(value=start, base=10, min=-1, max=2, step=0.1)
     return Panel(draw, {"pos_weight": slider})
 
 

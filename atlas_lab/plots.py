@@ -20,6 +20,7 @@ from atlas_lab.slices import axial_slices
 from atlas_lab.volumes import to_ras
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe-Ito, for lines and text
+COLOURS = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#000000"]  # in the order in which curves take them
 
 
 def show_slice(image, mask=None, prediction=None, title="", ax=None):
@@ -267,7 +268,10 @@ def save_figure(figure, path, provenance):
 
 
 def small_pictures(dpi=90, colours=96):
-    """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk."""
+    """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk.
+
+    Curves take the colours of `plot_cells`, which colour-blind readers can tell apart.
+    """
     from IPython import get_ipython
     from PIL import Image
 
@@ -278,6 +282,7 @@ def small_pictures(dpi=90, colours=96):
         image.save(small, "PNG", optimize=True)
         return small.getvalue()
 
+    plt.rcParams["axes.prop_cycle"] = plt.cycler(color=COLOURS)
     plt.close(plt.figure())  # the notebook's own way of showing figures is set up with the first; ours comes after it
     get_ipython().display_formatter.formatters["image/png"].for_type(Figure, to_png)
 
