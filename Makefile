@@ -1,8 +1,8 @@
-# make figures | make lab | make test; each first sets up .venv, if it is missing or its inputs have changed.
+# make figures | make lab | make test | make bench; each first sets up .venv, if it is missing or its inputs have changed.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: figures lab test notebooks
+.PHONY: figures lab test notebooks bench
 
 figures: $(VENV)/ready
 	$(VENV)/bin/python -m atlas_lab figures
@@ -18,6 +18,11 @@ test: $(VENV)/ready
 notebooks: $(VENV)/ready
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+
+# Speed beside peers, which are installed first: a table, benchmarks/results.json and README's table. Ten minutes.
+bench: $(VENV)/ready
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,bench]"
+	$(VENV)/bin/python benchmarks/run.py
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \

@@ -8,11 +8,11 @@ from importlib import import_module
 from atlas_lab.checkpoint import load_model
 from atlas_lab.claims import CLAIMS, Records, judge_claims, n_updates, oscillation
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
-from atlas_lab.conventions import headline_dice, lesion_f1
-from atlas_lab.departures import as_run, as_written, first_slices_dice, jpeg_ceiling
+from atlas_lab.conventions import headline_dice, lesion_counts, lesion_f1
+from atlas_lab.departures import as_run, as_written, first_slices_dice, jpeg_ceiling, sampling_error
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
-from atlas_lab.intervals import mean_interval
+from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval
 from atlas_lab.ledger import ledger_table
 from atlas_lab.losses import LOSSES, best_probability, build_loss, tversky_loss, weighted_cross_entropy
 from atlas_lab.measured import measured_table
@@ -23,6 +23,7 @@ from atlas_lab.metrics import (
     dice_coefficient,
     dice_from_counts,
     mean_dice,
+    place_errors,
     precision_recall_area,
     scores_from_sums,
     subject_dice,
@@ -40,6 +41,7 @@ from atlas_lab.model import (
 from atlas_lab.overlap import (
     cohort_overlap,
     count_components,
+    disc_diameter,
     lesion_side,
     lesion_table,
     lesion_volume_ml,
@@ -79,6 +81,7 @@ from atlas_lab.slices import (
     neighbour_exposure,
     open_store,
     prepare_slices,
+    seen_in_train,
     split_slices,
     typical_scan,
 )
@@ -99,10 +102,12 @@ LATER = {
     "browser": ["browse"],
     "panels": ["dice_playground", "overlap_panel", "weight_panel"],
     "exercises": [
-        "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_field_of_view",
-        "check_lesion_side", "check_lesion_volume_ml", "check_mean_interval", "check_n_updates",
-        "check_neighbour_exposure", "check_oscillation", "check_overlap_map", "check_precision_recall_area",
-        "check_tversky_loss", "check_weighted_cross_entropy", "show_solution",
+        "check_best_probability", "check_combine_masks", "check_dice_coefficient", "check_disc_diameter",
+        "check_field_of_view", "check_geometric_interval", "check_lesion_counts", "check_lesion_side",
+        "check_lesion_volume_ml", "check_mean_interval", "check_n_updates", "check_neighbour_exposure",
+        "check_oscillation", "check_overlap_map", "check_paired_interval", "check_place_errors",
+        "check_precision_recall_area", "check_sampling_error", "check_seen_in_train", "check_tversky_loss",
+        "check_weighted_cross_entropy", "show_solution",
     ],
 }
 FILE_OF = {name: file for file, names in LATER.items() for name in names}

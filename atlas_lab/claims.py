@@ -12,7 +12,7 @@ import numpy as np
 
 from atlas_lab.config import PROFILES
 from atlas_lab.files import DataError
-from atlas_lab.intervals import Interval, geometric_interval, mean_interval
+from atlas_lab.intervals import Interval, geometric_interval, mean_interval, paired_interval
 from atlas_lab.model import BaselineNet, receptive_field
 from atlas_lab.sweeps import cell_config
 
@@ -86,7 +86,7 @@ def last_epoch(*cells):
 def difference(runs, others, score="mean_dice", part="dev"):
     """Interval of the paired difference runs - others, after the last epoch that both have."""
     epoch = last_epoch(runs, others)
-    return mean_interval(scores(runs, score, part, epoch) - scores(others, score, part, epoch))
+    return paired_interval(scores(runs, score, part, epoch), scores(others, score, part, epoch))
 
 
 def gap(runs, epoch=None):
@@ -223,7 +223,7 @@ def c9(records, split):
     average, maximum = records.cell("average pooling", split), records.cell("weight 1", split)
     last = last_epoch(average, maximum)
     gaps = gap(average, last), gap(maximum, last)
-    wider = mean_interval(gaps[0] - gaps[1])
+    wider = paired_interval(*gaps)
     return Finding(
         f"gap {mean_interval(gaps[0])} against {mean_interval(gaps[1])} after {last} epochs: {wider:+.3f}; "
         f"dev Dice {difference(average, maximum):+.3f}",
@@ -235,7 +235,7 @@ def c10(records, split):
     """Three convolutions before each pooling against one."""
     deep, base = records.cell("three convolutions", split), records.cell("weight 1", split)
     last = last_epoch(deep, base)
-    wider = mean_interval(gap(deep, last) - gap(base, last))
+    wider = paired_interval(gap(deep, last), gap(base, last))
     area, dice = difference(deep, base, "area_ratio"), difference(deep, base)
     return Finding(
         f"gap {wider:+.3f}, predicted / true area {area:+.2f}, dev Dice {dice:+.3f} against one convolution, "

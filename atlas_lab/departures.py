@@ -104,6 +104,17 @@ def first_slices_dice(dice, count=100, seed=0):
     return float(scored[order].mean()) if len(order) else float("nan")
 
 
+def sampling_error(dice, count=100):
+    """Standard error of the mean of `count` slices drawn from these without putting any back.
+
+    The spread of the slices over the root of `count`, less as they become all there are: s / sqrt(n) sqrt(1 - n / N),
+    with s the standard deviation (N - 1). NaNs are slices that are skipped.
+    """
+    dice = np.asarray(dice, dtype=float)
+    dice = dice[~np.isnan(dice)]
+    return float(dice.std(ddof=1) / np.sqrt(count) * np.sqrt(1 - count / len(dice)))
+
+
 def first_slices_spread(dice, count=100, n_draws=2000, seed=0):
     """`first_slices_dice` of many orders: float array (n_draws,), the sampling error of scoring so few slices."""
     return np.array([first_slices_dice(dice, count, (seed, draw)) for draw in range(n_draws)])

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 
 from atlas_lab.claims import n_updates, oscillation
-from atlas_lab.intervals import mean_interval
+from atlas_lab.conventions import lesion_counts
+from atlas_lab.departures import sampling_error
+from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
-from atlas_lab.metrics import dice_coefficient, precision_recall_area
+from atlas_lab.metrics import dice_coefficient, place_errors, precision_recall_area
 from atlas_lab.model import field_of_view
-from atlas_lab.overlap import lesion_side, lesion_volume_ml, overlap_map
+from atlas_lab.overlap import disc_diameter, lesion_side, lesion_volume_ml, overlap_map
 from atlas_lab.scans import combine_masks
-from atlas_lab.slices import SliceStore, Split, neighbour_exposure
+from atlas_lab.slices import SliceStore, Split, neighbour_exposure, seen_in_train
 
 SOLUTIONS = {
     "combine_masks": combine_masks,
@@ -34,6 +36,13 @@ SOLUTIONS = {
     "neighbour_exposure": neighbour_exposure,
     "mean_interval": mean_interval,
     "field_of_view": field_of_view,
+    "paired_interval": paired_interval,
+    "geometric_interval": geometric_interval,
+    "disc_diameter": disc_diameter,
+    "seen_in_train": seen_in_train,
+    "place_errors": place_errors,
+    "sampling_error": sampling_error,
+    "lesion_counts": lesion_counts,
 }
 
 
@@ -214,6 +223,89 @@ def check_field_of_view(attempt):
         ("a pooling of 2 between two convolutions of 3", ([3, 2, 3], [1, 2, 1])),
         ("the baseline's encoder: 3, pool 2, 5, pool 2", ([3, 2, 5, 2], [1, 2, 1, 2])),
         ("no layer at all", ([], [])),
+    ])
+
+
+def check_paired_interval(attempt):
+    """Exercise: the mean difference of two lists, pair by pair, with its interval."""
+    check(attempt, paired_interval, [
+        ("good seeds are good in both", ([0.30, 0.20, 0.40, 0.25], [0.28, 0.17, 0.39, 0.22])),
+        ("one is lower", ([0.1, 0.2, 0.3], [0.2, 0.2, 0.5])),
+        ("no pair differs: an interval without width", ([0.2, 0.4, 0.3], [0.2, 0.4, 0.3])),
+    ])
+
+
+def check_geometric_interval(attempt):
+    """Exercise: the mean of ratios with its interval, by way of their logarithms."""
+    check(attempt, geometric_interval, [
+        ("half and double: no change on average", ([0.5, 2.0],)),
+        ("five seeds", ([3.1, 2.4, 4.0, 3.3, 5.2],)),
+        ("one factor in all", ([3.0, 3.0, 3.0],)),
+        ("a network that paints nothing is left out", ([2.0, 0.0, 8.0, 4.0],)),
+    ])
+
+
+def check_disc_diameter(attempt):
+    """Exercise: the diameter of the disc with the area of so many pixels."""
+    check(attempt, disc_diameter, [
+        ("314 pixels of 1 mm: about 20 mm", (314, 1)),
+        ("20 pixels of 4 mm", (20, 4)),
+        ("several lesions at once", (np.array([1, 10, 100]), 2)),
+        ("no pixel at all", (0, 4)),
+    ])
+
+
+def check_seen_in_train(attempt):
+    """Exercise: which of dev's slices are of a subject that train has slices of."""
+    subjects = np.array(["a", "a", "b", "b", "c", "c"])
+    check(attempt, seen_in_train, [
+        ("one person held out", (subjects, Split(np.array([0, 1, 2, 3]), np.array([4, 5])))),
+        ("every second slice held out", (subjects, Split(np.array([0, 2, 4]), np.array([1, 3, 5])))),
+        ("some of both", (subjects, Split(np.array([0, 1, 2]), np.array([3, 4, 5])))),
+    ])
+
+
+def check_place_errors(attempt):
+    """Exercise: how far the centre of a prediction lies from the centre of its target, in radii of the target."""
+    def square(row, column, size):
+        mask = np.zeros((1, 20, 20), bool)
+        mask[0, row : row + size, column : column + size] = True
+        return mask
+
+    empty = np.zeros((1, 20, 20), bool)
+    check(attempt, place_errors, [
+        ("in the right place, too large", (square(4, 4, 8), square(6, 6, 4))),
+        ("4 pixels to the right", (square(5, 9, 4), square(5, 5, 4))),
+        ("3 down and 4 to the right of a larger one", (square(8, 9, 6), square(5, 5, 6))),
+        ("nothing predicted: undefined, so NaN", (empty, square(5, 5, 4))),
+        ("two slices", (np.concatenate([square(0, 0, 2), square(5, 5, 3)]), np.repeat(square(5, 5, 3), 2, axis=0))),
+    ])
+
+
+def check_sampling_error(attempt):
+    """Exercise: the standard error of the mean of a few slices out of many."""
+    dice = np.random.default_rng(0).random(400).round(3)
+    check(attempt, sampling_error, [
+        ("100 of 400 slices", (dice, 100)),
+        ("10 of 400 slices", (dice, 10)),
+        ("all slices: nothing is left to chance", (dice, 400)),
+        ("skipped slices don't count", (np.where(np.arange(400) % 2, np.nan, dice), 50)),
+    ])
+
+
+def check_lesion_counts(attempt):
+    """Exercise: lesions found, invented and missed by the one-voxel rule."""
+    target, pred = np.zeros((2, 10, 10), bool)
+    target[1:3, 1:3] = target[5:8, 5:8] = pred[2, 2] = pred[0, 9] = pred[9, 0:3] = True
+    bridge = target.copy()
+    bridge[1:8, 1:8] = True
+    empty = np.zeros_like(target)
+    check(attempt, lesion_counts, [
+        ("one voxel in a lesion finds it; two false alarms", (pred, target)),
+        ("a perfect mask", (target, target)),
+        ("one large piece over both lesions finds both", (bridge, target)),
+        ("nothing predicted", (empty, target)),
+        ("nothing there", (pred, empty)),
     ])
 
 

@@ -37,6 +37,14 @@ def mean_interval(values, level=0.95):
     return Interval(mean, mean - half, mean + half)
 
 
+def paired_interval(ones, others, level=0.95):
+    """Mean of the differences ones - others, pair by pair, with its interval.
+
+    Runs of one seed share their split, so most of what makes a run good or bad is the same in both and cancels.
+    """
+    return mean_interval(np.subtract(ones, others), level)
+
+
 def geometric_interval(values, level=0.95):
     """The same for ratios, which spread by factors: the interval of their logarithms, and back.
 

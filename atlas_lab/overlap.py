@@ -73,6 +73,11 @@ def lesion_side(mask, affine):
     return "left" if np.mean(x_mm < 0) > 0.9 else "right" if np.mean(x_mm > 0) > 0.9 else "both"
 
 
+def disc_diameter(pixels, scale=1):
+    """Diameter in mm of the disc with an area of so many pixels, each `scale` mm wide."""
+    return 2 * np.sqrt(pixels * scale**2 / np.pi)
+
+
 def median_diameter(store, n_resamples=2000, seed=0):
     """Median over scans of the lesion's diameter in its fullest slice, in mm, with an interval over subjects.
 
@@ -85,7 +90,7 @@ def median_diameter(store, n_resamples=2000, seed=0):
         value, low, high.
     """
     pixels = store.table.groupby(["subject", "session"])["lesion_pixels"].max()
-    diameters = 2 * np.sqrt(pixels * store.about["scale"] ** 2 / np.pi)
+    diameters = disc_diameter(pixels, store.about["scale"])
     by_subject = [group.to_numpy() for _, group in diameters.groupby("subject")]
     draws = np.random.default_rng(seed).integers(len(by_subject), size=(n_resamples, len(by_subject)))
     medians = [np.median(np.concatenate([by_subject[i] for i in draw])) for draw in draws]

@@ -305,6 +305,19 @@ def neighbour_exposure(store, split):
     return float(np.mean(near))
 
 
+def seen_in_train(subjects, split):
+    """Which of dev's slices are of a subject that train has slices of: bool array, in the order of split.dev.
+
+    Parameters
+    ----------
+    subjects : sequence
+        The subject of every row of the store.
+    split : Split
+    """
+    subjects = np.asarray(subjects)
+    return np.isin(subjects[split.dev], subjects[split.train])
+
+
 def swap_masks(store, seed=0):
     """The same images with the masks of other people: what can be learnt about lesions is gone.
 

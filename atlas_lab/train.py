@@ -24,7 +24,7 @@ from atlas_lab.metrics import (
 from atlas_lab.model import build_model
 from atlas_lab.record import Run, code_version, environment, pack_masks
 from atlas_lab.scans import cohort
-from atlas_lab.slices import SliceDataset, neighbour_exposure, prepare_slices, split_slices, swap_masks
+from atlas_lab.slices import SliceDataset, neighbour_exposure, prepare_slices, seen_in_train, split_slices, swap_masks
 
 
 def train(config, store=None, report=print, fresh=False):
@@ -205,8 +205,7 @@ def final_scores(model, dataset):
 
 def seen_and_unseen(model, store, split):
     """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
-    subjects = store.table["subject"].to_numpy(str)
-    seen = np.isin(subjects[split.dev], subjects[split.train])
+    seen = seen_in_train(store.table["subject"], split)
     if seen.all() or not seen.any():
         return {}
     parts = {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}

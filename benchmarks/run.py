@@ -1,4 +1,4 @@
-"""All benchmarks in one run: a table on the screen, and benchmarks/results.json with the machine's data.
+"""All benchmarks in one run: a table on the screen, benchmarks/results.json with the machine's data, README's table.
 
 Run: make bench, or: python benchmarks/run.py [training] [data]. Peers come with: pip install -e ".[test,bench]".
 """
@@ -11,7 +11,7 @@ import training
 from sides import ask_in_turn, row, summary
 
 import data
-from atlas_lab.files import write_json
+from atlas_lab.files import REPOSITORY, atomic_path, write_json
 from atlas_lab.record import code_version, environment
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -42,6 +42,32 @@ def table_text(table):
     return "\n".join(lines)
 
 
+BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+
+
+def readme_table(results):
+    """README's table: ours with its range, and how many times as good it is as each other side."""
+    lines = ["| what | ours, median (range) | beside |", "|---|---|---|"]
+    for part in results.values():
+        for line in part["rows"]:
+            mine = line["sides"]["ours"]
+            beside = ", ".join(f"{ratio:.2g} x {name}" for name, ratio in line["times_better"].items())
+            lines.append(f"| {line['what']} | {mine['median']:.3g} ({mine['min']:.3g} to {mine['max']:.3g}) "
+                         f"{line['unit']} | {beside} |")
+    machine = next(iter(results.values()))["machine"]
+    return "\n".join(lines) + (
+        f"\n\nMeasured in turn in one run on {machine['cores']} cores of {machine['processor']} with torch "
+        f"{machine['torch']}. \"2 x\" is twice as good; below 1 the other side is better.\n"
+    )
+
+
+def update_readme(results, readme=REPOSITORY / "README.md"):
+    """Write the table between README's two marks."""
+    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    with atomic_path(readme) as temporary:
+        temporary.write_text(before + BEGIN + readme_table(results) + END + rest.partition(END)[2], encoding="utf-8")
+
+
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -50,3 +76,4 @@ if __name__ == "__main__":
         print(table_text(rows), flush=True)
         results[part] = {"rows": rows, "machine": environment(), "code": code_version()}
         write_json(RESULTS, results)
+    update_readme(results)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch.nn import functional as F
 
 import atlas_lab as lab
@@ -148,6 +149,45 @@ RIGHT = [
 ]
 
 
+def diameter_in_loop(pixels, scale):
+    return [(4 * n * scale * scale / np.pi) ** 0.5 for n in np.atleast_1d(pixels)] if np.ndim(pixels) else (
+        (4 * pixels * scale * scale / np.pi) ** 0.5)
+
+
+def place_by_scipy(pred, target, in_radii=True):
+    result = []
+    for p, t in zip(pred, target, strict=True):
+        apart = np.nan
+        if p.any() and t.any():
+            apart = np.linalg.norm(np.subtract(ndimage.center_of_mass(p), ndimage.center_of_mass(t)))
+        result.append(apart / np.sqrt(t.sum() / np.pi) if in_radii else apart)
+    return result
+
+
+def error_by_hand(dice, count, finite=True, ddof=1):
+    kept = [d for d in dice if d == d]
+    error = np.std(kept, ddof=ddof) / count**0.5
+    return error * (1 - count / len(kept)) ** 0.5 if finite else error
+
+
+def counts_by_loop(pred, target, rule=lambda part, other: (part & other).any()):
+    (true, n_true), (found, n_pred) = ndimage.label(target), ndimage.label(pred)
+    hits = sum(bool(rule(true == i, pred)) for i in range(1, n_true + 1))
+    alarms = sum(not (found == i)[target].any() for i in range(1, n_pred + 1))
+    return hits, alarms, n_true - hits
+
+
+RIGHT += [
+    ("paired_interval", lambda a, b: interval_by_scipy([x - y for x, y in zip(a, b, strict=True)])),
+    ("geometric_interval", lambda values: np.exp(interval_by_scipy(np.log([v for v in values if v])))),
+    ("disc_diameter", lambda pixels, scale: diameter_in_loop(pixels, scale)),
+    ("seen_in_train", lambda subjects, split: [subjects[i] in set(subjects[split.train]) for i in split.dev]),
+    ("place_errors", lambda pred, target: place_by_scipy(pred, target)),
+    ("sampling_error", lambda dice, count: error_by_hand(dice, count)),
+    ("lesion_counts", lambda pred, target: counts_by_loop(pred, target)),
+]
+
+
 @pytest.mark.parametrize("name, attempt", RIGHT)
 def test_a_right_answer_passes(capsys, name, attempt):
     assert outcome(capsys, name, attempt) == "Passed"
@@ -239,6 +279,29 @@ def with_plain_division(tp, fp, fn):
 
 
 WRONG = [  # exercise, attempt, the case at which it must fail
+    ("paired_interval", lambda a, b: np.mean(a) - np.mean(b), "good seeds are good in both"),
+    ("paired_interval", lambda a, b: lab.mean_interval(np.subtract(b, a)), "good seeds are good in both"),
+    ("paired_interval", lambda a, b: np.subtract(lab.mean_interval(a), lab.mean_interval(b)), "good seeds are good"),
+    ("geometric_interval", lambda values: lab.mean_interval(values), "half and double"),
+    ("geometric_interval", lambda values: lab.mean_interval(np.log(values)), "half and double"),
+    ("geometric_interval", lambda values: np.exp(lab.mean_interval(np.log(np.add(values, 1e-9)))), "left out"),
+    ("disc_diameter", lambda n, s: np.sqrt(n * s**2 / np.pi), "314 pixels of 1 mm"),
+    ("disc_diameter", lambda n, s: 2 * np.sqrt(n * s / np.pi), "20 pixels of 4 mm"),
+    ("disc_diameter", lambda n, s: np.sqrt(n) * s, "314 pixels of 1 mm"),
+    ("seen_in_train", lambda subjects, split: np.isin(split.dev, split.train), "every second slice held out"),
+    ("seen_in_train", lambda subjects, split: ~np.isin(subjects[split.dev], subjects[split.train]), "one person"),
+    ("seen_in_train", lambda subjects, split: np.isin(subjects, subjects[split.train]), "one person held out"),
+    ("place_errors", lambda p, t: place_by_scipy(p, t, in_radii=False), "4 pixels to the right"),
+    ("place_errors", lambda p, t: place_by_scipy(p, p | t), "4 pixels to the right"),
+    ("place_errors", lambda p, t: np.nan_to_num(place_by_scipy(p, t)), "nothing predicted"),
+    ("sampling_error", lambda dice, n: error_by_hand(dice, n, finite=False), "100 of 400 slices"),
+    ("sampling_error", lambda dice, n: np.std(dice, ddof=1) / n**0.5 * (1 - n / len(dice)) ** 0.5, "skipped slices"),
+    ("sampling_error", lambda dice, n: error_by_hand(dice, 400), "100 of 400 slices"),
+    ("lesion_counts", lambda p, t: counts_by_loop(p, t, lambda part, other: (part & other).sum() * 2 > part.sum()),
+     "one voxel in a lesion finds it"),
+    ("lesion_counts", lambda p, t: ((p & t).sum(), (p & ~t).sum(), (t & ~p).sum()), "two false alarms"),
+    ("lesion_counts", lambda p, t: (lambda f, a, m: (min(f, ndimage.label(p)[1]), a, m))(*counts_by_loop(p, t)),
+     "one large piece over both"),
     ("mean_interval", lambda values: interval_by_scipy(values, normal=True), "five seeds"),
     ("mean_interval", lambda values: (np.mean(values), min(values), max(values)), "five seeds"),
     ("mean_interval", lambda values: np.mean(values), "five seeds"),

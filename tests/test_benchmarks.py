@@ -1,0 +1,44 @@
+"""README's table of benchmarks is that of the recorded results, and the sides' arithmetic is right."""
+
+import json
+import sys
+
+import pytest
+
+from atlas_lab.files import REPOSITORY
+
+BENCHMARKS = REPOSITORY / "benchmarks"
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    """The benchmarks' modules that need no peers."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import run
+    import sides
+
+    yield run, sides
+    for name in ("run", "sides", "data", "training"):
+        sys.modules.pop(name, None)
+
+
+def test_the_readme_s_table_is_that_of_the_results(modules):
+    run, _ = modules
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    table = text.partition(run.BEGIN)[2].partition(run.END)[0]
+    assert table == run.readme_table(json.loads((BENCHMARKS / "results.json").read_text()))
+
+
+def test_ratios_say_how_many_times_better_ours_is(modules):
+    _, sides = modules
+    rates = {"ours": {"median": 30.0}, "other": {"median": 10.0}}
+    assert sides.row("rate", "slices/s", rates, higher_is_better=True)["times_better"] == {"other": 3.0}
+    assert sides.row("time", "s", rates)["times_better"] == {"other": pytest.approx(1 / 3)}
+
+
+def test_sides_are_timed_in_turn(modules):
+    _, sides = modules
+    calls = []
+    times = sides.in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3)
+    assert calls == ["a", "b"] * 3
+    assert all(side["min"] <= side["median"] <= side["max"] and side["rounds"] == 3 for side in times.values())
