@@ -93,6 +93,7 @@ __version__ = "0.1.0"
 # Pictures need matplotlib or ipywidgets, so each of these files is imported when a name of it is first used.
 LATER = {
     "comparisons": ["plot_cells", "plot_splits"],
+    "waterfall": ["departure_effects", "effects_table", "plot_waterfall"],
     "plots": [
         "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
         "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",

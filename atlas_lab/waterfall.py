@@ -1,0 +1,98 @@
+"""From as written to as run: what each departure of the public code does to the Dice that is reported."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from atlas_lab.claims import last_epoch, scores
+from atlas_lab.departures import DEPARTURES
+from atlas_lab.intervals import Interval, mean_interval, paired_interval
+
+# In the order of DEPARTURES, without the last: the cell with this departure alone, and the one with all up to it.
+# Weight 1 has the first and nothing else. The last, scoring 100 slices, takes no training: new records have both scores.
+ALONE = ("weight 1", "last batch filled", "slices scaled", "masks from JPEG", "split reversed")
+STACK = ("weight 1", "as run, two departures", "as run, three departures", "as run, four departures", "as run")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one departure does to the reported dev Dice: mean and 95 % interval over seeds, paired by seed."""
+
+    departure: str
+    alone: Interval     # against as written
+    in_stack: Interval  # against the stack without it
+    dice: Interval      # of the stack with it
+
+
+def departure_effects(records):
+    """The effect of every departure, and the Dice as written.
+
+    Parameters
+    ----------
+    records : Records
+
+    Returns
+    -------
+    written : Interval
+        Dev Dice as written.
+    effects : list of Effect
+        In the order of DEPARTURES.
+
+    Raises
+    ------
+    NotRecorded
+        If a cell lacks its five seeds.
+    """
+    base = records.cell("as written")
+    alone, stack = ([records.cell(name) for name in names] for names in (ALONE, STACK))
+    last = last_epoch(base, *alone, *stack)
+    written, *others = (scores(runs, epoch=last) for runs in (base, *alone))
+    heights = [written, *(scores(runs, epoch=last) for runs in stack)]
+    # The last departure: the same networks, scored on 100 slices.
+    others.append(scores(base, "first_100", epoch=last))
+    heights.append(scores(stack[-1], "first_100", epoch=last))
+    effects = [
+        Effect(name, paired_interval(other, written), paired_interval(after, before), mean_interval(after))
+        for name, other, (before, after) in zip(DEPARTURES, others, pairwise(heights), strict=True)
+    ]
+    return mean_interval(written), effects
+
+
+def effects_table(written, effects):
+    """The effects as a Markdown table."""
+    lines = [
+        "| departure | its effect alone | on top of those above | Dice then |", "|---|---|---|---|",
+        f"| as written | | | {written} |",
+    ]
+    lines += [f"| {e.departure} | {e.alone:+.3f} | {e.in_stack:+.3f} | {e.dice} |" for e in effects]
+    return "\n".join(lines) + "\n"
+
+
+def plot_waterfall(written, effects):
+    """The stack as a waterfall: a bar for each step from the Dice as written to the Dice as run; returns the figure."""
+    import matplotlib.pyplot as plt
+
+    from atlas_lab.plots import BLUE, GREY, ORANGE
+
+    names = ["as written", *(effect.departure for effect in effects), "as run"]
+    heights = [written, *(effect.dice for effect in effects)]
+    figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.36 * len(names)), layout="constrained")
+    ends = [written, heights[-1]]
+    ax.barh([0, len(names) - 1], [end.mean for end in ends], color=GREY, height=0.6)
+    for row, (before, after) in enumerate(pairwise(heights), start=1):
+        step = after.mean - before.mean
+        ax.barh(row, step, left=before.mean, color=BLUE if step >= 0 else ORANGE, height=0.6)
+    rows = [0, *range(1, len(heights)), len(names) - 1]
+    shown = [*heights, heights[-1]]
+    error = np.transpose([[end.mean - end.low, end.high - end.mean] for end in shown])
+    ax.errorbar([end.mean for end in shown], rows, xerr=error, fmt="none", color="black", capsize=2, linewidth=1)
+    for row, effect in enumerate(effects, start=1):
+        ax.annotate(f"{effect.in_stack.mean:+.3f}", (max(effect.dice.high, 0), row), xytext=(4, 0),
+                    textcoords="offset points", va="center", fontsize=8)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    ax.set_xlabel("reported dev Dice: mean and 95 % interval over seeds")
+    ax.spines[["top", "right"]].set_visible(False)
+    return figure
