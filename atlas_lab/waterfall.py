@@ -10,7 +10,7 @@ from atlas_lab.departures import DEPARTURES
 from atlas_lab.intervals import Interval, mean_interval, paired_interval
 
 # In the order of DEPARTURES, without the last: the cell with this departure alone, and the one with all up to it.
-# Weight 1 has the first and nothing else. The last, scoring 100 slices, takes no training: new records have both scores.
+# Weight 1 has the first and nothing else. The last, scoring 100 slices, takes no training: records have both scores.
 ALONE = ("weight 1", "last batch filled", "slices scaled", "masks from JPEG", "split reversed")
 STACK = ("weight 1", "as run, two departures", "as run, three departures", "as run, four departures", "as run")
 
@@ -87,8 +87,8 @@ def plot_waterfall(written, effects):
     shown = [*heights, heights[-1]]
     error = np.transpose([[end.mean - end.low, end.high - end.mean] for end in shown])
     ax.errorbar([end.mean for end in shown], rows, xerr=error, fmt="none", color="black", capsize=2, linewidth=1)
-    for row, effect in enumerate(effects, start=1):
-        ax.annotate(f"{effect.in_stack.mean:+.3f}", (max(effect.dice.high, 0), row), xytext=(4, 0),
+    for row, (before, effect) in enumerate(zip(heights[:-1], effects, strict=True), start=1):
+        ax.annotate(f"{effect.in_stack.mean:+.3f}", (max(effect.dice.high, before.mean), row), xytext=(4, 0),
                     textcoords="offset points", va="center", fontsize=8)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
