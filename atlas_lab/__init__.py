@@ -9,7 +9,15 @@ from atlas_lab.checkpoint import load_model
 from atlas_lab.claims import CLAIMS, Records, judge_claims, n_updates, oscillation
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
 from atlas_lab.conventions import headline_dice, lesion_counts, lesion_f1
-from atlas_lab.departures import as_run, as_written, first_slices_dice, jpeg_ceiling, sampling_error
+from atlas_lab.departures import (
+    as_run,
+    as_written,
+    first_slices_dice,
+    jpeg_ceiling,
+    random_discs,
+    sampling_error,
+    through_jpeg,
+)
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval

@@ -4,12 +4,15 @@ Run: python benchmarks/data.py SIDE [ARGUMENTS], in a process of its own, so tha
 functions ending in `_rows` do so in turn. Files are those of a synthetic cohort of 12 subjects.
 """
 
+import atexit
 import gzip
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +31,10 @@ def scans():
     return lab.find_scans(lab.make_cohort(folder, N_SUBJECTS, progress=False))
 
 
-def peak_mb():
-    """The most memory that this process has held; getrusage would count that of the one that started it."""
+def memory_mb(which):
+    """Memory that this process holds ("VmRSS") or has held at most ("VmHWM"); getrusage would count its parent's."""
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    return int(status.partition(f"{which}:")[2].split()[0]) / 1024
 
 
 def files_of(some):
@@ -198,12 +201,37 @@ def store_of(n, shape=SHAPE):
     import atlas_lab as lab
 
     folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
     rng = np.random.default_rng(0)
-    np.save(folder / "images.npy", rng.integers(0, 256, (n, *shape), np.uint8))
-    np.save(folder / "masks.npy", rng.random((n, *shape)) > 0.99)
+    some = rng.integers(0, 256, (500, *shape), np.uint8)
+    for name, values in (("images", some), ("masks", some > 252)):
+        array = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", values.dtype, (n, *shape))
+        for start in range(0, n, 500):
+            array[start : start + 500] = values[: n - start]
     pandas.DataFrame({"subject": "1", "session": "1", "site": "1", "z": range(n)}).to_csv(folder / "table.csv")
     (folder / "about.json").write_text("{}")
     return lab.open_store(folder)
+
+
+def batches(store):
+    """All slices once, in a random order, in batches of 100."""
+    import torch
+
+    import atlas_lab as lab
+
+    dataset = lab.SliceDataset(store)
+    for batch in torch.randperm(len(store)).split(100):
+        dataset[batch]
+
+
+def evaluate(work):
+    """Dice, precision and recall of the same masks so many times."""
+    import atlas_lab as lab
+
+    times, (pred, target) = work
+    for _ in range(times):
+        counts = lab.confusion_counts(pred, target)[:3]
+        lab.dice_from_counts(*counts), lab.precision_recall_area(*counts)
 
 
 def batch_rows(n=4000):
@@ -265,7 +293,22 @@ SIDES = {
         "decompression alone": decompress_masks,
     },
     "phantom": {"ours": phantom, "writing gzip": write_gzip},
+    "evaluation": {"ours": evaluate},
+    "batches": {"ours": batches},
 }
+UNITS = {"phantom": N_SUBJECTS, "evaluation": 3000, "batches": 1000}  # how much once the work is; else all scans
+
+
+def work_of(job, times):
+    """What a job works on when it is to do so many times its work; made before the clock starts."""
+    if job == "phantom":
+        return UNITS[job] * times
+    if job == "batches":
+        return store_of(UNITS[job] * times)
+    if job == "evaluation":
+        return 3 * times, random_masks(UNITS[job] // 3)
+    found = scans()  # the same files under other names are the same work again
+    return found + [replace(scan, subject=f"{scan.subject}-{i}") for i in range(1, times) for scan in found]
 
 
 def file_rows(job, what, rounds=3, times=1):
@@ -291,14 +334,17 @@ def rows():
 
 if __name__ == "__main__":
     side, *arguments = sys.argv[1:]
-    found = scans()
-    if side != "make":
+    if side == "make":
+        scans()
+        print("{}")
+    else:
         job, times = arguments[0], int(arguments[1])
-        work = N_SUBJECTS * times if job == "phantom" else found * times
-        SIDES[job][side](1 if job == "phantom" else found[:1])  # imports don't count
+        work = work_of(job, times)
+        import atlas_lab  # noqa: F401, torch alone takes 250 MB
+
+        base_mb = memory_mb("VmRSS")
+        SIDES[job][side](1 if job == "phantom" else work[:1] if isinstance(work, list) else work)  # imports don't count
         started = time.perf_counter()
         answer = SIDES[job][side](work)
         seconds = time.perf_counter() - started
-        print(json.dumps({"seconds": seconds, "peak_mb": peak_mb(), "answer": answer}))
-    else:
-        print("{}")
+        print(json.dumps({"seconds": seconds, "peak_mb": memory_mb("VmHWM") - base_mb, "answer": answer}))

@@ -35,7 +35,7 @@ def table_text(table):
         for name, side in line["sides"].items():
             ratio = line["times_better"].get(name)
             beside = "" if ratio is None else f"   ours is {ratio:.2f} times as good"
-            memory = f"   peak {side['peak_mb']:.0f} MB" if "peak_mb" in side else ""
+            memory = f"   {side['peak_mb']:.0f} MB beyond the imports" if "peak_mb" in side else ""
             lines.append(f"  {name:32}{side['median']:10.3g}  ({side['min']:.3g} to {side['max']:.3g}){beside}{memory}")
         if line["note"]:
             lines.append(f"  {line['note']}")

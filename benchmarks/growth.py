@@ -1,0 +1,60 @@
+"""How time and memory grow with the work: each job at 1, 4 and 16 times as much, with a picture.
+
+Run: python benchmarks/growth.py. Writes benchmarks/growth.json and growth.png.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sides import ask
+
+import data
+from atlas_lab.files import write_json
+from atlas_lab.plots import COLOURS
+from atlas_lab.record import environment
+
+HERE = Path(__file__).parent
+JOBS = {
+    "prepare": f"files to slices, {data.N_SUBJECTS} subjects", "overlap": f"overlap map, {data.N_SUBJECTS} subjects",
+    "evaluation": f"evaluation, {data.UNITS['evaluation']:,} slices",
+    "batches": f"batches, {data.UNITS['batches']:,} slices",
+    "phantom": f"phantom, {data.N_SUBJECTS} subjects",
+}
+TIMES = (1, 4, 16)
+
+
+def exponent(values):
+    """The power of the work that values grow with: the slope of a line through their logarithms."""
+    return float(np.polyfit(np.log(TIMES), np.log(values), 1)[0])
+
+
+def sentence(job, answers):
+    """What one job's growth comes to, in words."""
+    seconds, peaks = ([answer[key] for answer in answers] for key in ("seconds", "peak_mb"))
+    return (f"{JOBS[job]}: {seconds[0]:.2g} s at 1 x, {seconds[-1]:.2g} s at {TIMES[-1]} x (work to the power of "
+            f"{exponent(seconds):.2f}); memory beyond the imports {peaks[0]:.0f} to {peaks[-1]:.0f} MB")
+
+
+def plot(results):
+    """Seconds and peak memory against the work, one line per job."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for colour, (job, answers) in zip(COLOURS, results.items(), strict=False):
+        for ax, key in zip(axes, ("seconds", "peak_mb"), strict=True):
+            ax.plot(TIMES, [answer[key] for answer in answers], "o-", color=colour, label=JOBS[job])
+    axes[0].set(xscale="log", yscale="log", xlabel="times the work", ylabel="seconds")
+    axes[1].set(xscale="log", ylim=(0, None), xlabel="times the work", ylabel="memory beyond the imports (MB)")
+    axes[1].legend(fontsize=7)
+    for ax in axes:
+        ax.set_xticks(TIMES, TIMES)
+        ax.minorticks_off()
+    return figure
+
+
+if __name__ == "__main__":
+    ask("data.py", "make")
+    results = {job: [ask("data.py", "ours", job, times) for times in TIMES] for job in JOBS}
+    sentences = {job: sentence(job, answers) for job, answers in results.items()}
+    print("\n".join(sentences.values()))
+    write_json(HERE / "growth.json", {"jobs": results, "sentences": sentences, "machine": environment()})
+    plot(results).savefig(HERE / "growth.png", dpi=120)
