@@ -3,7 +3,7 @@
 import numpy as np
 
 from atlas_lab import plots
-from atlas_lab.claims import NotRecorded
+from atlas_lab.claims import NotRecorded, last_epoch
 from atlas_lab.comparisons import plot_cells, plot_splits
 from atlas_lab.record import unpack_masks
 from atlas_lab.sweeps import SWEEPS
@@ -63,7 +63,8 @@ def splits_figure(records):
     pairs = {}
     for cell in dict.fromkeys(cell for sweep in SWEEPS.values() for cell in sweep.cells):
         try:
-            pairs[cell] = (records.cell(cell, "slice"), records.cell(cell, "subject"))
+            pair = (records.cell(cell, "slice"), records.cell(cell, "subject"))
+            pairs[f"{cell}, {last_epoch(*pair)} epochs"] = pair
         except NotRecorded:
             continue  # a cell that is trained by slice only
     if not pairs:
