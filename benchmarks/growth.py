@@ -7,19 +7,19 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pipeline
 from sides import ask
 
-import data
 from atlas_lab.files import write_json
 from atlas_lab.plots import COLOURS
 from atlas_lab.record import environment
 
 HERE = Path(__file__).parent
 JOBS = {
-    "prepare": f"files to slices, {data.N_SUBJECTS} subjects", "overlap": f"overlap map, {data.N_SUBJECTS} subjects",
-    "evaluation": f"evaluation, {data.UNITS['evaluation']:,} slices",
-    "batches": f"batches, {data.UNITS['batches']:,} slices",
-    "phantom": f"phantom, {data.N_SUBJECTS} subjects",
+    "prepare": f"files to slices, {pipeline.N_SUBJECTS} subjects", "overlap": f"overlap map, {pipeline.N_SUBJECTS} subjects",
+    "evaluation": f"evaluation, {pipeline.UNITS['evaluation']:,} slices",
+    "batches": f"batches, {pipeline.UNITS['batches']:,} slices",
+    "phantom": f"phantom, {pipeline.N_SUBJECTS} subjects",
 }
 TIMES = (1, 4, 16)
 
@@ -52,8 +52,8 @@ def plot(results):
 
 
 if __name__ == "__main__":
-    ask("data.py", "make")
-    results = {job: [ask("data.py", "ours", job, times) for times in TIMES] for job in JOBS}
+    ask("pipeline.py", "make")
+    results = {job: [ask("pipeline.py", "ours", job, times) for times in TIMES] for job in JOBS}
     sentences = {job: sentence(job, answers) for job, answers in results.items()}
     print("\n".join(sentences.values()))
     write_json(HERE / "growth.json", {"jobs": results, "sentences": sentences, "machine": environment()})

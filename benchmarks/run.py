@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
+import pipeline
 import training
 from sides import ask_in_turn, row, summary
 
-import data
 from atlas_lab.files import REPOSITORY, atomic_path, write_json
 from atlas_lab.record import code_version, environment
 
@@ -24,7 +24,7 @@ def sweep_row():
     return row("sweep of 8 course runs, two workers", "s", sides)
 
 
-PARTS = {"training": training.rows, "data": data.rows, "sweep": lambda: [sweep_row()]}
+PARTS = {"training": training.rows, "data": pipeline.rows, "sweep": lambda: [sweep_row()]}
 
 
 def table_text(table):

@@ -18,7 +18,7 @@ def modules(monkeypatch):
     import sides
 
     yield run, sides
-    for name in ("run", "sides", "data", "training"):
+    for name in ("run", "sides", "pipeline", "training"):
         sys.modules.pop(name, None)
 
 

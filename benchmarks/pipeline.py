@@ -1,6 +1,6 @@
 """Evaluation, preparation of slices, the overlap map, batches and the phantom, beside peers and the machine's limit.
 
-Run: python benchmarks/data.py SIDE [ARGUMENTS], in a process of its own, so that its peak of memory is its own; the
+Run: python benchmarks/pipeline.py SIDE [ARGUMENTS], in a process of its own, so that its peak of memory is its own; the
 functions ending in `_rows` do so in turn. Files are those of a synthetic cohort of 12 subjects.
 """
 
@@ -313,7 +313,7 @@ def work_of(job, times):
 
 def file_rows(job, what, rounds=3, times=1):
     """One row of a job on files, its sides in processes of their own; `times` repeats the cohort's scans."""
-    answers = ask_in_turn("data.py", list(SIDES[job]), rounds, job, times)
+    answers = ask_in_turn("pipeline.py", list(SIDES[job]), rounds, job, times)
     sides = {side: summary([answer["seconds"] for answer in found]) for side, found in answers.items()}
     for side, found in answers.items():
         sides[side]["peak_mb"] = max(answer["peak_mb"] for answer in found)
@@ -322,7 +322,7 @@ def file_rows(job, what, rounds=3, times=1):
 
 def rows():
     """The part of the table that is about data."""
-    ask("data.py", "make")
+    ask("pipeline.py", "make")
     return [
         *evaluation_rows(),
         *file_rows("prepare", f"files to slices, {N_SUBJECTS} subjects, one process"),
