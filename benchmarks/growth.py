@@ -16,7 +16,8 @@ from atlas_lab.record import environment
 
 HERE = Path(__file__).parent
 JOBS = {
-    "prepare": f"files to slices, {pipeline.N_SUBJECTS} subjects", "overlap": f"overlap map, {pipeline.N_SUBJECTS} subjects",
+    "prepare": f"files to slices, {pipeline.N_SUBJECTS} subjects",
+    "overlap": f"overlap map, {pipeline.N_SUBJECTS} subjects",
     "evaluation": f"evaluation, {pipeline.UNITS['evaluation']:,} slices",
     "batches": f"batches, {pipeline.UNITS['batches']:,} slices",
     "phantom": f"phantom, {pipeline.N_SUBJECTS} subjects",
