@@ -5,6 +5,7 @@ import numpy as np
 from atlas_lab import plots
 from atlas_lab.claims import NotRecorded, last_epoch
 from atlas_lab.comparisons import plot_cells, plot_splits
+from atlas_lab.metrics import dice_coefficient
 from atlas_lab.record import unpack_masks
 from atlas_lab.sweeps import SWEEPS
 
@@ -49,8 +50,7 @@ def best_masks(records, store):
         images.append(store.images[rows])
         masks.append(store.masks[rows])
         predictions.append(predicted)
-        overlap = 2 * (predicted & store.masks[rows]).sum(axis=(1, 2))
-        dice = overlap / (predicted.sum(axis=(1, 2)) + store.masks[rows].sum(axis=(1, 2)))
+        dice = dice_coefficient(predicted, store.masks[rows])
         titles += [f"by {run.config.split_by}: Dice {value:.2f}" for value in dice]
     figure = plots.plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 6)
     figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0, from small lesions to large", fontsize=9)

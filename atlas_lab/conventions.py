@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, ratio, subject_dice
+from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, subject_dice
 
 
 def headline_dice(pred, target, scans):
@@ -71,5 +71,4 @@ def lesion_f1(pred, target, touching=1):
 
     A prediction of the whole brain is one component, which touches every lesion: its lesion F1 is 1.
     """
-    found, invented, missed = lesion_counts(pred, target, touching)
-    return float(ratio(2 * found, 2 * found + invented + missed))
+    return float(dice_from_counts(*lesion_counts(pred, target, touching)))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from atlas_lab.metrics import dice_from_counts
+from atlas_lab.metrics import dice_coefficient
 
 JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
 
@@ -69,9 +69,7 @@ def through_jpeg(mask, quality=JPEG_QUALITY):
 def jpeg_ceiling(masks, quality=JPEG_QUALITY):
     """The Dice that a perfect mask reaches when the target went through JPEG: bool (N, H, W) -> float64 (N,)."""
     targets = np.stack([through_jpeg(mask, quality) > 0 for mask in masks])
-    masks = np.asarray(masks, bool)
-    tp, positives, actual = ((a).sum(axis=(1, 2)) for a in (masks & targets, masks, targets))
-    return dice_from_counts(tp, positives - tp, actual - tp)
+    return dice_coefficient(masks, targets)
 
 
 def random_discs(areas, shape=(232, 196), seed=0):

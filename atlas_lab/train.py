@@ -58,7 +58,7 @@ def train(config, store=None, report=print, fresh=False):
         store = prepare_slices(cohort(), config.scale, config.z_step)
     if config.labels == "swapped":
         store = swap_masks(store, config.seed)
-    exact = as_filed(store, replace(config, mask_files="exact"))
+    masks_as_drawn = store.masks
     store = as_filed(store, config)
     split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
     train_set, dev_set = SliceDataset(store, split.train), SliceDataset(store, split.dev)
@@ -86,11 +86,12 @@ def train(config, store=None, report=print, fresh=False):
         save_checkpoint(folder, model, optimizer, history, finished=epoch == config.epochs)
         report(progress_line(history[-1], config.epochs))
 
+    as_drawn = SliceDataset(replace(store, masks=masks_as_drawn), split.dev)
     return Run(
         config, history,
         final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)}
         | seen_and_unseen(model, store, split)
-        | ({"dev_exact": final_scores(model, SliceDataset(exact, split.dev))} if config.mask_files == "jpeg" else {}),
+        | ({"dev_exact": final_scores(model, as_drawn)} if config.mask_files == "jpeg" else {}),
         split=describe_split(store, split), data=describe_data(store),
         code=code_version(), environment=environment(),
         seconds=round(sum(entry["seconds"] for entry in history), 1),

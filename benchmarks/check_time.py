@@ -4,9 +4,9 @@ Both with one process, in turn, three times; the ratio of the medians is printed
 """
 
 import gzip
-import statistics
 import sys
-import time
+
+from sides import in_turn
 
 from atlas_lab.quality import inspect_scans
 from atlas_lab.scans import find_scans
@@ -20,19 +20,12 @@ def decompress(scans):
                 file.read()
 
 
-def seconds(function, *arguments, **options):
-    """Wall time of one call."""
-    started = time.perf_counter()
-    function(*arguments, **options)
-    return time.perf_counter() - started
-
-
 if __name__ == "__main__":
     scans = find_scans(sys.argv[1])
-    times = {"decompress": [], "check": []}
-    for _ in range(3):
-        times["decompress"].append(seconds(decompress, scans))
-        times["check"].append(seconds(inspect_scans, scans, thumbnails=True, jobs=1, progress=False))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    times = in_turn({
+        "decompress": lambda: decompress(scans),
+        "check": lambda: inspect_scans(scans, thumbnails=True, jobs=1, progress=False),
+    })
+    medians = {name: side["median"] for name, side in times.items()}
     print(f"{len(scans)} scans: decompress {medians['decompress']:.1f} s, check {medians['check']:.1f} s, "
           f"ratio {medians['check'] / medians['decompress']:.2f}")

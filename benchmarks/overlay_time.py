@@ -5,10 +5,10 @@ turn; medians of 40.
 """
 
 import statistics
-import time
 
 import matplotlib
 import numpy as np
+from sides import seconds
 
 from atlas_lab.overlay import overlay
 
@@ -32,13 +32,6 @@ def redraw(figure, ax, image, target, prediction):
     ax.imshow(np.ma.masked_where(~prediction, prediction), cmap="Blues", alpha=0.5, vmin=0, vmax=1)
     ax.contour(target, levels=[0.5], colors="orange")
     figure.canvas.draw()
-
-
-def seconds(function, *arguments):
-    """Wall time of one call."""
-    started = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
