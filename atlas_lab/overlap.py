@@ -37,7 +37,7 @@ def overlap_map(masks):
         n_masks += 1
     if not n_masks:
         raise DataError("there are no masks to overlap")
-    return (count / np.float32(n_masks)).astype(np.float32)
+    return np.divide(count, n_masks, dtype=np.float32)  # without it numpy would divide in float64, twice the memory
 
 
 def cohort_overlap(scans, progress=True):

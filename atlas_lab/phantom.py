@@ -17,6 +17,7 @@ from atlas_lab.anatomy import GRID, SITES, bounding_box, load_anatomy, make_head
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
 from atlas_lab.layouts import LAYOUTS, scan_names
 from atlas_lab.lesions import MIN_COMPONENT, grow_lesion, plan_lesion
+from atlas_lab.memory import keep_freed_memory
 
 PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
 METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
@@ -150,6 +151,7 @@ def run_subjects(indices, masks, release, settings, jobs, progress):
 
 def make_subject(index, seed, release, layout="R1.1", real_mask=None):
     """Make and write subject `index`; its record is written last and says which files there are."""
+    keep_freed_memory()  # the next volume needs as much
     layout = LAYOUTS[layout]
     site_index = int(SITE_OF_INDEX[index % len(SITE_OF_INDEX)]) - 1
     site = SITES[site_index]

@@ -214,14 +214,35 @@ def store_of(n, shape=SHAPE):
 
 
 def batches(store):
-    """All slices once, in a random order, in batches of 100."""
+    """All slices once, in a random order, in batches of 100, as training takes them."""
+    import torch
+
+    import atlas_lab as lab
+    from atlas_lab.memory import keep_freed_memory
+
+    keep_freed_memory()
+    dataset = lab.SliceDataset(store)
+    for batch in torch.randperm(len(store)).split(100):
+        dataset[batch]
+
+
+def batches_loader(store):
+    """The same slices through torch's DataLoader, one by one and joined, in this process: two workers take four times as long."""
     import torch
 
     import atlas_lab as lab
 
-    dataset = lab.SliceDataset(store)
-    for batch in torch.randperm(len(store)).split(100):
-        dataset[batch]
+    for _ in torch.utils.data.DataLoader(lab.SliceDataset(store), batch_size=100, shuffle=True):
+        pass
+
+
+def copy_tensors(store):
+    """The limit: write as many numbers, batch by batch, and do nothing else."""
+    import torch
+
+    source, batch = torch.rand(100, 2, *store.shape), torch.empty(100, 2, *store.shape)
+    for _ in range(len(store) // 100):
+        batch.copy_(source)
 
 
 def evaluate(work):
@@ -232,29 +253,6 @@ def evaluate(work):
     for _ in range(times):
         counts = lab.confusion_counts(pred, target)[:3]
         lab.dice_from_counts(*counts), lab.precision_recall_area(*counts)
-
-
-def batch_rows(n=4000):
-    """All slices once in a random order, in batches of 100, as float tensors."""
-    import torch
-
-    import atlas_lab as lab
-
-    dataset = lab.SliceDataset(store_of(n))
-    source, copy = torch.rand(n, 2, *SHAPE), torch.empty(n, 2, *SHAPE)
-    loader = torch.utils.data.DataLoader(dataset, batch_size=100, shuffle=True)
-    sides = in_turn({
-        "ours": lambda: [dataset[batch] for batch in torch.randperm(n).split(100)],
-        "DataLoader": lambda: list_of_sums(loader),
-        "memory copy of the tensors": lambda: copy.copy_(source),
-    })
-    return [row(f"batches of 100 from {n:,} slices of 232 x 196", "s", sides)]
-
-
-def list_of_sums(loader):
-    """Go through a loader and keep nothing."""
-    for _ in loader:
-        pass
 
 
 # -------------------------------------------------------------------------------------------------------- phantom
@@ -294,7 +292,7 @@ SIDES = {
     },
     "phantom": {"ours": phantom, "writing gzip": write_gzip},
     "evaluation": {"ours": evaluate},
-    "batches": {"ours": batches},
+    "batches": {"ours": batches, "DataLoader": batches_loader, "memory copy of the tensors": copy_tensors},
 }
 UNITS = {"phantom": N_SUBJECTS, "evaluation": 3000, "batches": 1000}  # how much once the work is; else all scans
 
@@ -327,7 +325,7 @@ def rows():
         *evaluation_rows(),
         *file_rows("prepare", f"files to slices, {N_SUBJECTS} subjects, one process"),
         *file_rows("overlap", f"overlap map, {N_SUBJECTS} subjects"),
-        *batch_rows(),
+        *file_rows("batches", f"batches of 100 from {4 * UNITS['batches']:,} slices of 232 x 196", 5, 4),
         *file_rows("phantom", f"phantom, {N_SUBJECTS} subjects, all cores", 1),
     ]
 
