@@ -227,7 +227,7 @@ def batches(store):
 
 
 def batches_loader(store):
-    """The same slices through torch's DataLoader, one by one and joined, in this process: two workers take four times as long."""
+    """The same slices through torch's DataLoader, one by one and joined; two workers take four times as long."""
     import torch
 
     import atlas_lab as lab
