@@ -8,6 +8,7 @@ from atlas_lab.comparisons import plot_cells, plot_splits
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.record import unpack_masks
 from atlas_lab.sweeps import SWEEPS
+from atlas_lab.waterfall import ALONE, STACK, departure_effects, plot_waterfall
 
 RATES = {
     "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
@@ -22,6 +23,7 @@ def draw_ablations(records, store, out, about, report):
         "figure_4_right": lambda: curves_figure(records, WEIGHTS, "Weights of lesion pixels"),
         "figure_5": lambda: best_masks(records, store),
         "splits": lambda: splits_figure(records),
+        "departures": lambda: departures_figure(records),
     }
     for name, job in jobs.items():
         try:
@@ -70,3 +72,10 @@ def splits_figure(records):
     if not pairs:
         raise NotRecorded("no cell is recorded both by slice and by subject")
     return plot_splits(pairs), [run for pair in pairs.values() for group in pair for run in group]
+
+
+def departures_figure(records):
+    """From as written to as run: what each departure of the public code does to the reported Dice."""
+    figure = plot_waterfall(*departure_effects(records))
+    cells = dict.fromkeys(("as written", *ALONE, *STACK))
+    return figure, [run for cell in cells for run in records.cell(cell)]

@@ -10,8 +10,9 @@ from joblib import Parallel, delayed
 
 from atlas_lab import plots
 from atlas_lab.ablation_figures import draw_ablations
+from atlas_lab.card import write_card
 from atlas_lab.checkpoint import load_model
-from atlas_lab.claims import Records
+from atlas_lab.claims import NotRecorded, Records
 from atlas_lab.config import PROFILES
 from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.intensity import to_uint8, white_point
@@ -91,6 +92,10 @@ def ablations(store, out, about, readme, step):
     records = Records(runs, cohort_facts)
     draw_ablations(records, store, out, about, step)
     write_ledger(records, out, readme)
+    try:
+        write_card(records, out)
+    except NotRecorded as error:
+        step(f"the reproducibility card is not written: {error}")
 
 
 def replay(runs, store, report):

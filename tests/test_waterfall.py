@@ -1,12 +1,16 @@
 """The waterfall from as written to as run, on made-up runs whose numbers are known."""
 
+import json
+
 import numpy as np
 import pytest
-from test_claims import all_runs
+from test_claims import COHORT, all_runs
 
 import atlas_lab as lab
-from atlas_lab.claims import NotRecorded, Records
+from atlas_lab.card import card_text, write_card
+from atlas_lab.claims import NotRecorded, Records, judge_claims
 from atlas_lab.departures import DEPARTURES
+from atlas_lab.files import REPOSITORY
 from atlas_lab.sweeps import CELLS, SWEEPS
 from atlas_lab.waterfall import ALONE, STACK, departure_effects, effects_table, plot_waterfall
 
@@ -23,7 +27,7 @@ def records():
     for run in runs:
         for entry in run.history:
             entry["dev"]["first_100"] = entry["dev"]["mean_dice"] + 0.02
-    return Records(runs)
+    return Records(runs, COHORT)
 
 
 def test_every_step_changes_one_setting_and_the_stack_ends_as_run():
@@ -59,3 +63,35 @@ def test_a_missing_cell_is_named(records):
     records.runs = [run for run in records.runs if run.config.mask_files == "exact"]
     with pytest.raises(NotRecorded, match="masks from JPEG"):
         departure_effects(records)
+
+
+def test_the_card_holds_the_best_model_s_numbers_the_effects_and_the_verdicts(records, tmp_path):
+    text = write_card(records, tmp_path)
+    assert (tmp_path / "card.md").read_text() == text
+    assert "| slice, as the paper | 0.300 [" in text and "| subject | 0.100 [" in text
+    assert "The split alone is worth +0.200 [" in text and "90% of them" in text
+    assert effects_table(*departure_effects(records)) in text
+    assert "the reported Dice goes from 0.200 [" in text and "to 0.270 [" in text
+    assert "`dev_fraction` 0.3 and 0.7" in text
+    verdicts = [found["slice"].verdict for found in judge_claims(records).values()]
+    assert f"{verdicts.count('holds')} of their claims hold here (" in text
+    assert f"{verdicts.count('does not hold')} do not (" in text
+
+
+def test_there_is_no_card_without_the_runs_as_run(records, tmp_path):
+    records.runs = [run for run in records.runs if run.config.dev_fraction == 0.3]
+    with pytest.raises(NotRecorded, match="split reversed"):
+        write_card(records, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_in_the_repository_is_that_of_its_records():
+    """After new records: `make figures`."""
+    card = REPOSITORY / "figures" / "card.md"
+    records = Records(lab.load_runs(), json.loads((card.parent / "cohort.json").read_text()))
+    try:
+        expected = card_text(records)
+    except NotRecorded:
+        assert not card.exists()
+    else:
+        assert card.read_text() == expected
