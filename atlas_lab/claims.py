@@ -18,6 +18,7 @@ from atlas_lab.sweeps import cell_config
 
 MIN_SEEDS = 5
 LATE = 15            # the last epochs, over which late training is judged
+NOTHING = 0.01       # a late Dice below it: the network has not begun to find lesions
 PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 HOLDS, FAILS, UNTESTABLE, PENDING = "holds", "does not hold", "cannot be tested here", "not recorded yet"
 
@@ -162,8 +163,9 @@ def c5(records, split):
     late = [late_dice(runs, last) for runs in (small, base)]
     halves = mean_interval(late[0] - late[1] / 2)
     return Finding(
-        f"Dice of the last {LATE} of {last} epochs {mean_interval(late[0])} against {mean_interval(late[1])} "
-        f"with batch 100; at equal updates (epoch {equal}) {mean_interval(scores(small, epoch=equal))}",
+        f"Dice of the last {LATE} of {last} epochs {mean_interval(late[0])}, {np.count_nonzero(late[0] < NOTHING)} of "
+        f"{len(small)} networks find nothing; {mean_interval(late[1])} with batch 100; at equal updates (epoch {equal}) "
+        f"{mean_interval(scores(small, epoch=equal))}",
         halves.high < 0,
     )
 
