@@ -161,10 +161,10 @@ def c5(records, split):
     last = last_epoch(small, base)
     equal = max(1, round(last * updates(base, 1) / updates(small, 1)))
     late = [late_dice(runs, last) for runs in (small, base)]
-    halves = mean_interval(late[0] - late[1] / 2)
+    halves, idle = mean_interval(late[0] - late[1] / 2), np.count_nonzero(late[0] < NOTHING)
     return Finding(
-        f"Dice of the last {LATE} of {last} epochs {mean_interval(late[0])}, {np.count_nonzero(late[0] < NOTHING)} of "
-        f"{len(small)} networks find nothing; {mean_interval(late[1])} with batch 100; at equal updates (epoch {equal}) "
+        f"Dice of the last {LATE} of {last} epochs {mean_interval(late[0])}, {idle} of {len(small)} networks find "
+        f"nothing; {mean_interval(late[1])} with batch 100; at equal updates (epoch {equal}) "
         f"{mean_interval(scores(small, epoch=equal))}",
         halves.high < 0,
     )
