@@ -6,7 +6,7 @@
 from importlib import import_module
 
 from atlas_lab.checkpoint import load_model
-from atlas_lab.claims import CLAIMS, Records, judge_claims, n_updates, oscillation
+from atlas_lab.claims import CLAIMS, judge_claims
 from atlas_lab.config import PROFILES, Profile, RunConfig, config_from_strings, run_name
 from atlas_lab.conventions import headline_dice, lesion_counts, lesion_f1
 from atlas_lab.departures import (
@@ -18,6 +18,7 @@ from atlas_lab.departures import (
     sampling_error,
     through_jpeg,
 )
+from atlas_lab.evidence import Records, n_updates, oscillation
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval

@@ -3,8 +3,8 @@
 import numpy as np
 
 from atlas_lab import plots
-from atlas_lab.claims import NotRecorded, last_epoch
 from atlas_lab.comparisons import plot_cells, plot_splits
+from atlas_lab.evidence import NotRecorded, last_epoch
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.record import unpack_masks
 from atlas_lab.sweeps import SWEEPS

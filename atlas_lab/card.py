@@ -1,7 +1,8 @@
 """The reproducibility card: what it takes to get the paper's Dice, on one page, written from records."""
 
-from atlas_lab.claims import FAILS, HOLDS, difference, judge_claims, scores
+from atlas_lab.claims import FAILS, HOLDS, judge_claims
 from atlas_lab.departures import DEPARTURES
+from atlas_lab.evidence import difference, scores
 from atlas_lab.files import atomic_path
 from atlas_lab.intervals import mean_interval
 from atlas_lab.waterfall import departure_effects, effects_table

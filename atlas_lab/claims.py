@@ -5,26 +5,29 @@ slices and dropout, so the interval covers other people on the dev side as well 
 compared seed by seed, since runs of one seed share their split. Nothing here is typed in but what the paper says.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from atlas_lab.config import PROFILES
-from atlas_lab.files import DataError
+from atlas_lab.evidence import (
+    LATE,
+    NotRecorded,
+    difference,
+    finals,
+    gap,
+    last_epoch,
+    late_dice,
+    oscillation,
+    scores,
+    updates,
+)
 from atlas_lab.intervals import Interval, geometric_interval, mean_interval, paired_interval
 from atlas_lab.model import BaselineNet, receptive_field
-from atlas_lab.sweeps import cell_config
 
-MIN_SEEDS = 5
-LATE = 15            # the last epochs, over which late training is judged
 NOTHING = 0.01       # a late Dice below it: the network has not begun to find lesions
 PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 HOLDS, FAILS, UNTESTABLE, PENDING = "holds", "does not hold", "cannot be tested here", "not recorded yet"
-
-
-class NotRecorded(DataError):
-    """The records that a claim needs are not there."""
 
 
 @dataclass(frozen=True)
@@ -39,70 +42,6 @@ class Finding:
     def verdict(self):
         """In words."""
         return PENDING if self.pending else UNTESTABLE if self.holds is None else HOLDS if self.holds else FAILS
-
-
-class Records:
-    """Run records, by cell of the tree of ablations (see sweeps.py).
-
-    Parameters
-    ----------
-    runs : list of Run
-    cohort : dict
-        What figures/cohort.json says of the lesions, see `median_diameter`.
-    base : RunConfig
-        The profile's settings, from which the cells are made.
-    """
-
-    def __init__(self, runs, cohort=None, base=PROFILES["course"].config):
-        self.runs, self.cohort, self.base = runs, cohort or {}, base
-
-    def cell(self, name, split="slice"):
-        """The first MIN_SEEDS runs of a cell by seed, of the longest training of which there are so many."""
-        wanted = replace(cell_config(name, replace(self.base, epochs=60)), split_by=split, epochs=1)
-        found = {}
-        for run in self.runs:
-            if replace(run.config, seed=wanted.seed, epochs=1) == wanted:
-                found.setdefault(run.config.epochs, []).append(run)
-        enough = [epochs for epochs, runs in found.items() if len(runs) >= MIN_SEEDS]
-        if not enough:
-            raise NotRecorded(f"{name}, by {split}: fewer than {MIN_SEEDS} seeds are recorded")
-        return sorted(found[max(enough)], key=lambda run: run.config.seed)[:MIN_SEEDS]
-
-
-def scores(runs, score="mean_dice", part="dev", epoch=None):
-    """One score of each run after an epoch (by default the last): float array, one number per seed."""
-    return np.array([run.curve(score, part)[(epoch or len(run.history)) - 1] for run in runs])
-
-
-def finals(runs, score, part="dev"):
-    """One score of each run's final evaluation."""
-    return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
-
-
-def last_epoch(*cells):
-    """The last epoch that all runs of some cells have."""
-    return min(len(run.history) for runs in cells for run in runs)
-
-
-def difference(runs, others, score="mean_dice", part="dev"):
-    """Interval of the paired difference runs - others, after the last epoch that both have."""
-    epoch = last_epoch(runs, others)
-    return paired_interval(scores(runs, score, part, epoch), scores(others, score, part, epoch))
-
-
-def gap(runs, epoch=None):
-    """Train Dice minus dev Dice of each run."""
-    return scores(runs, part="train", epoch=epoch) - scores(runs, epoch=epoch)
-
-
-def n_updates(n_slices, batch_size, epochs):
-    """How often the weights change in so many epochs over n_slices; the last, smaller batch of an epoch counts too."""
-    return epochs * -(-n_slices // batch_size)
-
-
-def updates(runs, epoch):
-    """How often the weights of runs have been changed after so many epochs."""
-    return n_updates(runs[0].split["n_train"], runs[0].config.batch_size, epoch)
 
 
 def c1(records, split):
@@ -150,11 +89,6 @@ def c4(records, split):
     return Finding(text + f"precision {precision:+.2f} with 0.1", min(r.low for r in [*recall, precision]) > 0)
 
 
-def late_dice(runs, last):
-    """Mean dev Dice of each run over the LATE epochs up to the last one."""
-    return np.array([np.mean(run.curve()[max(0, last - LATE):last]) for run in runs])
-
-
 def c5(records, split):
     """Batch 10 against batch 100, at equal epochs and at equal updates."""
     small, base = records.cell("batch 10", split), records.cell("weight 1", split)
@@ -182,16 +116,6 @@ def c6(records, split):
         f"dev Dice {change:+.3f} at equal epochs, {same_updates:+.3f} at equal updates; widest train-dev gap {widest}",
         change.high < 0,
     )
-
-
-def oscillation(curve):
-    """How far a curve swings, as a share of its maximum; NaN if it is nowhere above 0.
-
-    The swing is the range of what is left after a straight line was taken away: a rise is no oscillation.
-    """
-    curve, epochs = np.asarray(curve, dtype=float), np.arange(len(curve))
-    line = np.polyval(np.polyfit(epochs, curve, 1), epochs)
-    return float(np.ptp(curve - line) / curve.max()) if curve.max() > 0 else float("nan")
 
 
 def c7(records, split):

@@ -10,9 +10,9 @@ import inspect
 import numpy as np
 import torch
 
-from atlas_lab.claims import n_updates, oscillation
 from atlas_lab.conventions import lesion_counts
 from atlas_lab.departures import sampling_error
+from atlas_lab.evidence import n_updates, oscillation
 from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import dice_coefficient, place_errors, precision_recall_area

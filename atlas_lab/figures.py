@@ -12,8 +12,8 @@ from atlas_lab import plots
 from atlas_lab.ablation_figures import draw_ablations
 from atlas_lab.card import write_card
 from atlas_lab.checkpoint import load_model
-from atlas_lab.claims import NotRecorded, Records
 from atlas_lab.config import PROFILES
+from atlas_lab.evidence import NotRecorded, Records
 from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.ledger import write_ledger

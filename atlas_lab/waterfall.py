@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from atlas_lab.claims import last_epoch, scores
 from atlas_lab.departures import DEPARTURES
+from atlas_lab.evidence import last_epoch, scores
 from atlas_lab.intervals import Interval, mean_interval, paired_interval
 
 # In the order of DEPARTURES, without the last: the cell with this departure alone, and the one with all up to it.

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 import atlas_lab as lab
-from atlas_lab.claims import CLAIMS, LATE, Records, judge_claims, oscillation
+from atlas_lab.claims import CLAIMS, judge_claims
+from atlas_lab.evidence import LATE, Records, oscillation
 from atlas_lab.files import REPOSITORY
 from atlas_lab.intervals import geometric_interval, mean_interval
 from atlas_lab.ledger import BEGIN, END, ledger_text, short_table, write_ledger

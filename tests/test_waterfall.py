@@ -8,8 +8,9 @@ from test_claims import COHORT, all_runs
 
 import atlas_lab as lab
 from atlas_lab.card import card_text, write_card
-from atlas_lab.claims import NotRecorded, Records, judge_claims
+from atlas_lab.claims import judge_claims
 from atlas_lab.departures import DEPARTURES
+from atlas_lab.evidence import NotRecorded, Records
 from atlas_lab.files import REPOSITORY
 from atlas_lab.sweeps import CELLS, SWEEPS
 from atlas_lab.waterfall import ALONE, STACK, departure_effects, effects_table, plot_waterfall
