@@ -85,15 +85,12 @@ from atlas_lab.scans import (
 from atlas_lab.slices import (
     SliceDataset,
     SliceStore,
-    Split,
     axial_slices,
-    neighbour_exposure,
     open_store,
     prepare_slices,
-    seen_in_train,
-    split_slices,
     typical_scan,
 )
+from atlas_lab.splits import Split, neighbour_exposure, seen_in_train, split_slices
 from atlas_lab.sweeps import CELLS, SWEEPS, cell_config, sweep_configs
 from atlas_lab.train import Evaluation, evaluate, predict, train
 

@@ -19,7 +19,8 @@ from atlas_lab.metrics import dice_coefficient, place_errors, precision_recall_a
 from atlas_lab.model import field_of_view
 from atlas_lab.overlap import disc_diameter, lesion_side, lesion_volume_ml, overlap_map
 from atlas_lab.scans import combine_masks
-from atlas_lab.slices import SliceStore, Split, neighbour_exposure, seen_in_train
+from atlas_lab.slices import SliceStore
+from atlas_lab.splits import Split, neighbour_exposure, seen_in_train
 
 SOLUTIONS = {
     "combine_masks": combine_masks,

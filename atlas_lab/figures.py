@@ -23,7 +23,8 @@ from atlas_lab.model import BaselineNet
 from atlas_lab.overlap import cohort_overlap, lesion_volume_ml, median_diameter
 from atlas_lab.runs import agreement_text, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
-from atlas_lab.slices import SliceDataset, axial_slices, open_store, prepare_slices, split_slices, typical_scan
+from atlas_lab.slices import SliceDataset, axial_slices, open_store, prepare_slices, typical_scan
+from atlas_lab.splits import split_slices
 from atlas_lab.sweeps import SWEEPS, sweep_configs
 from atlas_lab.train import evaluate, predict, train
 

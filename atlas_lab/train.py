@@ -24,7 +24,8 @@ from atlas_lab.metrics import (
 from atlas_lab.model import build_model
 from atlas_lab.record import Run, code_version, environment, pack_masks
 from atlas_lab.scans import cohort
-from atlas_lab.slices import SliceDataset, neighbour_exposure, prepare_slices, seen_in_train, split_slices, swap_masks
+from atlas_lab.slices import SliceDataset, prepare_slices
+from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices, swap_masks
 
 
 def train(config, store=None, report=print, fresh=False):

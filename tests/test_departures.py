@@ -13,7 +13,7 @@ from test_train import CONFIG, quiet, small_store
 import atlas_lab as lab
 from atlas_lab.departures import DEPARTURES, as_filed, first_slices_spread, random_discs, scale_each_slice, through_jpeg
 from atlas_lab.metrics import dice_coefficient, nan_mean
-from atlas_lab.slices import neighbour_exposure
+from atlas_lab.splits import neighbour_exposure
 from atlas_lab.train import evaluate, random_batches
 
 SHORT = replace(CONFIG, epochs=1)

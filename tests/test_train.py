@@ -10,7 +10,7 @@ import torch
 import atlas_lab as lab
 from atlas_lab import checkpoint
 from atlas_lab.record import run_to_dict, unpack_masks
-from atlas_lab.slices import neighbour_exposure, swap_masks
+from atlas_lab.splits import neighbour_exposure, swap_masks
 
 CONFIG = lab.RunConfig(epochs=3, batch_size=20, pos_weight=10.0)
 

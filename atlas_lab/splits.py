@@ -1,0 +1,114 @@
+"""Train and dev: what is kept together, how much of dev has been seen all the same, and masks of other people."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from atlas_lab.files import DataError
+
+SPLITS = ("slice", "scan", "subject", "site", "both")
+
+
+class Split(NamedTuple):
+    """Row numbers of a store, ascending: train and dev, int64 arrays without a common element."""
+
+    train: np.ndarray
+    dev: np.ndarray
+
+
+def split_slices(store, by="slice", dev_fraction=0.3, seed=0):
+    """Divide a store into train and dev at random.
+
+    Parameters
+    ----------
+    store : SliceStore
+    by : {"slice", "scan", "subject", "site", "both"}
+        What is kept together. "slice" is the paper's: neighbouring slices of one brain land on both sides,
+        so dev looks like train (claim C13). "subject" keeps all scans of a person together. "both" makes one half
+        of dev from whole subjects and the other from single slices of the other subjects: one network can then be
+        asked about people it has seen and people it has not.
+    dev_fraction : float
+        Share of the groups that go to dev, rounded; at least one group goes to each side.
+    seed : int
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    DataError
+        If `by` is unknown, or there is only one group.
+    """
+    if by not in SPLITS:
+        raise DataError(f"split_by is {by!r}; choose one of {', '.join(SPLITS)}")
+    if by == "both":
+        return split_both_ways(store, dev_fraction, seed)
+    labels = {"slice": np.arange(len(store)), "scan": store.scan_names}
+    label = labels[by] if by in labels else store.table[by].to_numpy(str)
+    groups, group = np.unique(label, return_inverse=True)
+    if len(groups) < 2:
+        raise DataError(f"can't split by {by}: all {len(store)} slices are of one {by} ({groups[0]})")
+    n_dev = min(max(1, round(dev_fraction * len(groups))), len(groups) - 1)
+    chosen = np.random.default_rng(seed).permutation(len(groups))[:n_dev]
+    in_dev = np.isin(group, chosen)
+    return Split(np.flatnonzero(~in_dev), np.flatnonzero(in_dev))
+
+
+def split_both_ways(store, dev_fraction, seed):
+    """Hold out whole subjects for half of dev, and single slices of the other subjects for the other half."""
+    train, unseen = split_slices(store, "subject", dev_fraction / 2, seed)
+    chosen = np.random.default_rng([seed, 2]).permutation(len(train))[: round(len(store) * dev_fraction / 2)]
+    seen = np.zeros(len(train), dtype=bool)
+    seen[chosen] = True
+    return Split(train[~seen], np.sort(np.concatenate([train[seen], unseen])))
+
+
+def neighbour_exposure(store, split):
+    """Share of dev's slices of which a neighbour, the next slice of the same scan up or down, is in train.
+
+    A neighbour is z_step mm away: nearly the same picture, with nearly the same mask.
+    """
+    step = store.about["z_step"]
+    keys = list(zip(store.scan_names, store.table["z"], strict=True))
+    trained = {keys[row] for row in split.train}
+    near = [any((scan, z + d) in trained for d in (-step, step)) for scan, z in (keys[row] for row in split.dev)]
+    return float(np.mean(near))
+
+
+def seen_in_train(subjects, split):
+    """Which of dev's slices are of a subject that train has slices of: bool array, in the order of split.dev.
+
+    Parameters
+    ----------
+    subjects : sequence
+        The subject of every row of the store.
+    split : Split
+    """
+    subjects = np.asarray(subjects)
+    return np.isin(subjects[split.dev], subjects[split.train])
+
+
+def swap_masks(store, seed=0):
+    """The same images with the masks of other people: what can be learnt about lesions is gone.
+
+    Dice on dev then measures memory alone (the random-label test of Yagis et al., Scientific Reports 2021, for
+    masks). Scans are put in a random order, a subject's side by side, and each gets the masks of the scan half the
+    cohort further on.
+    """
+    names, subjects = store.scan_names, store.table["subject"].to_numpy(str)
+    scans, first, scan = np.unique(names, return_index=True, return_inverse=True)
+    rank = dict(zip(np.unique(subjects), np.random.default_rng([seed, 3]).permutation(len(np.unique(subjects))),
+                    strict=True))
+    order = sorted(range(len(scans)), key=lambda i: (rank[subjects[first[i]]], scans[i]))
+    donor = np.empty(len(scans), dtype=int)
+    donor[order] = np.roll(order, -(len(order) // 2))
+    rows = [np.flatnonzero(scan == i) for i in range(len(scans))]
+    if len({len(part) for part in rows}) > 1 or any(subjects[first[i]] == subjects[first[donor[i]]] for i in order):
+        raise DataError("masks can't be swapped: it takes scans of equally many slices, of at least four subjects")
+    masks = np.empty_like(store.masks)
+    for i, part in enumerate(rows):
+        masks[part] = store.masks[rows[donor[i]]]
+    table = store.table.assign(lesion_pixels=masks.sum(axis=(1, 2)))
+    return replace(store, masks=masks, table=table)
