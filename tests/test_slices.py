@@ -11,6 +11,7 @@ from conftest import write_scan
 
 import atlas_lab as lab
 from atlas_lab import slices as slices_module
+from atlas_lab import splits
 from atlas_lab.intensity import white_point
 
 
@@ -198,18 +199,18 @@ def test_a_split_both_ways_holds_out_people_and_slices_of_other_people():
 def test_neighbour_exposure_is_1_minus_the_square_of_the_dev_share(by, low, high):
     # Both neighbours of a dev slice are in dev too with a chance of 0.3 squared: 0.91 are exposed (FACTS: 91 %).
     store = rows_only(40, 95)
-    assert low <= slices_module.neighbour_exposure(store, lab.split_slices(store, by)) <= high
+    assert low <= splits.neighbour_exposure(store, lab.split_slices(store, by)) <= high
 
 
 def test_neighbour_exposure_by_hand():
     store = rows_only(2, 5)
     split = lab.Split(np.array([0, 3, 9]), np.array([1, 5, 6, 8]))  # scan 1: z 0, 3 of 0..4; scan 2 starts at row 5
-    assert slices_module.neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
+    assert splits.neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
 
 
 def test_swapped_masks_are_all_there_and_are_another_person_s():
     store = rows_only(12, 4)
-    swapped = slices_module.swap_masks(store, seed=1)
+    swapped = splits.swap_masks(store, seed=1)
     donors = swapped.masks.sum(axis=(1, 2)) - 1  # a mask tells the scan it was made for
     own = np.repeat(np.arange(12), 4)
     assert sorted(donors) == sorted(own)
@@ -217,12 +218,12 @@ def test_swapped_masks_are_all_there_and_are_another_person_s():
     assert (subjects[donors] != subjects[own]).all()
     assert (swapped.table["lesion_pixels"] == swapped.masks.sum(axis=(1, 2))).all()
     assert swapped.images is store.images and store.masks[0].sum() == 1
-    assert not np.array_equal(slices_module.swap_masks(store, seed=2).masks, swapped.masks)
+    assert not np.array_equal(splits.swap_masks(store, seed=2).masks, swapped.masks)
 
 
 def test_masks_of_too_few_people_can_not_be_swapped():
     with pytest.raises(lab.DataError, match="at least four subjects"):
-        slices_module.swap_masks(rows_only(2, 4))
+        splits.swap_masks(rows_only(2, 4))
 
 
 def test_the_affine_of_stacked_slices_puts_a_lesion_where_it_was(scans):
