@@ -41,7 +41,8 @@ def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None,
 def label_ends(ax, ends):
     """Write each curve's name at its end, moved up where two would overlap."""
     low, high = ax.get_ylim()
-    step, last = (high - low) * 0.065, -np.inf
+    step = (high - low) * 0.065
+    last = low - step / 2  # a curve that ends at 0 has its name above the axis
     for value, epoch, name, colour in sorted(ends, key=lambda end: end[:2]):
         last = max(value, last + step)
         place = {"xytext": (epoch * 1.03, last), "va": "center", "annotation_clip": False}

@@ -58,7 +58,7 @@ SWEEPS = {
     "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
     "decay": Sweep(("decayed",)),
     "pooling": Sweep(("average pooling",), epochs=40),
-    "depth": Sweep(("three convolutions",), epochs=40),
+    "depth": Sweep(("three convolutions",), epochs=30),
     "batch": Sweep(("batch 10", "batch 200"), ("slice",), epochs=40),
     "loss": Sweep(tuple(name for name in CELLS if name.startswith("equation 3")), ("slice",), epochs=20),
     "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
