@@ -1,6 +1,5 @@
 """A grid of slices, worst first: where does a network fail?"""
 
-import base64
 
 import ipywidgets
 import numpy as np
@@ -8,9 +7,9 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.overlay import overlay
-from atlas_lab.plain_viewer import png
 from atlas_lab.record import Run, unpack_masks
 from atlas_lab.slices import stack_affine
+from atlas_lab.still import Still, png
 from atlas_lab.viewer import view_volumes
 
 SIZES = {  # lesion pixels of a slice: from, to below
@@ -90,7 +89,7 @@ def recorded_examples(run, store):
     return np.array(run.examples["rows"]), unpack_masks(run.examples["masks"])
 
 
-class Browser(ipywidgets.VBox):
+class Browser(Still, ipywidgets.VBox):
     """Filters, a page of slices, and below it the viewer of the one that was chosen; `browse` makes one."""
 
     def __init__(self, store, rows, predictions, count, zoom):
@@ -155,10 +154,8 @@ class Browser(ipywidgets.VBox):
             viewer.index = at
         self.opened.children = [viewer]
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        if not len(self.shown):
-            return data, metadata
+    @property
+    def still(self):
+        """The first slices shown, side by side, as a PNG."""
         tiles = [self.picture(position) for position in self.shown[:6]]
-        return {**data, "image/png": base64.b64encode(png(np.hstack(tiles))).decode()}, metadata
+        return png(np.hstack(tiles)) if tiles else b""

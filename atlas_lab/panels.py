@@ -1,7 +1,5 @@
 """Small interactive panels: a few sliders, a picture and a line of text, each a pure function of the sliders."""
 
-import base64
-
 import ipywidgets
 import numpy as np
 import torch
@@ -9,16 +7,13 @@ import torch
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import confusion_counts, dice_from_counts, precision_recall_area
 from atlas_lab.overlay import overlay
-from atlas_lab.plain_viewer import png
+from atlas_lab.still import Still, png
 
 SIDE = 64  # pixels of the playground
 
 
-class Panel(ipywidgets.VBox):
-    """Sliders over a picture; `draw(**values)` gives the picture, uint8 (H, W, 3), and a line of text.
-
-    Saved notebooks keep the picture for readers without a running kernel.
-    """
+class Panel(Still, ipywidgets.VBox):
+    """Sliders over a picture; `draw(**values)` gives the picture, uint8 (H, W, 3), and a line of text."""
 
     def __init__(self, draw, sliders):
         self.draw, self.sliders = draw, sliders
@@ -36,10 +31,10 @@ class Panel(ipywidgets.VBox):
         picture, text = self.draw(**{name: slider.value for name, slider in self.sliders.items()})
         self.picture.value, self.text.value = png(picture), text
 
-    def _repr_mimebundle_(self, **kwargs):
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**data, "image/png": base64.b64encode(self.picture.value).decode()}, metadata
+    @property
+    def still(self):
+        """The picture that is shown, as a PNG."""
+        return self.picture.value
 
 
 def disc(x, y, radius):

@@ -1,8 +1,5 @@
 """The viewer in plain ipywidgets, for where anywidget can't load: a thin widget over the pure function `overlay`."""
 
-import base64
-import io
-
 import ipywidgets
 import numpy as np
 
@@ -10,9 +7,10 @@ from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.overlay import overlay
 from atlas_lab.slices import axial_slices
+from atlas_lab.still import Still, png
 
 
-class PlainViewer(ipywidgets.VBox):
+class PlainViewer(Still, ipywidgets.VBox):
     """Slider, picture and one line of text; use `view_slices(..., plain=True)` to make one.
 
     Shows axial slices, and of several predictions the first; probabilities are cut at 0.5.
@@ -63,17 +61,7 @@ class PlainViewer(ipywidgets.VBox):
         self.picture.value = png(self.frame(self.slider.value))
         self.text.value = self.describe(self.slider.value)
 
-    def _repr_mimebundle_(self, **kwargs):
-        # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
-        bundle = super()._repr_mimebundle_(**kwargs)
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**data, "image/png": base64.b64encode(self.picture.value).decode()}, metadata
-
-
-def png(picture):
-    """An RGB array as the bytes of a PNG file; level 1 compresses least and fastest."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="png", compress_level=1)
-    return buffer.getvalue()
+    @property
+    def still(self):
+        """The picture that is shown, as a PNG."""
+        return self.picture.value

@@ -10,8 +10,9 @@ import numpy as np
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
-from atlas_lab.plain_viewer import PlainViewer, png
+from atlas_lab.plain_viewer import PlainViewer
 from atlas_lab.scans import Scan, load_scan
+from atlas_lab.still import Still, png
 from atlas_lab.volumes import read_volume, to_ras
 
 try:
@@ -139,7 +140,7 @@ def opening_picture(image, target, predictions, values):
 
 if anywidget is not None:
 
-    class SliceViewer(anywidget.AnyWidget):
+    class SliceViewer(Still, anywidget.AnyWidget):
         """The viewer of `view_slices`. `plane` (0 axial, 1 coronal, 2 sagittal), `index` and `threshold` follow it."""
 
         _esm = HERE / "viewer.js"
@@ -173,12 +174,6 @@ if anywidget is not None:
             with atomic_path(path) as temporary:
                 temporary.write_text(page(values, title), encoding="utf-8")
             return path
-
-        def _repr_mimebundle_(self, **kwargs):
-            # The picture stands beside the widget in a saved notebook, for readers without a running kernel.
-            bundle = super()._repr_mimebundle_(**kwargs)
-            data, metadata = bundle if isinstance(bundle, tuple) else (bundle or {}, {})
-            return {**data, "image/png": base64.b64encode(self.still).decode()}, metadata
 
 
 def describe_page(viewer):
