@@ -3,6 +3,7 @@
 Run: python benchmarks/growth.py. Writes benchmarks/growth.json and growth.png.
 """
 
+import statistics
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ from atlas_lab.record import environment
 
 HERE = Path(__file__).parent
 JOBS = {
+    "training": "training step, full size, batch 25",
     "prepare": f"files to slices, {pipeline.N_SUBJECTS} subjects",
     "overlap": f"overlap map, {pipeline.N_SUBJECTS} subjects",
     "evaluation": f"evaluation, {pipeline.UNITS['evaluation']:,} slices",
@@ -28,6 +30,14 @@ TIMES = (1, 4, 16)
 def exponent(values):
     """The power of the work that values grow with: the slope of a line through their logarithms."""
     return float(np.polyfit(np.log(TIMES), np.log(values), 1)[0])
+
+
+def measured(job, times):
+    """Seconds and peak memory of a job at so many times its work."""
+    if job != "training":
+        return ask("pipeline.py", "ours", job, times)
+    answer = ask("training.py", "ours", "full", 4, 25 * times)
+    return {"seconds": statistics.median(answer["times"]), "peak_mb": answer["peak_mb"]}
 
 
 def sentence(job, answers):
@@ -54,7 +64,7 @@ def plot(results):
 
 if __name__ == "__main__":
     ask("pipeline.py", "make")
-    results = {job: [ask("pipeline.py", "ours", job, times) for times in TIMES] for job in JOBS}
+    results = {job: [measured(job, times) for times in TIMES] for job in JOBS}
     sentences = {job: sentence(job, answers) for job, answers in results.items()}
     print("\n".join(sentences.values()))
     write_json(HERE / "growth.json", {"jobs": results, "sentences": sentences, "machine": environment()})

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sides import ask, ask_in_turn, in_turn, row, summary
+from sides import ask, ask_in_turn, in_turn, memory_mb, row, summary
 
 N_SUBJECTS, SHAPE = 12, (232, 196)
 EVALUATED = 43_281  # axial slices of ATLAS R1.1
@@ -29,12 +29,6 @@ def scans():
 
     folder = lab_home() / "cohorts" / f"benchmark-{N_SUBJECTS}"
     return lab.find_scans(lab.make_cohort(folder, N_SUBJECTS, progress=False))
-
-
-def memory_mb(which):
-    """Memory that this process holds ("VmRSS") or has held at most ("VmHWM"); getrusage would count its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition(f"{which}:")[2].split()[0]) / 1024
 
 
 def files_of(some):

@@ -18,6 +18,12 @@ def seconds(function, *arguments, **options):
     return time.perf_counter() - started
 
 
+def memory_mb(which):
+    """Memory that this process holds ("VmRSS") or has held at most ("VmHWM"); getrusage would count its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition(f"{which}:")[2].split()[0]) / 1024
+
+
 def summary(times):
     """Median, lowest and highest of some seconds."""
     return {"median": statistics.median(times), "min": min(times), "max": max(times), "rounds": len(times)}

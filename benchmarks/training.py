@@ -1,7 +1,7 @@
 """Training steps a second: ours, a plain PyTorch loop, MONAI's SupervisedTrainer, and what the machine could do.
 
-Run: python benchmarks/training.py SIDE SIZE [STEPS], in a process of its own since memory settings are per process;
-`rows` does so in turn. All sides train the same network from the same weights on the same slices.
+Run: python benchmarks/training.py SIDE SIZE [STEPS [checked | BATCH]], in a process of its own since memory settings
+are per process; `rows` does so in turn. All sides train the same network from the same weights on the same slices.
 """
 
 import json
@@ -11,17 +11,17 @@ from functools import partial
 from itertools import pairwise
 
 import torch
-from sides import ask, ask_in_turn, row, summary
+from sides import ask, ask_in_turn, memory_mb, row, summary
 from torch import nn
 
 SIZES = {"full": ((232, 196), 4), "course": ((56, 48), 30)}  # the slice, steps to time
 BATCH, WARM = 100, 2
 
 
-def data(shape, n_batches):
+def data(shape, n_batches, batch=BATCH):
     """Noise with a few lesion pixels, the same for all sides: images and targets (N, 1, H, W)."""
     made = torch.Generator().manual_seed(0)
-    images = torch.rand(BATCH * n_batches, 1, *shape, generator=made)
+    images = torch.rand(batch * n_batches, 1, *shape, generator=made)
     return images, (torch.rand(images.shape, generator=made) > 0.99).float()
 
 
@@ -40,14 +40,14 @@ def network(shape, dropout, plain):
     return model
 
 
-def ours(shape, dropout, steps):
+def ours(shape, dropout, steps, batch=BATCH):
     """As train.py has it."""
     from atlas_lab.hardware import place
     from atlas_lab.losses import weighted_cross_entropy
 
     model = place(network(shape, dropout, plain=False))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
-    return steps_of(model, optimizer, partial(weighted_cross_entropy, pos_weight=100.0), shape, steps)
+    return steps_of(model, optimizer, partial(weighted_cross_entropy, pos_weight=100.0), shape, steps, batch)
 
 
 def plain(shape, dropout, steps):
@@ -57,13 +57,13 @@ def plain(shape, dropout, steps):
     return steps_of(model, torch.optim.Adam(model.parameters(), lr=1e-3), loss, shape, steps)
 
 
-def steps_of(model, optimizer, loss_function, shape, steps):
+def steps_of(model, optimizer, loss_function, shape, steps, batch=BATCH):
     """Seconds of each step after the warm ones, and the loss of the last."""
-    images, targets = data(shape, 2)
+    images, targets = data(shape, 2, batch)
     model.train()
     times = []
     for step in range(WARM + steps):
-        part = slice(BATCH * (step % 2), BATCH * (step % 2 + 1))
+        part = slice(batch * (step % 2), batch * (step % 2 + 1))
         started = time.perf_counter()
         loss = loss_function(model(images[part]), targets[part])
         optimizer.zero_grad()
@@ -181,5 +181,10 @@ if __name__ == "__main__":
     if side == "limit":
         print(json.dumps(limit(shape)))
     else:
-        times, loss = SIDES[side](shape, 0.0 if "checked" in more else 0.15, int(more[0]))
-        print(json.dumps({"times": times, "loss": loss}))
+        steps, *how = more
+        import atlas_lab  # noqa: F401, imports don't count
+
+        base_mb = memory_mb("VmRSS")
+        batch = {"batch": int(how[0])} if how and how != ["checked"] else {}
+        times, loss = SIDES[side](shape, 0.0 if how == ["checked"] else 0.15, int(steps), **batch)
+        print(json.dumps({"times": times, "loss": loss, "peak_mb": memory_mb("VmHWM") - base_mb}))
