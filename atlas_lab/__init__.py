@@ -101,8 +101,9 @@ LATER = {
     "comparisons": ["plot_cells", "plot_splits"],
     "waterfall": ["departure_effects", "effects_table", "plot_waterfall"],
     "plots": [
-        "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history", "plot_overlap_map",
-        "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet", "small_pictures",
+        "mark_source", "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history",
+        "plot_overlap_map", "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet",
+        "small_pictures",
     ],
     "viewer": ["view_slices"],
     "viewer_3d": ["view_3d"],

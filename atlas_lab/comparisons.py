@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from atlas_lab.intervals import mean_interval
-from atlas_lab.plots import COLOURS
+from atlas_lab.plots import COLOURS, mark_source
 
 STYLES = ["-", "--", "-.", ":"]
 BY_SLICE, BY_SUBJECT = "#D55E00", "#0072B2"
@@ -35,6 +35,7 @@ def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None,
     ax.set_ylim(bottom=0)
     ax.spines[["top", "right"]].set_visible(False)
     label_ends(ax, ends)
+    mark_source(ax.figure, runs[0].data["source"])
     return ax
 
 
@@ -75,4 +76,5 @@ def plot_splits(pairs, score="mean_dice", label="dev Dice"):
     ):
         ax.text(x, -0.45, text, color=colour, fontsize=8, ha=align, va="center")
     ax.spines[["top", "right"]].set_visible(False)
+    mark_source(figure, runs[0][0].data["source"])
     return figure

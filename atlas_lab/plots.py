@@ -226,6 +226,12 @@ def architecture_blocks(model):
     return blocks
 
 
+def mark_source(figure, source):
+    """Say below a figure, once, whose data it shows."""
+    if not any(text.get_gid() == "source" for text in figure.texts):
+        figure.text(0.99, -0.01, source, ha="right", va="top", fontsize=6, color=GREY, gid="source")
+
+
 def save_figure(figure, path, provenance):
     """Write a figure as PNG and, beside it, a JSON file that says what made it.
 
@@ -253,8 +259,7 @@ def save_figure(figure, path, provenance):
     if provenance["cohort"] == "patients":
         refuse_patients_in_repository(path, provenance["source"])
     if provenance["cohort"] == "synthetic":
-        note = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY}
-        figure.text(0.99, -0.01, "synthetic cohort, not patient data", **note)
+        mark_source(figure, "synthetic cohort, not patient data")
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=150, bbox_inches="tight", metadata={"Software": None})
     pixels = buffer.getvalue()

@@ -31,7 +31,9 @@ def fake_run(seed, dice):
         {"epoch": i + 1, "train": {**scores, "mean_dice": d / 2}, "dev": {**scores, "mean_dice": d}}
         for i, d in enumerate(dice)
     ]
-    return Run(replace(lab.RunConfig(), seed=seed, epochs=len(dice)), history, {}, {}, {}, {}, {}, 1.0)
+    final = {"dev": {"mean_dice": {"value": dice[-1]}}}
+    data = {"source": "made for a test"}
+    return Run(replace(lab.RunConfig(), seed=seed, epochs=len(dice)), history, final, {}, data, {}, {}, 1.0)
 
 
 def texts(figure):
@@ -61,6 +63,26 @@ def test_curves_are_the_records_numbers_and_their_mean():
     for expected in ([0.1, 0.2, 0.3], [0.3, 0.4, 0.7], [0.2, 0.3, 0.5], [0.1, 0.15, 0.25]):
         assert any(np.allclose(expected, line) for line in drawn)
     assert {text.get_text() for text in ax.texts} == {"train", "dev"}
+
+
+def test_cells_are_drawn_with_mean_interval_name_and_source():
+    cells = {"one": [fake_run(0, [0.1, 0.2]), fake_run(1, [0.3, 0.4])], "other": [fake_run(0, [0.0, 0.0])] * 2}
+    figure, axes = plt.subplots(1, 2)
+    for ax in axes:
+        lab.plot_cells(cells, ax=ax)
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [0.2, 0.3])
+    assert {text.get_text() for text in axes[0].texts} == {"one", "other"}
+    assert texts(figure).count("made for a test") == 1
+    low, high = axes[0].collections[0].get_paths()[0].vertices[:, 1].min(), 0.3 + 12.706 * 0.1  # t for two runs
+    assert low == pytest.approx(0.2 - 12.706 * 0.1, abs=1e-3)
+    assert axes[0].collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(high, abs=1e-3)
+
+
+def test_splits_are_drawn_at_their_means():
+    runs = [fake_run(0, [0.1, 0.5]), fake_run(1, [0.1, 0.3])], [fake_run(0, [0.2]), fake_run(1, [0.0])]
+    figure = lab.plot_splits({"a cell": runs})
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
+    assert "made for a test" in texts(figure) and "a cell" in texts(figure)
 
 
 def test_architecture_is_drawn_from_the_model():
