@@ -64,7 +64,7 @@ SWEEPS = {
     "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
     "swapped": Sweep(("swapped masks",), epochs=30),
     "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
-    "as_run": Sweep(tuple(list(CELLS)[list(CELLS).index("as written"):]), ("slice",), epochs=30),
+    "as_run": Sweep(tuple(list(CELLS)[list(CELLS).index("as written"):]), ("slice",), epochs=25),
     "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=20),
 }
 
