@@ -54,6 +54,7 @@ from atlas_lab.overlap import (
     lesion_side,
     lesion_table,
     lesion_volume_ml,
+    median_diameter,
     overlap_map,
 )
 from atlas_lab.overlay import overlay
