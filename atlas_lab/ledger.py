@@ -47,7 +47,8 @@ def ledger_text(records):
         "# The ledger\n\n"
         f"Computed from {len(records.runs)} run records in figures/runs; {sources}. Numbers are means over seeds "
         "with the 95 % interval of Student's t in brackets; differences are taken seed by seed. A claim is judged by "
-        "the rule in the last column; claims.py has each rule as a function.\n\n"
+        "the rule in the last column, which the whole interval has to meet unless the rule says otherwise; claims.py "
+        "has each rule as a function.\n\n"
         f"{ledger_table(judge_claims(records))}"
     )
 
