@@ -14,6 +14,8 @@ CELLS = {
     "weight 0.1": ("baseline", "pos_weight", 0.1),
     "equation 3": ("baseline", "loss", "tversky"),
     "equation 3, false positives cheaper": ("equation 3", "alpha", 0.3),
+    "equation 3, alpha 0.7": ("equation 3", "alpha", 0.7),
+    "equation 3, alpha 0.7, beta 0.3": ("equation 3, alpha 0.7", "beta", 0.3),  # as the public code has it
     "equation 3, smoothed": ("equation 3", "smooth", 1.0),
     "equation 3, slice by slice": ("equation 3", "loss_over", "slice"),
     "equation 3, rare from the start": ("equation 3", "start_probability", 0.003),
@@ -56,6 +58,7 @@ class Sweep:
 
 SWEEPS = {
     "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
+    "longer": Sweep(("weight 10", "weight 1"), ("slice",), epochs=100),  # where 60 epochs leave the curves rising
     "decay": Sweep(("decayed",)),
     "pooling": Sweep(("average pooling",), epochs=40),
     "depth": Sweep(("three convolutions",), epochs=30),

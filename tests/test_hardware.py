@@ -1,5 +1,6 @@
 """Settings of the machine: what is freed is kept, and training gives the numbers of a plain loop."""
 
+import copy
 import platform
 import subprocess
 import sys
@@ -19,9 +20,9 @@ from atlas_lab.memory import keep_freed_memory
 if {keep}: assert keep_freed_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(3): torch.ones(20_000_000)
+for _ in range(15): torch.ones(20_000_000)  # until the heap has room enough
 before = faults()
-for _ in range(5): torch.ones(20_000_000)
+for _ in range(15): torch.ones(20_000_000)
 print(faults() - before)
 """
 
@@ -70,3 +71,35 @@ def test_twenty_steps_give_the_numbers_of_a_plain_loop():
     images = torch.rand(10, 1, 32, 24)
     with torch.no_grad():
         torch.testing.assert_close(ours(images), plain(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("pool, convs_per_stage", [("max", 1), ("max", 3), ("avg", 1)])
+def test_a_placed_model_gives_the_same_logits_and_gradients(pool, convs_per_stage):
+    torch.manual_seed(0)
+    model = BaselineNet((32, 24), pool=pool, convs_per_stage=convs_per_stage, dropout=0.0)
+    placed = hardware.place(copy.deepcopy(model))
+    images = torch.rand(5, 1, 32, 24)
+    found = []
+    for network in (model, placed):
+        logits = network(images.to(next(network.parameters()).device))
+        logits.square().sum().backward()
+        found.append([logits.detach(), *(parameter.grad for parameter in network.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(other.cpu(), one, rtol=1e-4, atol=1e-3)
+    assert list(placed.state_dict()) == list(model.state_dict())
+
+
+def test_a_placed_model_rectifies_after_max_pooling_only():
+    placed = {pool: hardware.place(BaselineNet((8, 8), pool=pool, convs_per_stage=2)) for pool in ("max", "avg")}
+    kinds = {pool: [type(layer).__name__ for layer in model.stage1] for pool, model in placed.items()}
+    assert kinds["max"] == ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU", "Dropout"]
+    assert kinds["avg"] == ["Conv2d", "ReLU", "Conv2d", "ReLU", "AvgPool2d", "Dropout"]
+
+
+def test_maps_in_a_placed_model_have_their_channels_last():
+    placed, layouts = hardware.place(BaselineNet((32, 24))), []
+    for layer in (placed.deconv1, placed.deconv2):
+        layer.register_forward_hook(lambda layer, inputs, output: layouts.append(
+            inputs[0].is_contiguous(memory_format=torch.channels_last)))
+    placed(torch.rand(3, 1, 32, 24).to(next(placed.parameters()).device))
+    assert layouts == [True, True]

@@ -25,8 +25,8 @@ def test_the_baseline_is_the_profile_s_own_config():
 
 
 def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
-    cells = [cell for sweep in SWEEPS.values() for cell in sweep.cells]
-    assert set(cells) == set(CELLS) and sorted(set(cells) - {"weight 1"}) == sorted(c for c in cells if c != "weight 1")
+    cells = [cell for name, sweep in SWEEPS.items() if name not in ("longer", "split") for cell in sweep.cells]
+    assert sorted(cells) == sorted(CELLS)  # those two train cells of the others for longer, or on other splits
     configs = [config for name in SWEEPS for config in sweep_configs(name, lab.PROFILES["course"].config)]
     assert len({lab.run_name(config) for config in configs}) == len(configs)
     for config in configs:
