@@ -30,9 +30,11 @@ def overlap_map(masks):
     count, n_masks = None, 0
     for mask in masks:
         if count is None:
-            count = np.zeros_like(mask, np.int32)  # in the same order in memory: adding is three times as fast
+            count = np.zeros_like(mask, np.uint16)  # in the same order in memory: adding is three times as fast
         if mask.shape != count.shape:
             raise DataError(f"mask {n_masks + 1} has shape {mask.shape}, the first {count.shape}; they must be equal")
+        if n_masks == np.iinfo(count.dtype).max:
+            count = count.astype(np.int64)
         count += mask
         n_masks += 1
     if not n_masks:

@@ -66,8 +66,11 @@ def shrink(slices, scale):
     """
     height, width = (size // scale for size in CROPPED)
     blocks = slices[:, : height * scale, : width * scale].reshape(-1, height, scale, width, scale)
+    total = blocks[..., 0].astype(np.float32)
+    for column in range(1, scale):  # one by one: in half the time of a mean over both axes
+        total += blocks[..., column]
     rows, columns = trim(scale)
-    return blocks.mean(axis=(2, 4), dtype=np.float32)[:, rows, columns]
+    return (total.sum(axis=2) / np.float32(scale**2))[:, rows, columns]
 
 
 def trim(scale):

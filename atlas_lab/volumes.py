@@ -76,7 +76,7 @@ def read_volume(path):
     try:
         voxels = image.dataobj
         if voxels.slope == 1 and voxels.inter == 0:  # the bytes as they are: nibabel would copy them twice
-            data = voxels.file_like.getbuffer()
+            data = voxels.file_like.getvalue()
             flat = np.frombuffer(data, voxels.dtype, int(np.prod(image.shape)), voxels.offset)
             return flat.reshape(image.shape, order="F"), image.affine
         with np.errstate(all="ignore"):

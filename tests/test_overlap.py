@@ -47,8 +47,9 @@ def test_overlap_map_does_not_depend_on_the_order_and_repeating_all_masks_change
     np.testing.assert_allclose(lab.overlap_map([*masks, *masks]), found, rtol=1e-6)
 
 
-def test_more_than_255_masks_do_not_overflow():
-    assert lab.overlap_map(np.ones((2, 2), bool) for _ in range(300)).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+@pytest.mark.parametrize("n_masks", [300, 70_000])  # more than 8 bits can count, and than 16
+def test_no_number_of_masks_overflows(n_masks):
+    assert lab.overlap_map(np.ones((2, 2), bool) for _ in range(n_masks)).tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
 def test_masks_are_taken_one_at_a_time_and_left_alone():

@@ -11,6 +11,7 @@ from conftest import AFFINE, box_mask, head, save, write_scan
 
 import atlas_lab as lab
 from atlas_lab.__main__ import main
+from atlas_lab.scans import refuse_not_finite
 
 
 def test_finds_every_scan_and_all_its_masks(scans):
@@ -57,6 +58,16 @@ def test_excluded_scans_are_left_out_by_name_and_announced(tree, capsys):
     assert "031769/t01" in capsys.readouterr().err
     with pytest.raises(lab.DataError, match="999999/t01"):
         lab.find_scans(tree, exclude=["999999/t01"])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_voxels_whose_sum_overflows_are_no_reason_to_refuse_but_one_infinite_voxel_is(dtype):
+    volume = np.full((4, 4, 4), np.finfo(dtype).max if dtype != np.uint8 else 255, dtype)
+    refuse_not_finite(volume, "large.nii")
+    if dtype != np.uint8:
+        volume[0, 0, 0], volume[1, 1, 1] = np.inf, -np.inf
+        with pytest.raises(lab.DataError, match=r"large\.nii: 2 voxels are NaN or infinite"):
+            refuse_not_finite(volume, "large.nii")
 
 
 def broken_trees():
