@@ -19,7 +19,7 @@ WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weig
 def draw_ablations(records, store, out, about, report):
     """Draw each figure whose records are there; for each other one report what is missing."""
     jobs = {
-        "figure_4_left": lambda: curves_figure(records, RATES, "Learning rates, weight 1"),
+        "figure_4_left": lambda: curves_figure(records, RATES, "Learning rates, weight 1", last=60),
         "figure_4_right": lambda: curves_figure(records, WEIGHTS, "Weights of lesion pixels"),
         "figure_5": lambda: best_masks(records, store),
         "splits": lambda: splits_figure(records),
@@ -34,10 +34,10 @@ def draw_ablations(records, store, out, about, report):
         plots.save_figure(figure, out / f"{name}.png", {**about, "runs": [run.name for run in runs]})
 
 
-def curves_figure(records, cells, title):
-    """Fig. 4: dev Dice of cells against the epoch, split by slice. Returns the figure and the runs in it."""
+def curves_figure(records, cells, title, last=None):
+    """Fig. 4: dev Dice of cells until the last epoch, split by slice. Returns the figure and the runs in it."""
     groups = {name: records.cell(cell) for name, cell in cells.items()}
-    ax = plot_cells(groups)
+    ax = plot_cells(groups, last=last)
     ax.set_title(f"{title}; split by slice", fontsize=9)
     return ax.figure, [run for group in groups.values() for run in group]
 

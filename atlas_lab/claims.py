@@ -12,6 +12,7 @@ import numpy as np
 
 from atlas_lab.evidence import (
     LATE,
+    RECENT,
     NotRecorded,
     difference,
     finals,
@@ -19,6 +20,7 @@ from atlas_lab.evidence import (
     last_epoch,
     late_dice,
     oscillation,
+    recent_rise,
     scores,
     updates,
 )
@@ -64,15 +66,15 @@ def c2(records, split):
 
 
 def c3(records, split):
-    """Lower weights against higher ones."""
-    weights = [records.cell(name, split) for name in ("baseline", "weight 10", "weight 1")]
-    steps = [difference(low, high) for high, low in pairwise(weights)]
-    dice = ", ".join(f"{mean_interval(scores(runs))}" for runs in weights)
-    return Finding(
-        f"Dice {dice} with weights 100, 10, 1 after {len(weights[0][0].history)} epochs; "
-        f"from 100 to 10 {steps[0]:+.3f}, from 10 to 1 {steps[1]:+.3f}",
-        all(step.low > 0 for step in steps),
-    )
+    """Lower weights against higher ones, and whether the curves still rise."""
+    weights = {100: "baseline", 10: "weight 10", 1: "weight 1"}
+    cells = {weight: records.cell(name, split) for weight, name in weights.items()}
+    dice = [f"{mean_interval(scores(runs))} with weight {weight} after {len(runs[0].history)} epochs "
+            f"(last {RECENT} against the {RECENT} before: {recent_rise(runs):+.3f})" for weight, runs in cells.items()]
+    steps = {(high, low): difference(cells[low], cells[high]) for high, low in pairwise(cells)}
+    text = ", ".join(f"from {high} to {low} {step:+.3f} after {last_epoch(cells[high], cells[low])} epochs"
+                     for (high, low), step in steps.items())
+    return Finding(f"Dice {', '.join(dice)}; {text}", all(step.low > 0 for step in steps.values()))
 
 
 def c4(records, split):
@@ -121,12 +123,13 @@ def c6(records, split):
 def c7(records, split):
     """Late oscillation at a constant learning rate and at one that drops."""
     constant, decayed = records.cell("weight 1", split), records.cell("decayed", split)
-    swings = [np.array([oscillation(run.curve()[-LATE:]) for run in runs]) for runs in (constant, decayed)]
+    last = last_epoch(constant, decayed)
+    swings = [np.array([oscillation(run.curve()[:last][-LATE:]) for run in runs]) for runs in (constant, decayed)]
     before, after = (mean_interval(swing) for swing in swings)
     kept = mean_interval(np.array([run.curve()[-1] / run.curve().max() for run in decayed]))
     return Finding(
-        f"swing of the last {LATE} epochs {before:.0%} of the maximum at a constant rate, {after:.0%} after the drop, "
-        f"which ends at {kept:.0%} of its maximum",
+        f"swing of the last {LATE} of {last} epochs {before:.0%} of the maximum at a constant rate, {after:.0%} after "
+        f"the drop, which ends at {kept:.0%} of its maximum",
         after.mean < 0.1 and mean_interval(swings[0] - swings[1]).low > 0 and kept.mean > 0.9,
     )
 
@@ -135,7 +138,8 @@ def c8(records, split):
     """Equation 3 as printed against the baseline, and what rescues it."""
     runs, base = records.cell("equation 3", split), records.cell("baseline", split)
     change = difference(runs, base)
-    changes = ("false positives cheaper", "smoothed", "slice by slice", "rare from the start", "smaller steps")
+    changes = ("false positives cheaper", "alpha 0.7, beta 0.3", "smoothed", "slice by slice", "rare from the start",
+               "smaller steps")
     dice = [f"{mean_interval(scores(records.cell(f'equation 3, {change}', split)))} {change}" for change in changes]
     return Finding(
         f"Dice {mean_interval(scores(runs))} after {len(runs[0].history)} epochs, {change:+.3f} against weight 100; "

@@ -51,7 +51,7 @@ def label_ends(ax, ends):
 
 
 def plot_splits(pairs, score="mean_dice", label="dev Dice"):
-    """Dev Dice by slice against by subject, one line per cell; returns the figure.
+    """Dev Dice by slice against by subject, one line per cell, after the last epoch of both; returns the figure.
 
     Parameters
     ----------
@@ -59,10 +59,12 @@ def plot_splits(pairs, score="mean_dice", label="dev Dice"):
         Cell -> (runs by slice, runs by subject).
     """
     figure, ax = plt.subplots(figsize=(5.2, 0.9 + 0.34 * len(pairs)), layout="constrained")
+    found = []
     for row, runs in enumerate(pairs.values()):
-        found = [mean_interval([run.final["dev"][score]["value"] for run in group]) for group in runs]
-        ax.plot([found[0].mean, found[1].mean], [row, row], color="#BBBBBB", linewidth=1, zorder=0)
-        for interval, colour, marker in zip(found, (BY_SLICE, BY_SUBJECT), "os", strict=True):
+        last = min(len(run.history) for group in runs for run in group)
+        found.append([mean_interval([run.curve(score)[last - 1] for run in group]) for group in runs])
+        ax.plot([interval.mean for interval in found[-1]], [row, row], color="#BBBBBB", linewidth=1, zorder=0)
+        for interval, colour, marker in zip(found[-1], (BY_SLICE, BY_SUBJECT), "os", strict=True):
             error = [[interval.mean - interval.low], [interval.high - interval.mean]]
             ax.errorbar(interval.mean, row, xerr=error, color=colour, fmt=marker, markersize=5, capsize=2, linewidth=1)
     ax.set_yticks(range(len(pairs)), list(pairs))
@@ -70,11 +72,9 @@ def plot_splits(pairs, score="mean_dice", label="dev Dice"):
     ax.set_ylim(len(pairs) - 0.5, -0.9)
     ax.set(xlabel=f"{label}: mean and 95 % interval over seeds")
     ax.set_xlim(left=0)
-    first = [np.mean([run.final["dev"][score]["value"] for run in group]) for group in next(iter(pairs.values()))]
-    for x, text, colour, align in zip(
-        first, ("split by slice, as the paper", "by subject"), (BY_SLICE, BY_SUBJECT), ("left", "center"), strict=True
-    ):
-        ax.text(x, -0.45, text, color=colour, fontsize=8, ha=align, va="center")
+    names = ("split by slice, as the paper", "by subject")
+    for interval, text, colour, align in zip(found[0], names, (BY_SLICE, BY_SUBJECT), ("left", "center"), strict=True):
+        ax.text(interval.mean, -0.45, text, color=colour, fontsize=8, ha=align, va="center")
     ax.spines[["top", "right"]].set_visible(False)
     mark_source(figure, runs[0][0].data["source"])
     return figure

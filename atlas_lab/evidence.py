@@ -6,11 +6,12 @@ import numpy as np
 
 from atlas_lab.config import PROFILES
 from atlas_lab.files import DataError
-from atlas_lab.intervals import paired_interval
+from atlas_lab.intervals import mean_interval, paired_interval
 from atlas_lab.sweeps import cell_config
 
 MIN_SEEDS = 5
 LATE = 15  # the last epochs, over which late training is judged
+RECENT = 10  # a curve is flat where its last epochs are no higher than as many before them
 
 
 class NotRecorded(DataError):
@@ -84,6 +85,12 @@ def updates(runs, epoch):
 def late_dice(runs, last):
     """Mean dev Dice of each run over the LATE epochs up to the last one."""
     return np.array([np.mean(run.curve()[max(0, last - LATE):last]) for run in runs])
+
+
+def recent_rise(runs):
+    """Interval of how much higher dev Dice is over the RECENT last epochs than over as many before: 0 in it is flat."""
+    curves = [run.curve() for run in runs]
+    return mean_interval([curve[-RECENT:].mean() - curve[-2 * RECENT:-RECENT].mean() for curve in curves])
 
 
 def oscillation(curve):

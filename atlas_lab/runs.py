@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas_lab.config import check_config, run_name
-from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
+from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
 from atlas_lab.record import Run, run_from_dict, run_to_dict
 
 RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
@@ -33,8 +33,16 @@ def save_run(run, folder=None):
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = Path(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
-    write_json(path, {**values, "checksum": checksum(values)})
+    with atomic_path(path) as temporary:
+        temporary.write_text(record_text({**values, "checksum": checksum(values)}), encoding="utf-8")
     return path
+
+
+def record_text(values):
+    """A record as JSON with one line for each field, and in the history one for each epoch."""
+    texts = {name: json.dumps(value) for name, value in values.items()}
+    texts["history"] = "[\n  " + ",\n  ".join(map(json.dumps, values["history"])) + "\n ]"
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {text}" for name, text in texts.items()) + "\n}\n"
 
 
 def checksum(values):

@@ -11,7 +11,7 @@ from scipy import stats
 
 import atlas_lab as lab
 from atlas_lab.claims import CLAIMS, judge_claims
-from atlas_lab.evidence import LATE, Records, oscillation
+from atlas_lab.evidence import LATE, Records, oscillation, recent_rise
 from atlas_lab.files import REPOSITORY
 from atlas_lab.intervals import geometric_interval, mean_interval
 from atlas_lab.ledger import BEGIN, END, ledger_text, short_table, write_ledger
@@ -27,7 +27,7 @@ def made_up(cell, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, recal
     wobble = 0.001 * (seed - 2)
     history = []
     for epoch in range(1, epochs + 1):
-        dice = (dev + wobble) * min(1, epoch / 20) * (1 - swing * (epoch % 2 if epoch > epochs - LATE else 0))
+        dice = (dev + wobble) * min(1, epoch / 20) * (1 - swing * (epoch % 2 if epoch > min(epochs, 60) - LATE else 0))
         part = {"loss": 0.1, "mean_dice": dice, "precision": precision + wobble, "recall": recall + wobble,
                 "area_ratio": area + wobble}
         history.append({"epoch": epoch, "dev": part, "train": {**part, "mean_dice": dice + gap}})
@@ -117,6 +117,27 @@ def test_the_longest_training_with_enough_seeds_counts():
     runs = [made_up("baseline", "slice", s, epochs=e) for e, n in ((20, 5), (40, 5), (60, 3)) for s in range(n)]
     chosen = Records(runs).cell("baseline")
     assert [len(run.history) for run in chosen] == [40] * 5 and [run.config.seed for run in chosen] == [0, 1, 2, 3, 4]
+
+
+def test_cells_of_differing_length_are_compared_after_the_last_epoch_that_both_have():
+    """Weight 1 goes on for 40 epochs and rises at their end; beside shorter runs only its first 60 count."""
+    runs = all_runs(**PAPER)
+    before = judge_claims(Records(runs, COHORT))
+    for run in runs:
+        if run.config.pos_weight == 1 and run.config.epochs == 100:
+            for entry in run.history[60:]:
+                entry["dev"]["mean_dice"] += 0.3 * (entry["epoch"] > 90)
+    after = judge_claims(Records(runs, COHORT))
+    changed = {name for name in CLAIMS if after[name]["slice"].measured != before[name]["slice"].measured}
+    assert changed == {"C3"}  # there weight 10 has 100 epochs too
+
+
+def test_a_curve_is_flat_where_its_last_epochs_are_no_higher_than_those_before():
+    runs = [made_up("weight 1", "slice", seed) for seed in range(3)]
+    for run in runs:
+        for entry in run.history:
+            entry["dev"]["mean_dice"] = 0.01 * entry["epoch"] + 0.001 * run.config.seed
+    assert recent_rise(runs) == pytest.approx((0.1, 0.1, 0.1))
 
 
 def test_intervals_are_those_of_scipy():

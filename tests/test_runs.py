@@ -17,6 +17,7 @@ import atlas_lab as lab
 from atlas_lab import runs as runs_module
 from atlas_lab.__main__ import main
 from atlas_lab.inference import open_model
+from atlas_lab.runs import RECORDS
 
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
 
@@ -41,6 +42,7 @@ def test_a_record_survives_the_disk(run, tmp_path):
     assert np.array_equal(again.curve("loss", "train"), run.curve("loss", "train"))
     text = path.read_text()
     assert "NaN" not in text and json.loads(text)["config"]["pos_weight"] == 100.0
+    assert [json.loads(line.rstrip(","))["epoch"] for line in text.splitlines() if line.startswith("  ")] == [1, 2]
 
 
 def test_load_runs_selects_by_settings(run, tmp_path):
@@ -165,6 +167,7 @@ def test_the_shipped_records_are_of_the_embedded_cohort_with_full_provenance():
         assert len(run.history) == run.config.epochs
         assert run.code["commit"] and not run.code["changed"]
     assert len({run.data["hash"] for run in runs}) <= 1
+    assert sum(path.stat().st_size for path in RECORDS.glob("*")) < 5_000_000
 
 
 def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
