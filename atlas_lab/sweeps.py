@@ -58,7 +58,7 @@ class Sweep:
 
 SWEEPS = {
     "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
-    "longer": Sweep(("weight 10", "weight 1"), ("slice",), epochs=100),  # where 60 epochs leave the curves rising
+    "longer": Sweep(("weight 10", "weight 1"), ("slice",), epochs=80),  # since 60 epochs leave their curves rising
     "decay": Sweep(("decayed",)),
     "pooling": Sweep(("average pooling",), epochs=40),
     "depth": Sweep(("three convolutions",), epochs=30),
