@@ -19,6 +19,7 @@ DICE = {
     "as written": 0.20, "weight 1": 0.21, "last batch filled": 0.20, "slices scaled": 0.19, "masks from JPEG": 0.30,
     "split reversed": 0.12, "as run, two departures": 0.22, "as run, three departures": 0.20,
     "as run, four departures": 0.33, "as run": 0.25,
+    "three convolutions, kernels 10 and 3": 0.20,
 }
 
 
@@ -74,6 +75,8 @@ def test_the_card_holds_the_best_model_s_numbers_the_effects_and_the_verdicts(re
     assert effects_table(*departure_effects(records)) in text
     assert "the reported Dice goes from 0.200 [" in text and "to 0.270 [" in text
     assert "`dev_fraction` 0.3 and 0.7" in text
+    deep = text.partition("| C10 | ")[2].partition("\n")[0].split(" | ")
+    assert [cell[:6] for cell in deep[1:]] == ["0.300 ", "0.200 ", "-0.100", "20 |"]
     verdicts = [found["slice"].verdict for found in judge_claims(records).values()]
     assert f"{verdicts.count('holds')} of their claims hold here (" in text
     assert f"{verdicts.count('does not hold')} do not (" in text
