@@ -3,6 +3,7 @@
 import numpy as np
 
 from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, subject_dice
+from atlas_lab.overlap import bounding_box
 
 
 def headline_dice(pred, target, scans):
@@ -58,10 +59,13 @@ def lesion_counts(pred, target, touching=1):
     """
     from scipy import ndimage
 
-    structure = ndimage.generate_binary_structure(np.ndim(target), touching)
+    pred, target = np.asarray(pred, bool), np.asarray(target, bool)
+    box = bounding_box(pred | target)
+    pred, target = pred[box], target[box]
+    structure = ndimage.generate_binary_structure(target.ndim, touching)
     true_label, n_true = ndimage.label(target, structure)
     pred_label, n_pred = ndimage.label(pred, structure)
-    both = np.asarray(pred, bool) & np.asarray(target, bool)
+    both = pred & target
     found = len(np.unique(true_label[both]))
     return found, n_pred - len(np.unique(pred_label[both])), n_true - found
 

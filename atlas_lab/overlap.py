@@ -100,11 +100,20 @@ def median_diameter(store, n_resamples=2000, seed=0):
     return {"value": float(diameters.median()), "low": float(low), "high": float(high)}
 
 
+def bounding_box(mask):
+    """The smallest box that holds a mask, as slices; lesions are small, so most of a volume need not be looked at."""
+    box = []
+    for axis in range(mask.ndim):
+        used = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))).tolist()
+        box.append(slice(used[0], used[-1] + 1) if used else slice(0))
+    return tuple(box)
+
+
 def count_components(mask, affine, at_least_ml=LARGE_COMPONENT_ML):
     """Number of connected pieces of a mask of at least `at_least_ml` millilitres (26 neighbours)."""
     from scipy import ndimage
 
-    labels, _ = ndimage.label(mask, TOUCHING)
+    labels, _ = ndimage.label(mask[bounding_box(mask)], TOUCHING)
     sizes = np.bincount(labels.ravel())[1:]
     voxel_ml = lesion_volume_ml(np.ones(1), affine)
     return int(np.sum(sizes * voxel_ml >= at_least_ml))
