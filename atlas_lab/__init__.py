@@ -18,7 +18,7 @@ from atlas_lab.departures import (
     sampling_error,
     through_jpeg,
 )
-from atlas_lab.evidence import Records, n_updates, oscillation
+from atlas_lab.evidence import Records, n_updates, oscillation, recent_rise
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.intensity import to_uint8, white_point
 from atlas_lab.intervals import geometric_interval, mean_interval, paired_interval
@@ -99,6 +99,7 @@ __version__ = "0.1.0"
 
 # Pictures need matplotlib or ipywidgets, so each of these files is imported when a name of it is first used.
 LATER = {
+    "card": ["special_table"],
     "comparisons": ["plot_cells", "plot_splits"],
     "waterfall": ["departure_effects", "effects_table", "plot_waterfall"],
     "plots": [
@@ -120,6 +121,7 @@ LATER = {
     ],
 }
 FILE_OF = {name: file for file, names in LATER.items() for name in names}
+
 
 def __getattr__(name):
     if name not in FILE_OF:

@@ -262,10 +262,9 @@ class SliceDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         rows = self.rows[np.asarray(index)]
-        image = torch.from_numpy(np.array(self.store.images[rows])).float().div_(255)
-        target = torch.from_numpy(np.array(self.store.masks[rows]))
-        target = target.float() if target.dtype == torch.bool else target.float().div_(255)  # JPEG's have levels
-        return image.unsqueeze(-3), target.unsqueeze(-3)
+        image, target = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
+        target = target.float() if target.dtype == torch.bool else target.div(255)  # JPEG's have levels
+        return image.div(255).unsqueeze(-3), target.unsqueeze(-3)
 
     @property
     def table(self):
