@@ -1,6 +1,6 @@
 """How time and memory grow with the work: each job at 1, 4 and 16 times as much, with a picture.
 
-Run: python benchmarks/growth.py. Writes benchmarks/growth.json and growth.png.
+Run: python benchmarks/growth.py (six minutes). Writes growth.json, growth.png and growth.md beside itself.
 """
 
 import statistics
@@ -11,7 +11,7 @@ import numpy as np
 import pipeline
 from sides import ask
 
-from atlas_lab.files import write_json
+from atlas_lab.files import atomic_path, write_json
 from atlas_lab.plots import COLOURS
 from atlas_lab.record import environment
 
@@ -47,6 +47,16 @@ def sentence(job, answers):
             f"{exponent(seconds):.2f}); memory beyond the imports {peaks[0]:.0f} to {peaks[-1]:.0f} MB")
 
 
+def page(sentences, machine):
+    """growth.md: the picture and the sentences."""
+    lines = "\n".join(f"- {sentence}." for sentence in sentences.values())
+    return (
+        "# How time and memory grow with the work\n\n![Seconds and memory against the work](growth.png)\n\n"
+        f"{lines}\n\nMeasured once each on {machine['cores']} cores of {machine['processor']} with torch "
+        f"{machine['torch']}, by growth.py.\n"
+    )
+
+
 def plot(results):
     """Seconds and peak memory against the work, one line per job."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -67,5 +77,8 @@ if __name__ == "__main__":
     results = {job: [measured(job, times) for times in TIMES] for job in JOBS}
     sentences = {job: sentence(job, answers) for job, answers in results.items()}
     print("\n".join(sentences.values()))
-    write_json(HERE / "growth.json", {"jobs": results, "sentences": sentences, "machine": environment()})
+    machine = environment()
+    write_json(HERE / "growth.json", {"jobs": results, "sentences": sentences, "machine": machine})
+    with atomic_path(HERE / "growth.md") as temporary:
+        temporary.write_text(page(sentences, machine), encoding="utf-8")
     plot(results).savefig(HERE / "growth.png", dpi=120)

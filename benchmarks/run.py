@@ -45,6 +45,11 @@ def table_text(table):
 BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 
+def number(value):
+    """Three digits, or all that stand before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def readme_table(results):
     """README's table: ours with its range, and how many times as good it is as each other side."""
     lines = ["| what | ours, median (range) | beside |", "|---|---|---|"]
@@ -52,8 +57,8 @@ def readme_table(results):
         for line in part["rows"]:
             mine = line["sides"]["ours"]
             beside = ", ".join(f"{ratio:.2g} x {name}" for name, ratio in line["times_better"].items())
-            lines.append(f"| {line['what']} | {mine['median']:.3g} ({mine['min']:.3g} to {mine['max']:.3g}) "
-                         f"{line['unit']} | {beside} |")
+            median, low, high = (number(mine[key]) for key in ("median", "min", "max"))
+            lines.append(f"| {line['what']} | {median} ({low} to {high}) {line['unit']} | {beside} |")
     machine = next(iter(results.values()))["machine"]
     return "\n".join(lines) + (
         f"\n\nMeasured in turn in one run on {machine['cores']} cores of {machine['processor']} with torch "

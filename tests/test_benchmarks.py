@@ -29,6 +29,12 @@ def test_the_readme_s_table_is_that_of_the_results(modules):
     assert table == run.readme_table(json.loads((BENCHMARKS / "results.json").read_text()))
 
 
+def test_numbers_in_the_table_need_no_exponent(modules):
+    run, _ = modules
+    texts = {1854.17: "1,854", 123.6: "124", 99.4: "99.4", 1.4438: "1.44", 0.4634: "0.463"}
+    assert [run.number(value) for value in texts] == list(texts.values())
+
+
 def test_ratios_say_how_many_times_better_ours_is(modules):
     _, sides = modules
     rates = {"ours": {"median": 30.0}, "other": {"median": 10.0}}
