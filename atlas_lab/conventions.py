@@ -3,7 +3,7 @@
 import numpy as np
 
 from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, subject_dice
-from atlas_lab.overlap import bounding_box
+from atlas_lab.volumes import bounding_box
 
 
 def headline_dice(pred, target, scans):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from atlas_lab.files import DataError
+from atlas_lab.volumes import bounding_box
 
 
 def white_point(volume):
@@ -11,10 +12,12 @@ def white_point(volume):
     The maximum would let a few bright vessels decide how dark the brain is. Only every 7th voxel is looked
     at; a percentile doesn't need all of 1.8 million. Raises DataError if no voxel is above 0.
     """
-    positive = volume[volume > 0]
-    if not positive.size:
+    positive = volume > 0
+    box = bounding_box(positive)  # the air around the head needs no looking at
+    values = volume[box][positive[box]]
+    if not values.size:
         raise DataError("no voxel of the volume is above 0, so it has no grey scale; restore the T1 file")
-    return float(np.percentile(positive[::7], 99.5))
+    return float(np.percentile(values[::7], 99.5))
 
 
 def to_uint8(values, white):

@@ -4,6 +4,7 @@ import numpy as np
 
 from atlas_lab.files import DataError
 from atlas_lab.scans import load_lesion
+from atlas_lab.volumes import bounding_box
 
 LARGE_COMPONENT_ML = 0.1  # smaller pieces are not counted as lesions of their own
 TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a face, an edge or a corner belong together
@@ -98,15 +99,6 @@ def median_diameter(store, n_resamples=2000, seed=0):
     medians = [np.median(np.concatenate([by_subject[i] for i in draw])) for draw in draws]
     low, high = np.quantile(medians, [0.025, 0.975])
     return {"value": float(diameters.median()), "low": float(low), "high": float(high)}
-
-
-def bounding_box(mask):
-    """The smallest box that holds a mask, as slices; lesions are small, so most of a volume need not be looked at."""
-    box = []
-    for axis in range(mask.ndim):
-        used = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))).tolist()
-        box.append(slice(used[0], used[-1] + 1) if used else slice(0))
-    return tuple(box)
 
 
 def count_components(mask, affine, at_least_ml=LARGE_COMPONENT_ML):

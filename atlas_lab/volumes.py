@@ -142,6 +142,15 @@ def to_grid(volume, affine, path):
     return (found > 0 if is_mask else found.astype(np.float32)), AFFINE.copy()
 
 
+def bounding_box(mask):
+    """The smallest box that holds a mask, as slices: heads, and lesions more so, leave most of a volume empty."""
+    box = []
+    for axis in range(mask.ndim):
+        used = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))).tolist()
+        box.append(slice(used[0], used[-1] + 1) if used else slice(0))
+    return tuple(box)
+
+
 def write_volume(path, volume, affine):
     """Write a NIfTI file, atomically."""
     import nibabel

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import atlas_lab as lab
-from atlas_lab.overlap import bounding_box
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -211,13 +210,3 @@ def test_pieces_below_a_tenth_of_a_millilitre_are_not_counted():
 
 def test_an_empty_mask_has_no_component():
     assert lab.count_components(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0
-
-
-@given(hnp.arrays(bool, st.tuples(*[st.integers(1, 5)] * 3)))
-def test_a_bounding_box_holds_the_mask_and_no_smaller_one_does(mask):
-    box = bounding_box(mask)
-    assert mask[box].sum() == mask.sum()
-    for axis in range(3):
-        for side in (0, -1):
-            assert not mask.any() or np.take(mask[box], side, axis).any()
-    assert mask.any() or mask[box].size == 0

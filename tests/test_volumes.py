@@ -6,10 +6,13 @@ import nibabel
 import numpy as np
 import pytest
 from conftest import save
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 import atlas_lab as lab
 from atlas_lab.scans import read_t1w
-from atlas_lab.volumes import read_volume, to_ras, unpack
+from atlas_lab.volumes import bounding_box, read_volume, to_ras, unpack
 
 
 def small_file(path, dtype=np.float32):
@@ -118,3 +121,13 @@ def test_turning_keeps_every_voxel_at_its_place_in_mm(axes):
     turned, found = to_ras(image.get_fdata(), image.affine)
     np.testing.assert_array_equal(turned, volume)
     np.testing.assert_allclose(found, affine)
+
+
+@given(hnp.arrays(bool, st.tuples(*[st.integers(1, 5)] * 3)))
+def test_a_bounding_box_holds_the_mask_and_no_smaller_one_does(mask):
+    box = bounding_box(mask)
+    assert mask[box].sum() == mask.sum()
+    for axis in range(3):
+        for side in (0, -1):
+            assert not mask.any() or np.take(mask[box], side, axis).any()
+    assert mask.any() or mask[box].size == 0
