@@ -89,6 +89,19 @@ def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
                 lab.agreement_text(live, replace(record, history=long))
 
 
+@pytest.mark.parametrize("times, allowed", [(1.004, True), (1.02, False), (0.98, False)])
+def test_the_first_epoch_s_loss_must_agree_too_since_dice_may_still_be_zero(small_job, times, allowed):
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    live = replace(record, history=json.loads(json.dumps(record.history)))
+    live.history[0]["train"]["loss"] *= times
+    if allowed:
+        assert "loss of the first epoch 0.40%, tolerance 1%" in lab.agreement_text(live, record)
+    else:
+        with pytest.raises(lab.DataError, match=r"loss of the first epoch 2\.00%"):
+            lab.agreement_text(live, record)
+
+
 def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     """Without the marker the tree counts as patients: no figure of it goes into figures/, no record is compared."""
     (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()
