@@ -78,8 +78,9 @@ def test_cells_are_drawn_with_mean_interval_name_and_source():
     assert axes[0].collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(high, abs=1e-3)
 
 
-def test_splits_are_drawn_at_their_means():
-    runs = [fake_run(0, [0.1, 0.5]), fake_run(1, [0.1, 0.3])], [fake_run(0, [0.2]), fake_run(1, [0.0])]
+def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_both_have():
+    by_slice = [fake_run(0, [0.1, 0.5, 0.9]), fake_run(1, [0.1, 0.3, 0.9])]
+    runs = by_slice, [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]
     figure = lab.plot_splits({"a cell": runs})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
     assert "made for a test" in texts(figure) and "a cell" in texts(figure)
