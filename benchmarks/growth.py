@@ -52,8 +52,8 @@ def page(sentences, machine):
     lines = "\n".join(f"- {sentence}." for sentence in sentences.values())
     return (
         "# How time and memory grow with the work\n\n![Seconds and memory against the work](growth.png)\n\n"
-        f"{lines}\n\nWhat grows with the batches are pages of the store, which is mapped, not loaded: the system can take "
-        f"them back.\n\nMeasured once each on {machine['cores']} cores of {machine['processor']} with torch "
+        f"{lines}\n\nWhat grows with the batches are pages of the store, which is mapped, not loaded: the system can "
+        f"take them back.\n\nMeasured once each on {machine['cores']} cores of {machine['processor']} with torch "
         f"{machine['torch']}, by growth.py.\n"
     )
 
