@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from atlas_lab.evidence import last_epoch, scores
 from atlas_lab.intervals import mean_interval
 from atlas_lab.plots import COLOURS, mark_source
 
@@ -61,8 +62,7 @@ def plot_splits(pairs, score="mean_dice", label="dev Dice"):
     figure, ax = plt.subplots(figsize=(5.2, 0.9 + 0.34 * len(pairs)), layout="constrained")
     found = []
     for row, runs in enumerate(pairs.values()):
-        last = min(len(run.history) for group in runs for run in group)
-        found.append([mean_interval([run.curve(score)[last - 1] for run in group]) for group in runs])
+        found.append([mean_interval(scores(group, score, epoch=last_epoch(*runs))) for group in runs])
         ax.plot([interval.mean for interval in found[-1]], [row, row], color="#BBBBBB", linewidth=1, zorder=0)
         for interval, colour, marker in zip(found[-1], (BY_SLICE, BY_SUBJECT), "os", strict=True):
             error = [[interval.mean - interval.low], [interval.high - interval.mean]]
