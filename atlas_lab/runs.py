@@ -261,9 +261,10 @@ def agreement_text(live, record):
         if difference > tolerance:
             raise DataError(f"the live run disagrees with its record {record.name}: {text}")
         parts.append(text)
-    drift = max(abs(live.curve("loss", part)[0] / record.curve("loss", part)[0] - 1) for part in ("train", "dev"))
+    losses = [[run.curve("loss", part)[0] for part in ("train", "dev")] for run in (live, record)]
+    drift = np.abs(np.divide(*losses) - 1).max()
     text = f"difference in the loss of the first epoch {drift:.2%}, tolerance {LOSS_TOLERANCE:.0%}"
-    if drift > LOSS_TOLERANCE:
+    if not drift <= LOSS_TOLERANCE:  # NaN is no agreement
         raise DataError(f"the live run disagrees with its record {record.name}: {text}")
     parts.append(text)
     machine = "the record's" if agreement.same_environment else "another"

@@ -102,6 +102,16 @@ def test_the_first_epoch_s_loss_must_agree_too_since_dice_may_still_be_zero(smal
             lab.agreement_text(live, record)
 
 
+@pytest.mark.parametrize("part", ["train", "dev"])
+def test_a_first_loss_that_is_not_a_number_is_no_agreement(small_job, part):
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    live = replace(record, history=json.loads(json.dumps(record.history)))
+    live.history[0][part]["loss"] = None
+    with pytest.raises(lab.DataError, match="disagrees with its record"):
+        lab.agreement_text(live, record)
+
+
 def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     """Without the marker the tree counts as patients: no figure of it goes into figures/, no record is compared."""
     (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()
