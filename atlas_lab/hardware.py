@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
+from atlas_lab.enlarge import EnlargingDeconvolution
 from atlas_lab.memory import keep_freed_memory
+from atlas_lab.model import BaselineNet
 
 
 def pick_device():
@@ -14,15 +16,25 @@ def pick_device():
 def place(model):
     """Put a model where it will run and rearrange it for speed; what it computes stays the same. Returns the model.
 
-    Channels last in memory make a step on a processor 1.4 times as fast, what is below 1.05 times.
+    Channels last in memory make a step of the full-size baseline on a processor 1.4 times as fast, what is below 1.05
+    times, and what is in enlarge.py 1.1 times.
     """
     keep_freed_memory()
+    if isinstance(model, BaselineNet):
+        enlarge_within(model)
     for module in model.modules():
         if isinstance(module, nn.Sequential):
             rectify_after_pooling(module)
         elif isinstance(module, nn.Unflatten):
             module.register_forward_hook(channels_last)  # reshaping alone leaves channels first
     return model.to(pick_device(), memory_format=torch.channels_last)
+
+
+def enlarge_within(model):
+    """Let the baseline's transposed convolutions do the enlarging before them."""
+    model.enlarge = nn.Identity()
+    model.deconv1 = EnlargingDeconvolution.of(model.deconv1)
+    model.deconv2 = EnlargingDeconvolution.of(model.deconv2)
 
 
 def rectify_after_pooling(stage):

@@ -44,10 +44,10 @@ def test_a_system_without_glibc_is_left_alone(monkeypatch):
 
 
 def twenty_steps(model, optimizer, loss_function):
-    """Weights after 20 steps on the same slices; dropout is off, as its masks depend on the memory's layout."""
+    """The model after 20 steps on the same slices; dropout is off, as its masks depend on the memory's layout."""
     made = torch.Generator().manual_seed(1)
     for _ in range(20):
-        images = torch.rand(10, 1, 32, 24, generator=made)
+        images = torch.rand(10, 1, *model.input_shape, generator=made)
         loss = loss_function(model(images), (torch.rand(images.shape, generator=made) > 0.9).float())
         optimizer.zero_grad()
         loss.backward()
@@ -56,9 +56,10 @@ def twenty_steps(model, optimizer, loss_function):
     return model
 
 
-def test_twenty_steps_give_the_numbers_of_a_plain_loop():
+@pytest.mark.parametrize("shape", [(32, 24), (136, 128)], ids=["small", "large"])
+def test_twenty_steps_give_the_numbers_of_a_plain_loop(shape):
     torch.manual_seed(0)
-    ours, plain = BaselineNet((32, 24), dropout=0.0), BaselineNet((32, 24), dropout=0.0)
+    ours, plain = BaselineNet(shape, dropout=0.0), BaselineNet(shape, dropout=0.0)
     for stage in (plain.encode, plain.decode):
         for i, layer in enumerate(stage):
             if isinstance(layer, nn.Linear):
@@ -68,7 +69,7 @@ def test_twenty_steps_give_the_numbers_of_a_plain_loop():
     twenty_steps(ours, torch.optim.Adam(ours.parameters(), 1e-3, fused=True), build_loss(RunConfig()))
     twenty_steps(plain, torch.optim.Adam(plain.parameters(), 1e-3),
                  nn.BCEWithLogitsLoss(pos_weight=torch.tensor(100.0)))
-    images = torch.rand(10, 1, 32, 24)
+    images = torch.rand(10, 1, *shape)
     with torch.no_grad():
         torch.testing.assert_close(ours(images), plain(images), rtol=1e-4, atol=1e-4)
 
