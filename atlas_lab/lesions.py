@@ -306,3 +306,9 @@ def first_reached(time, free, start, target):
         # Islands ahead of the front don't count, so the front has to go further by as many voxels.
         rank = min(rank + short, ordered.size - 1)
     return mask
+
+
+def left_share(components, middle):
+    """Share of a lesion's voxels that lies left of the x index `middle`."""
+    by_x = np.sum([mask.sum(axis=(1, 2)) for mask in components], axis=0)
+    return float(by_x[:middle].sum() / by_x.sum())

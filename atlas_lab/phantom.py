@@ -1,14 +1,13 @@
 """The embedded cohort: synthetic T1w scans with stroke lesions, written to disk in the layout of an ATLAS release.
 
 Each subject is the MNI152 template under its own smooth deformation, with its own tissue intensities, bias
-field, noise and degree of atrophy, and with a lesion grown by `lesions.py`. It is no patient's data. Unlike
-ATLAS, the scans show the brain without skull.
+field, noise and degree of atrophy, and with a lesion grown by `lesions.py` or, on demand, brought in by
+`real_masks.py`. No scan is a patient's. Unlike ATLAS, the scans show the brain without skull.
 """
 
 import gzip
 import json
 import shutil
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ import numpy as np
 from atlas_lab.anatomy import GRID, SITES, bounding_box, load_anatomy, make_head, scan_head
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
 from atlas_lab.layouts import LAYOUTS, scan_names
-from atlas_lab.lesions import MIN_COMPONENT, grow_lesion, plan_lesion
+from atlas_lab.lesions import MIN_COMPONENT, grow_lesion, left_share, plan_lesion
 from atlas_lab.memory import keep_freed_memory
+from atlas_lab.real_masks import mask_files, masks_of_subjects, place_mask
 
 PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
 METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
@@ -63,7 +63,7 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     settings = check_settings(n_subjects, seed, layout, lesions)
     release = out / LAYOUTS[layout].folder
     missing = missing_subjects(release, settings)
-    masks = real_masks_for(missing, seed, lesions)
+    masks = masks_of_subjects(missing, seed, lesions)
     if missing:
         write_json(release / MAKING / "settings.json", settings)
     run_subjects(missing, masks, release, settings, jobs, progress)
@@ -160,7 +160,7 @@ def make_subject(index, seed, release, layout="R1.1", real_mask=None):
         plan = plan_lesion(seed, index)
         components, aim = grow_lesion(plan, seed, index, anatomy), plan.describe()
     else:
-        components, aim = place_real_mask(real_mask, seed, index, anatomy)
+        components, aim = place_mask(real_mask, seed, index, anatomy)
     head = make_head(components, np.random.default_rng([seed, index, 3]), anatomy)
     axes = RAW_AXES[index % len(RAW_AXES)] if layout.raw else "RAS"
     files = []
@@ -236,95 +236,6 @@ def write_nifti(path, array, affine):
     volume.header.set_xyzt_units("mm")
     with atomic_path(path) as temporary:
         temporary.write_bytes(gzip.compress(volume.to_bytes(), compresslevel=3, mtime=0))
-
-
-def mask_files(folder):
-    """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder of lesion masks; give a folder with NIfTI masks in MNI space"
-        )
-    files = sorted(p for p in folder.glob("*.nii*") if not p.name.startswith("."))
-    if not files:
-        raise DataError(f"{folder} holds no .nii or .nii.gz file; expected lesion masks in MNI space")
-    return files
-
-
-def real_masks_for(indices, seed, folder):
-    """Which real mask each subject gets: {index: path}, every mask once before any is used again."""
-    if folder is None:
-        return {}
-    files = mask_files(folder)
-    chosen = {}
-    for index in indices:
-        lap, place = divmod(index, len(files))
-        chosen[index] = files[np.random.default_rng([seed, lap, 6]).permutation(len(files))[place]]
-    # A damaged file is better found now than after many subjects.
-    for path in sorted(set(chosen.values())):
-        load_real_mask(path)
-    return chosen
-
-
-def load_real_mask(path):
-    """A lesion mask as float32 and its affine. Raises DataError if it is damaged or empty."""
-    import nibabel
-
-    try:
-        volume = nibabel.load(path)
-        mask = (np.asanyarray(volume.dataobj) > 0).astype(np.float32)
-    except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
-        raise DataError(f"{path}: can't be read as NIfTI ({error}); copy it again or take it out") from error
-    if mask.ndim != 3 or not mask.any():
-        raise DataError(
-            f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask"
-        )
-    return mask, volume.affine
-
-
-def place_real_mask(path, seed, index, anatomy):
-    """Bring a real mask onto the template's grid by the affines; mirror it left to right at random.
-
-    Returns
-    -------
-    components : list of bool (197, 233, 189), largest first
-    aim : dict
-    """
-    from scipy import ndimage
-
-    mask, affine = load_real_mask(path)
-    to_mask = np.linalg.inv(affine) @ anatomy.affine
-    lesion = (
-        ndimage.affine_transform(
-            mask, to_mask[:3, :3], to_mask[:3, 3], output_shape=anatomy.brain.shape, order=1
-        )
-        > 0.5
-    )
-    lesion &= anatomy.brain
-    if not lesion.any():
-        raise DataError(f"{path}: no lesion voxel inside the MNI152 brain; expected a mask in MNI space (mm)")
-    mirrored = bool(np.random.default_rng([seed, index, 7]).random() < 0.5)
-    lesion = lesion[::-1] if mirrored else lesion  # the grid is symmetric about x = 0
-    pieces, count = ndimage.label(lesion, np.ones((3, 3, 3)))
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
-    order = 1 + np.argsort(-sizes, kind="stable")
-    keep = [pieces == label for label in order[:8]]
-    if count > 8:
-        keep.append(np.isin(pieces, order[8:]))
-    side = "left" if left_share(keep, GRID[0] // 2) > 0.5 else "right"
-    aim = {
-        "mask": path.name,
-        "mirrored": mirrored,
-        "side": side,
-        "volume_ml": round(float(lesion.sum()) / 1000, 3),
-    }
-    return keep, aim
-
-
-def left_share(components, middle):
-    """Share of a lesion's voxels that lies left of the x index `middle`."""
-    by_x = np.sum([mask.sum(axis=(1, 2)) for mask in components], axis=0)
-    return float(by_x[:middle].sum() / by_x.sum())
 
 
 def measure(head):
