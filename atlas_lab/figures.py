@@ -21,7 +21,7 @@ from atlas_lab.measured import group_by_config, write_measured
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
 from atlas_lab.overlap import cohort_overlap, lesion_volume_ml, median_diameter
-from atlas_lab.runs import agreement_text, load_runs
+from atlas_lab.runs import agreement_text, device_like, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
 from atlas_lab.slices import SliceDataset, axial_slices, open_store, prepare_slices, typical_scan
 from atlas_lab.splits import split_slices
@@ -103,21 +103,21 @@ def replay(runs, store, report):
     """Train one epoch of one recorded run of each sweep and hold it against the record.
 
     Raises DataError where one disagrees. The replays run side by side in processes of one thread, as the records were
-    made.
+    made, and on the same kind of device.
     """
     recorded = {run.config: run for run in runs}
     found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
     chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
-    live = Parallel(n_jobs=2)(delayed(first_epoch)(run.config, store.folder) for run in chosen.values())
+    live = Parallel(n_jobs=2)(delayed(first_epoch)(run, store.folder) for run in chosen.values())
     for (name, run), again in zip(chosen.items(), live, strict=True):
         report(f"{name}, {run.name}: {agreement_text(again, run)}")
 
 
-def first_epoch(config, store_folder):
-    """A live run of one epoch on one thread."""
+def first_epoch(run, store_folder):
+    """The first epoch of a recorded run again, live, on one thread."""
     torch.set_num_threads(1)
-    short = replace(config, epochs=1, lr_drop_epoch=None)
-    return train(short, open_store(store_folder), lambda line: None, fresh=True)
+    short = replace(run.config, epochs=1, lr_drop_epoch=None)
+    return train(short, open_store(store_folder), lambda line: None, fresh=True, device=device_like(run))
 
 
 def figure_1a(scans, out, about):
@@ -163,7 +163,7 @@ def train_beside_record(store, report):
     threads = torch.get_num_threads()
     torch.set_num_threads(twins[0].environment["threads"] if twins else threads)
     try:
-        live = train(LIVE, store, report, fresh=True)
+        live = train(LIVE, store, report, fresh=True, device=device_like(twins[0]) if twins else None)
     finally:
         torch.set_num_threads(threads)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")

@@ -13,9 +13,10 @@ def pick_device():
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def place(model):
+def place(model, device=None):
     """Put a model where it will run and rearrange it for speed; what it computes stays the same. Returns the model.
 
+    By default it will run where `pick_device` says.
     Channels last in memory make a step of the full-size baseline on a processor 1.4 times as fast, what is below 1.05
     times, and what is in enlarge.py 1.1 times.
     """
@@ -27,7 +28,7 @@ def place(model):
             rectify_after_pooling(module)
         elif isinstance(module, nn.Unflatten):
             module.register_forward_hook(channels_last)  # reshaping alone leaves channels first
-    return model.to(pick_device(), memory_format=torch.channels_last)
+    return model.to(device or pick_device(), memory_format=torch.channels_last)
 
 
 def enlarge_within(model):

@@ -14,6 +14,7 @@ import torch
 
 from atlas_lab.config import RunConfig, run_name
 from atlas_lab.files import REPOSITORY
+from atlas_lab.hardware import pick_device
 
 
 @dataclass
@@ -118,8 +119,12 @@ def git(*arguments):
     return done.stdout.strip()
 
 
-def environment():
-    """The machine and the libraries, as far as they can change the last digits of a result."""
+def environment(device=None):
+    """The machine and the libraries, as far as they can change the last digits of a result.
+
+    `device` is what the run is on, by default the one that `pick_device` picks.
+    """
+    device = torch.device(device or pick_device())
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -129,7 +134,7 @@ def environment():
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
 
 

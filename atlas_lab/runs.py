@@ -14,6 +14,7 @@ import numpy as np
 
 from atlas_lab.config import check_config, run_name
 from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
+from atlas_lab.hardware import pick_device
 from atlas_lab.record import Run, run_from_dict, run_to_dict
 
 RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
@@ -246,11 +247,29 @@ def largest_difference(one, other):
     return float(np.where(np.isnan(difference), np.inf, difference).max())
 
 
+def device_like(run):
+    """The device on which a live run can be held against a record: the processor, or a GPU, if that made it."""
+    return "cpu" if made_on_processor(run) else pick_device()
+
+
+def made_on_processor(run):
+    """Whether a run was made on a processor, not on a GPU: from the same seed each draws its own dropout masks."""
+    return run.environment.get("device", "cpu") == "cpu"
+
+
 def agreement_text(live, record):
-    """One line on how a live run agrees with its record. Raises DataError if it does not, on the same data."""
+    """One line on how a live run agrees with its record.
+
+    Raises DataError if it does not, where the two should: on the same data, both on processors or both on GPUs.
+    """
     agreement = compare_runs(live, record)
     if not agreement.same_data:
         return f"the record was made on other data ({record.data['source']}); there is nothing to compare with"
+    if made_on_processor(live) != made_on_processor(record):
+        return (
+            f"the record was made on {record.environment['device']}, the live run on {live.environment['device']}, "
+            "and dropout draws other masks there; there is nothing to compare with"
+        )
     if agreement.identical:
         epochs = "the first epoch" if agreement.epochs == 1 else f"all {agreement.epochs} epochs"
         return f"the live run agrees with its record bit for bit in {epochs}"

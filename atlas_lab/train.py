@@ -28,7 +28,7 @@ from atlas_lab.slices import SliceDataset, prepare_slices
 from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices, swap_masks
 
 
-def train(config, store=None, report=print, fresh=False):
+def train(config, store=None, report=print, fresh=False, device=None):
     """Train a network and return the record of the run.
 
     The same config, data, machine and number of threads give the same numbers, bit for bit. A checkpoint is
@@ -44,6 +44,8 @@ def train(config, store=None, report=print, fresh=False):
         Called with one line of text per epoch.
     fresh : bool
         Start anew even if there is a checkpoint.
+    device : str or torch.device, optional
+        By default a GPU, if there is one. From the same seed it draws other dropout masks than a processor does.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def train(config, store=None, report=print, fresh=False):
     train_sample = sample_rows(train_set, len(dev_set), config.seed)
 
     torch.manual_seed(config.seed)  # initial weights
-    model = place(build_model(config, store.shape))
+    model = place(build_model(config, store.shape), device)
     loss_function = build_loss(config)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     folder = run_folder(config, store)
@@ -94,7 +96,7 @@ def train(config, store=None, report=print, fresh=False):
         | seen_and_unseen(model, store, split)
         | ({"dev_exact": final_scores(model, as_drawn)} if config.mask_files == "jpeg" else {}),
         split=describe_split(store, split), data=describe_data(store),
-        code=code_version(), environment=environment(),
+        code=code_version(), environment=environment(device),
         seconds=round(sum(entry["seconds"] for entry in history), 1),
         examples=predict_examples(model, store, split.dev),
     )

@@ -112,6 +112,34 @@ def test_a_first_loss_that_is_not_a_number_is_no_agreement(small_job, part):
         lab.agreement_text(live, record)
 
 
+def on_gpu(run):
+    return replace(run, environment={**run.environment, "device": "NVIDIA T4"})
+
+
+def test_a_run_on_a_gpu_is_not_held_against_a_record_made_on_a_processor(small_job):
+    """From the same seed dropout draws other masks there, so the two should differ, as two seeds do."""
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    live = on_gpu(replace(record, history=json.loads(json.dumps(record.history))))
+    live.history[0]["dev"]["mean_dice"] = 0.9
+    assert "made on cpu, the live run on NVIDIA T4" in lab.agreement_text(live, record)
+    assert "made on NVIDIA T4, the live run on cpu" in lab.agreement_text(record, live)
+    with pytest.raises(lab.DataError, match="disagrees with its record"):
+        lab.agreement_text(live, on_gpu(record))
+
+
+def test_live_runs_are_made_on_the_kind_of_device_of_their_record(small_job, monkeypatch):
+    _, records = small_job
+    (record,) = lab.load_runs(records, split_by="slice")
+    monkeypatch.setattr(runs, "pick_device", lambda: torch.device("cuda"))
+    devices = []
+    monkeypatch.setattr(figures, "train", lambda *_, device, **__: devices.append(device))
+    monkeypatch.setattr(figures, "open_store", lambda folder: None)
+    for run in (record, on_gpu(record)):
+        figures.first_epoch(run, "store")
+    assert devices == ["cpu", torch.device("cuda")]
+
+
 def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     """Without the marker the tree counts as patients: no figure of it goes into figures/, no record is compared."""
     (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()

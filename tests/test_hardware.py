@@ -97,6 +97,12 @@ def test_a_placed_model_rectifies_after_max_pooling_only():
     assert kinds["avg"] == ["Conv2d", "ReLU", "Conv2d", "ReLU", "AvgPool2d", "Dropout"]
 
 
+def test_a_model_goes_where_it_is_told_to(monkeypatch):
+    monkeypatch.setattr(hardware, "pick_device", lambda: torch.device("meta"))
+    assert next(hardware.place(BaselineNet((8, 8))).parameters()).device.type == "meta"
+    assert next(hardware.place(BaselineNet((8, 8)), "cpu").parameters()).device.type == "cpu"
+
+
 def test_maps_in_a_placed_model_have_their_channels_last():
     placed, layouts = hardware.place(BaselineNet((32, 24))), []
     for layer in (placed.deconv1, placed.deconv2):

@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import numpy as np
 import pytest
+import torch
 
 import atlas_lab as lab
 from atlas_lab import record
@@ -247,6 +248,11 @@ def test_the_environment_is_complete_and_fits_in_json():
     assert json.loads(json.dumps(about)) == about
     assert {"python", "torch", "numpy", "processor", "threads", "device"} <= set(about)
     assert about["numpy"] == np.__version__ and about["processor"]
+
+
+def test_the_environment_names_the_device_of_the_run(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"the GPU {device}")
+    assert environment("cpu")["device"] == "cpu" and environment("cuda:1")["device"] == "the GPU cuda:1"
 
 
 # ---------------------------------------------------------------------------------------------- the table of records

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import atlas_lab as lab
-from atlas_lab import checkpoint
+from atlas_lab import checkpoint, hardware
 from atlas_lab.record import run_to_dict, unpack_masks
 from atlas_lab.splits import neighbour_exposure, swap_masks
 
@@ -116,6 +116,12 @@ def test_training_finds_the_squares(store):
 def test_the_learning_rate_drops_after_its_epoch(store):
     run = lab.train(replace(CONFIG, epochs=4, lr_drop_epoch=2, lr_drop_factor=0.1), store, quiet)
     assert [entry["learning_rate"] for entry in run.history] == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4])
+
+
+def test_a_run_is_on_the_device_it_was_told(store, monkeypatch):
+    monkeypatch.setattr(hardware, "pick_device", lambda: torch.device("cuda"))
+    run = lab.train(replace(CONFIG, epochs=1), store, quiet, device="cpu")
+    assert run.environment["device"] == "cpu"
 
 
 def test_history_final_and_provenance_are_complete(store):
