@@ -5,9 +5,10 @@ convolutions in a row are one with a larger kernel. A transposed convolution of 
 stand in the place of one by four ordinary convolutions, its phases: four times the channels fill the processor's
 vectors, and the enlarged picture is never written.
 
-Only at the edges it is not so simple: this enlarged picture goes on beyond its edges with the values there, while
-the layer finds zeros beyond them. So what the rows beyond the top and bottom and the columns beyond the left and right
-have added is taken off again, and what was so taken off twice, in the corners, is added.
+Only at the edges it is not so simple: there the enlargement repeats the edge pixel, while the strided convolution finds
+zeros beyond it. So it lacks a quarter of the edge pixel in the outermost row of the enlarged picture, and has one too
+many in the row beyond, which the layer doesn't see. What this makes of the rows and columns near the edges, and where
+rows and columns meet, in the corners, is computed for itself and added.
 """
 
 from itertools import product
@@ -45,7 +46,6 @@ class EnlargingDeconvolution(nn.ConvTranspose2d):
 class Zone(NamedTuple):
     """A part of the small picture, what it adds to a part of the enlarged one, and how."""
 
-    sign: int
     source: tuple  # where it is read, as an index
     target: tuple  # where it is added
     kernel: torch.Tensor  # (in_channels, out_channels, height, width)
@@ -66,7 +66,7 @@ class SumOfZones(torch.autograd.Function):
             results = [stretch(piece, zone) for piece, zone in zip(pieces, parts, strict=True)]
         output = results[0].detach().contiguous(memory_format=torch.channels_last)
         for zone, result in zip(parts[1:], results[1:], strict=True):
-            output[zone.target].add_(result.detach(), alpha=zone.sign)
+            output[zone.target] += result.detach()
         ctx.state = (parts, results, [*pieces, weight, bias]) if wants_grad else None
         return output
 
@@ -76,7 +76,7 @@ class SumOfZones(torch.autograd.Function):
         if ctx.state is None:
             raise RuntimeError("an enlarging deconvolution goes backward once only; run the forward pass again")
         (parts, results, leaves), ctx.state = ctx.state, None
-        grads = [grad] + [zone.sign * grad[zone.target] for zone in parts[1:]]
+        grads = [grad] + [grad[zone.target] for zone in parts[1:]]
         *of_pieces, of_weight, of_bias = torch.autograd.grad(results, leaves, grads)
         of_features = of_pieces[0]
         for zone, of_piece in zip(parts[1:], of_pieces[1:], strict=True):
@@ -85,13 +85,12 @@ class SumOfZones(torch.autograd.Function):
 
 
 def zones(weight, bias):
-    """The whole picture, then its edges and corners: two factors of -1 in a corner, one on an edge."""
+    """The whole picture, then its four edges and four corners."""
     found = []
     for rows, columns in product(range(3), repeat=2):
         kernel, row_source, row_target, row_stride = along(weight, 2, rows)
         kernel, column_source, column_target, column_stride = along(kernel, 3, columns)
         found.append(Zone(
-            sign=(-1) ** ((rows > 0) + (columns > 0)),
             source=(..., row_source, column_source), target=(..., row_target, column_target),
             kernel=kernel, strides=(row_stride, column_stride), bias=None if found else bias,
         ))
@@ -100,14 +99,15 @@ def zones(weight, bias):
 
 def along(kernel, axis, part):
     """Kernel, source, target and stride along one axis for the whole (part 0), its beginning (1) or its end (2)."""
-    half = kernel.shape[axis] // 2
     if part == 0:
         return bilinear(kernel, axis), slice(None), slice(None), 2
-    # Pixel i of the enlarged beginning sees half - i pixels beyond it, all with the value of the edge.
+    reach = kernel.shape[axis] // 2 + 1  # rows or columns of the enlarged picture that see its outermost one
+    nothing = torch.zeros_like(kernel.narrow(axis, 0, 1))
     if part == 1:
-        beyond = kernel.narrow(axis, half + 1, half).flip(axis).cumsum(axis).flip(axis)
-        return beyond, slice(0, 1), slice(0, half), half
-    return kernel.narrow(axis, 0, half).cumsum(axis), slice(-1, None), slice(-half, None), half
+        moved = -torch.diff(kernel.narrow(axis, reach - 1, reach), dim=axis, append=nothing) / 4
+        return moved, slice(0, 1), slice(0, reach), reach
+    moved = torch.diff(kernel.narrow(axis, 0, reach), dim=axis, prepend=nothing) / 4
+    return moved, slice(-1, None), slice(-reach, None), reach
 
 
 def bilinear(kernel, axis):
@@ -119,17 +119,16 @@ def bilinear(kernel, axis):
 
 
 def stretch(picture, zone):
-    """A transposed convolution of a picture that goes on beyond its edges: (B, C, h, w) -> (B, out, sy * h, sx * w).
+    """A transposed convolution with the zone's strides: (B, C, h, w) -> (B, out, sy * h, sx * w).
 
-    The sides of the zone's kernel must be multiples of its strides sy, sx.
+    The sides of the kernel must be multiples of the strides sy, sx.
     """
     (channels, out_channels, *sides), (sy, sx) = zone.kernel.shape, zone.strides
     ny, nx = sides[0] // sy, sides[1] // sx
     phases = zone.kernel.reshape(channels, out_channels, ny, sy, nx, sx).flip(2, 4)
     phases = phases.permute(3, 5, 1, 0, 2, 4).reshape(-1, channels, ny, nx)
     bias = None if zone.bias is None else zone.bias.repeat(sy * sx)
-    padded = F.pad(picture, (nx // 2, nx // 2, ny // 2, ny // 2), mode="replicate")
-    found = F.conv2d(padded, phases, bias).permute(0, 2, 3, 1)
+    found = F.conv2d(picture, phases, bias, padding=(ny // 2, nx // 2)).permute(0, 2, 3, 1)
     batch, height, width, _ = found.shape
     found = found.reshape(batch, height, width, sy, sx, out_channels).transpose(2, 3)
     found = found.reshape(batch, height * sy, width * sx, out_channels).permute(0, 3, 1, 2)
