@@ -312,15 +312,18 @@ SIDES = {
     "evaluation": {"ours": evaluate},
     "batches": {"ours": batches, "DataLoader": batches_loader, "memory copy of the tensors": copy_tensors},
 }
-UNITS = {"phantom": N_SUBJECTS, "evaluation": 3000, "batches": 1000}  # how much once the work is; else all scans
+SIDES["course batches"] = SIDES["batches"]
+# How much once the work is; else all scans.
+UNITS = {"phantom": N_SUBJECTS, "evaluation": 3000, "batches": 1000, "course batches": 16_000}
+SHAPES = {"batches": SHAPE, "course batches": (56, 48)}
 
 
 def work_of(job, times):
     """What a job works on when it is to do so many times its work; made before the clock starts."""
     if job == "phantom":
         return UNITS[job] * times
-    if job == "batches":
-        return store_of(UNITS[job] * times)
+    if job in SHAPES:
+        return store_of(UNITS[job] * times, SHAPES[job])
     if job == "evaluation":
         return 3 * times, random_masks(UNITS[job] // 3)
     found = scans()  # the same files under other names are the same work again
@@ -345,6 +348,7 @@ def rows():
         *file_rows("prepare", f"files to slices, {N_SUBJECTS} subjects, one process"),
         *file_rows("overlap", f"overlap map, {N_SUBJECTS} subjects"),
         *file_rows("batches", f"batches of 100 from {4 * UNITS['batches']:,} slices of 232 x 196", 5, 4),
+        *file_rows("course batches", f"batches of 100 from {UNITS['course batches']:,} slices of 56 x 48", 5),
         *file_rows("phantom", f"phantom, {N_SUBJECTS} subjects, all cores", 1),
     ]
 
