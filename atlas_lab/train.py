@@ -31,9 +31,9 @@ from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices, sw
 def train(config, store=None, report=print, fresh=False, device=None):
     """Train a network and return the record of the run.
 
-    The same config, data, machine and number of threads give the same numbers, bit for bit. A checkpoint is
-    kept after every epoch; a later call with the same config, data and code goes on from it, and gives what
-    an unbroken run gives.
+    The same config, data, machine and number of threads give the same numbers, bit for bit on a processor. A
+    checkpoint is kept after every epoch; a later call with the same config, data and code goes on from it, and
+    gives what an unbroken run gives.
 
     Parameters
     ----------
