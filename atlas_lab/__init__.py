@@ -101,7 +101,7 @@ __version__ = "0.1.0"
 LATER = {
     "card": ["special_table"],
     "comparisons": ["plot_cells", "plot_splits"],
-    "waterfall": ["departure_effects", "effects_table", "plot_waterfall"],
+    "waterfall": ["departure_effects", "effects_table", "plot_waterfall", "updates_text"],
     "plots": [
         "mark_source", "mask_legend", "plot_architecture", "plot_grid", "plot_histories", "plot_history",
         "plot_overlap_map", "plot_split_curves", "save_figure", "show_pair", "show_slice", "show_triplet",

@@ -68,6 +68,8 @@ SWEEPS = {
     "swapped": Sweep(("swapped masks",), epochs=30),
     "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
     "as_run": Sweep(tuple(list(CELLS)[list(CELLS).index("as written"):]), ("slice",), epochs=25),
+    # The split the wrong way round, with as many updates as the others have in 25 epochs.
+    "as_run_longer": Sweep(("split reversed", "as run"), ("slice",), epochs=58),
     "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=20),
 }
 

@@ -13,7 +13,7 @@ from atlas_lab.departures import DEPARTURES
 from atlas_lab.evidence import NotRecorded, Records
 from atlas_lab.files import REPOSITORY
 from atlas_lab.sweeps import CELLS, SWEEPS
-from atlas_lab.waterfall import ALONE, STACK, departure_effects, effects_table, plot_waterfall
+from atlas_lab.waterfall import ALONE, STACK, departure_effects, effects_table, plot_waterfall, updates_text
 
 DICE = {
     "as written": 0.20, "weight 1": 0.21, "last batch filled": 0.20, "slices scaled": 0.19, "masks from JPEG": 0.30,
@@ -52,6 +52,19 @@ def test_effects_are_the_differences_alone_and_in_the_stack(records):
     np.testing.assert_allclose([e.dice.mean for e in effects], [0.21, 0.22, 0.20, 0.33, 0.25, 0.27], atol=1e-9)
     table = effects_table(written, effects)
     assert "| masks from JPEG files | +0.100 [+0.100, +0.100] | +0.130" in table and len(table.splitlines()) == 9
+
+
+def test_the_reversed_split_is_told_of_with_its_updates(records):
+    """4,190 slices in batches of 100 are 42 updates, as in the made-up runs of both cells; 58 and 25 epochs of them."""
+    text = " ".join(updates_text(records).split())
+    assert "42 updates an epoch instead of 42: after 25 epochs 0 of its 5 networks have found no lesion" in text
+    assert "After 58 epochs, with 2,436 updates against 1,050 as written, 0 have found none" in text
+    assert "changes the Dice by -0.080 [-0.080, -0.080], and as run the reported Dice is 0.270 [" in text
+
+
+def test_without_longer_runs_the_reversed_split_is_told_of_as_it_is(records):
+    records.runs = [run for run in records.runs if len(run.history) != SWEEPS["as_run_longer"].epochs]
+    assert "After 25 epochs, with 1,050 updates against 1,050" in " ".join(updates_text(records).split())
 
 
 def test_the_picture_s_bars_go_from_one_height_to_the_next(records):
