@@ -1,7 +1,7 @@
 """The main job: from the cohort's files and the run records to the paper's figures, with a live check."""
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from atlas_lab.measured import group_by_config, write_measured
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
 from atlas_lab.overlap import cohort_overlap, lesion_volume_ml, median_diameter
-from atlas_lab.runs import agreement_text, device_like, load_runs
+from atlas_lab.runs import agreement_text, config_until, device_like, load_runs
 from atlas_lab.scans import cohort, load_lesion, load_scan
 from atlas_lab.slices import SliceDataset, axial_slices, open_store, prepare_slices, typical_scan
 from atlas_lab.splits import split_slices
@@ -116,8 +116,8 @@ def replay(runs, store, report):
 def first_epoch(run, store_folder):
     """The first epoch of a recorded run again, live, on one thread."""
     torch.set_num_threads(1)
-    short = replace(run.config, epochs=1, lr_drop_epoch=None)
-    return train(short, open_store(store_folder), lambda line: None, fresh=True, device=device_like(run))
+    config, store = config_until(run.config, 1), open_store(store_folder)
+    return train(config, store, lambda line: None, fresh=True, device=device_like(run))
 
 
 def figure_1a(scans, out, about):

@@ -16,9 +16,8 @@ def pick_device():
 def place(model, device=None):
     """Put a model where it will run and rearrange it for speed; what it computes stays the same. Returns the model.
 
-    By default it will run where `pick_device` says.
-    Channels last in memory make a step of the full-size baseline on a processor 1.4 times as fast, what is below 1.05
-    times, and what is in enlarge.py 1.1 times.
+    By default it will run where `pick_device` says. Channels last in memory make a step of the full-size baseline on a
+    processor 1.4 times as fast, what is below 1.05 times, and what is in enlarge.py 1.1 times.
     """
     keep_freed_memory()
     if isinstance(model, BaselineNet):

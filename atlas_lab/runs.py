@@ -254,7 +254,7 @@ def device_like(run):
 
 def made_on_processor(run):
     """Whether a run was made on a processor, not on a GPU: from the same seed each draws its own dropout masks."""
-    return run.environment.get("device", "cpu") == "cpu"
+    return run.environment["device"] == "cpu"
 
 
 def agreement_text(live, record):

@@ -1,5 +1,6 @@
 """The tree of ablations, and the records of sweeps."""
 
+import re
 from dataclasses import asdict
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import atlas_lab as lab
 from atlas_lab.__main__ import main
 from atlas_lab.config import check_config
+from atlas_lab.files import REPOSITORY
 from atlas_lab.sweeps import CELLS, SWEEPS, cell_config, sweep_configs
 
 BASE = lab.RunConfig(epochs=60)
@@ -34,6 +36,12 @@ def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
         check_config(config)
         lab.build_model(config, (16, 16))
         lab.build_loss(config)
+
+
+def test_the_readme_names_every_sweep():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = text.partition("The named sweeps are ")[2].partition(", or `all`")[0]
+    assert re.findall("`(.*?)`", named) == list(SWEEPS)
 
 
 def test_a_sweep_takes_the_profile_it_is_given():
