@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import torch
 
 from atlas_lab.anatomy import GRID
 from atlas_lab.scans import find_scans
@@ -18,6 +19,14 @@ def own_home(tmp_path, monkeypatch):
     """Nothing that a test derives lands in the user's data folder, and no real ATLAS is picked up by chance."""
     monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("ATLAS_DATA", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    """A test that sets the number of threads, or runs code that does, leaves it to the next as it found it."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
