@@ -1,7 +1,5 @@
 """The paper's losses: weighted cross-entropy (equation 2) and Tversky (equation 3)."""
 
-from functools import partial
-
 import torch
 from torch.nn import functional as F
 
@@ -54,17 +52,3 @@ def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0, loss_over="bat
     fp = (probability * (1 - target)).sum(axes)
     fn = ((1 - probability) * target).sum(axes)
     return (1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)).mean()
-
-
-LOSSES = {
-    "cross_entropy": (weighted_cross_entropy, ["pos_weight"]),
-    "tversky": (tversky_loss, ["alpha", "beta", "smooth", "loss_over"]),
-}
-
-
-def build_loss(config):
-    """The loss that a RunConfig asks for, as a function of logits and target; DataError if it is unknown."""
-    if config.loss not in LOSSES:
-        raise DataError(f"loss is {config.loss!r}; choose one of {', '.join(LOSSES)}")
-    function, settings = LOSSES[config.loss]
-    return partial(function, **{name: getattr(config, name) for name in settings})

@@ -6,6 +6,7 @@ All functions take NumPy arrays or torch tensors of masks and return NumPy array
 import numpy as np
 
 from atlas_lab.files import DataError
+from atlas_lab.grid import bounding_box
 
 EMPTY = {"skip": np.nan, "one": 1.0, "zero": 0.0}
 
@@ -197,27 +198,39 @@ def scores_from_sums(sums):
     return scores | ({"place_error": ratio(sums["place"], sums["placed"])} if "place" in sums else {})
 
 
-def bootstrap_scores(sums, level=0.95, n_resamples=2000, seed=0):
-    """Scores with percentile bootstrap intervals, resampling whole subjects.
+def lesion_counts(pred, target, touching=1):
+    """Lesions found, missed and invented, by the one-voxel rule of the ATLAS and ISLES challenges.
 
-    Slices of one subject are alike, so drawing slices singly would make the intervals far too narrow
-    (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The interval tells how the score would vary
-    with other subjects of the same kind; it does not tell how it varies with the seed of the training.
+    A true component counts as found if at least one predicted voxel lies in it; a predicted component is a false
+    alarm if it lies in no true one.
+
+    Parameters
+    ----------
+    pred, target : bool arrays of equal shape, 2D or 3D
+    touching : int
+        1: components hang together by faces (6-connectivity in 3D); 2: by edges too; 3: by corners too (26). The
+        challenge's scorer leaves this to its library, and the counts depend on it.
 
     Returns
     -------
-    dict
-        score -> {"value", "low", "high"}, of `scores_from_sums`; low and high leave out resamples in which
-        the score is 0 / 0.
+    found, invented, missed : int
     """
-    n_subjects = len(sums["tp"])
-    draws = np.random.default_rng(seed).integers(n_subjects, size=(n_resamples, n_subjects))
-    values = scores_from_sums({name: column.sum() for name, column in sums.items()})
-    resampled = scores_from_sums({name: column[draws].sum(axis=1) for name, column in sums.items()})
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    result = {}
-    for name, value in values.items():
-        defined = resampled[name][~np.isnan(resampled[name])]
-        low, high = np.quantile(defined, tails) if defined.size else (np.nan, np.nan)
-        result[name] = {"value": float(value), "low": float(low), "high": float(high)}
-    return result
+    from scipy import ndimage
+
+    pred, target = np.asarray(pred, bool), np.asarray(target, bool)
+    box = bounding_box(pred | target)
+    pred, target = pred[box], target[box]
+    structure = ndimage.generate_binary_structure(target.ndim, touching)
+    true_label, n_true = ndimage.label(target, structure)
+    pred_label, n_pred = ndimage.label(pred, structure)
+    both = pred & target
+    found = len(np.unique(true_label[both]))
+    return found, n_pred - len(np.unique(pred_label[both])), n_true - found
+
+
+def lesion_f1(pred, target, touching=1):
+    """2 TP / (2 TP + FP + FN) over lesions in place of pixels; NaN where there are none in either mask.
+
+    A prediction of the whole brain is one component, which touches every lesion: its lesion F1 is 1.
+    """
+    return float(dice_from_counts(*lesion_counts(pred, target, touching)))

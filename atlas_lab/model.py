@@ -3,14 +3,14 @@
 import math
 import warnings
 
-import torch
 from torch import nn
 
-from atlas_lab.dense import Linear  # nn.Linear, only faster
+from atlas_lab.fast.linear import Linear
 from atlas_lab.files import DataError
 
 # Kernels of even size need one row and column more on one side; torch warns that this takes a copy.
 warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
+
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -117,106 +117,3 @@ def check_architecture(input_shape, pool, convs_per_stage, kernels):
         raise DataError(f"convs_per_stage is {convs_per_stage}; at least one convolution is needed")
     if len(kernels) != 2 or min(kernels) < 1:
         raise DataError(f"kernels is {tuple(kernels)}; it takes the sides of two kernels, each at least 1")
-
-
-NETS = {"baseline": BaselineNet}
-
-
-def build_model(config, input_shape):
-    """The network that a RunConfig asks for. Raises DataError if there is none like it."""
-    if config.net not in NETS:
-        raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
-    try:
-        kernels = tuple(int(side) for side in config.kernels.split("-"))
-    except ValueError:
-        raise DataError(f"kernels is {config.kernels!r}; write the sides of two kernels, as in 3-5") from None
-    return NETS[config.net](
-        input_shape, config.pool, config.convs_per_stage, config.dropout, kernels, config.start_probability,
-        config.dropout_on,
-    )
-
-
-def count_parameters(model):
-    """Number of trainable numbers in a model."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def layer_table(model, input_shape=None):
-    """One row per layer, in the order of the forward pass, read off the model by running it once.
-
-    Parameters
-    ----------
-    model : nn.Module
-    input_shape : (int, int), optional
-        Height and width to run it at; by default `model.input_shape`.
-
-    Returns
-    -------
-    list of dict
-        layer (its name in the model), kind, kernel (as in "5x5", or ""), output (shape without the batch),
-        parameters, and receptive_field (pixels of the input seen by one number of the output; None from the first
-        fully connected layer on, where each number sees the whole slice).
-    """
-    names = {module: name for name, module in model.named_modules()}
-    rows = []
-
-    def note(layer, _, output):
-        rows.append((layer, tuple(output.shape[1:])))
-
-    leaves = [module for module in model.modules() if not list(module.children())]
-    hooks = [leaf.register_forward_hook(note) for leaf in leaves]
-    was_training = model.training
-    try:
-        model.eval()
-        first = next(model.parameters())
-        with torch.no_grad():
-            model(torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
-    finally:
-        model.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    fields = receptive_fields([layer for layer, _ in rows])
-    return [
-        {
-            "layer": names[layer], "kind": type(layer).__name__, "kernel": kernel_text(layer), "output": shape,
-            "parameters": count_parameters(layer), "receptive_field": field,
-        }
-        for (layer, shape), field in zip(rows, fields, strict=True)
-    ]
-
-
-def kernel_text(layer):
-    """The kernel of a convolution as in "5x5"; empty for other layers."""
-    return "x".join(map(str, layer.kernel_size)) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else ""
-
-
-def receptive_fields(layers):
-    """Receptive field in pixels after each layer of a chain; None from the first linear layer on."""
-    kernels, strides, fields, is_dense = [], [], [], False
-    for layer in layers:
-        is_dense |= isinstance(layer, nn.Linear)
-        if hasattr(layer, "kernel_size"):
-            kernels.append(layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0])
-            strides.append(layer.stride if isinstance(layer.stride, int) else layer.stride[0])
-        fields.append(None if is_dense else field_of_view(kernels, strides))
-    return fields
-
-
-def field_of_view(kernels, strides):
-    """Side in pixels of the square of input that one output of a chain of layers sees.
-
-    Each layer with kernel k widens the field by k - 1 steps, where a step, in pixels of the input, is the product of
-    the strides of the layers before it.
-    """
-    field, step = 1, 1
-    for kernel, stride in zip(kernels, strides, strict=True):
-        field, step = field + (kernel - 1) * step, step * stride
-    return field
-
-
-def receptive_field(model):
-    """Side in pixels of the square of input that one deepest convolutional feature sees (claim C17).
-
-    At one pixel per millimetre this is a length in mm; at scale s multiply by s.
-    """
-    return max(row["receptive_field"] or 0 for row in layer_table(model))

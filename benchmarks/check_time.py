@@ -8,8 +8,8 @@ import sys
 
 from sides import in_turn
 
-from atlas_lab.quality import inspect_scans
-from atlas_lab.scans import find_scans
+from atlas_lab.check import inspect_scans
+from atlas_lab.data.scans import find_scans
 
 
 def decompress(scans):

@@ -12,8 +12,8 @@ import pipeline
 from sides import ask
 
 from atlas_lab.files import atomic_path, write_json
-from atlas_lab.plots import COLOURS
-from atlas_lab.record import environment
+from atlas_lab.plots.style import COLOURS
+from atlas_lab.provenance import environment
 
 HERE = Path(__file__).parent
 JOBS = {

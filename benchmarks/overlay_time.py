@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from sides import seconds
 
-from atlas_lab.overlay import overlay
+from atlas_lab.plots.overlay import overlay
 
 matplotlib.use("Agg")
 ROUNDS = 40

@@ -158,7 +158,7 @@ def prepare_torchio(some):
 
 def decompress(some):
     """The limit: unpack all files and do nothing with them, by the fastest library that is installed."""
-    from atlas_lab.volumes import unpack
+    from atlas_lab.data.nifti import unpack
 
     return sum(len(unpack(path)) for path in files_of(some))
 
@@ -200,7 +200,7 @@ def overlap_nilearn(some):
 
 def decompress_masks(some):
     """The limit of the overlap map: unpack the masks that it reads."""
-    from atlas_lab.volumes import unpack
+    from atlas_lab.data.nifti import unpack
 
     return sum(len(unpack(path)) for scan in first_scans(some) for path in scan.masks)
 
@@ -236,7 +236,7 @@ def batches(store):
     import torch
 
     import atlas_lab as lab
-    from atlas_lab.memory import keep_freed_memory
+    from atlas_lab.fast.memory import keep_freed_memory
 
     keep_freed_memory()
     dataset = lab.SliceDataset(store)

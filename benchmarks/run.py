@@ -12,7 +12,7 @@ import training
 from sides import ask_in_turn, row, summary
 
 from atlas_lab.files import REPOSITORY, atomic_path, write_json
-from atlas_lab.record import code_version, environment
+from atlas_lab.provenance import code_version, environment
 
 RESULTS = Path(__file__).parent / "results.json"
 

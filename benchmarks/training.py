@@ -42,7 +42,7 @@ def network(shape, dropout, plain):
 
 def ours(shape, dropout, steps, batch=BATCH):
     """As train.py has it."""
-    from atlas_lab.hardware import place
+    from atlas_lab.fast.layout import place
     from atlas_lab.losses import weighted_cross_entropy
 
     model = place(network(shape, dropout, plain=False))
@@ -129,7 +129,7 @@ def limit(shape):
 
 def matrix_rate(n=3000):
     """Floating point operations a second in float32 matrix products: the better of torch's two libraries."""
-    from atlas_lab.dense import has_onednn, product
+    from atlas_lab.fast.linear import has_onednn, product
 
     one, other = torch.rand(n, n), torch.rand(n, n)
     sides = [lambda: one @ other] + ([lambda: product(one, other)] if has_onednn() else [])

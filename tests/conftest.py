@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from atlas_lab.anatomy import GRID
-from atlas_lab.scans import find_scans
+from atlas_lab.data.scans import find_scans
+from atlas_lab.grid import GRID
 
 REAL_LESIONS = Path(__file__).resolve().parents[2] / "shared" / "data" / "real_lesions"
 AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])

@@ -1,0 +1,199 @@
+"""The quality report of a release: what is unusable, what is odd, and a picture of every scan."""
+
+import base64
+import hashlib
+import html
+import io
+import warnings
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.nifti import GridWarning
+from atlas_lab.data.scans import load_scan, source_of
+from atlas_lab.data.slicing import axial_slices, shrink
+from atlas_lab.files import DataError, atomic_path, write_json
+from atlas_lab.plots.overlay import overlay
+
+# Totals of the releases as published: scans per site (R1.1), or of all (FACTS: Liew et al. 2018 and 2022).
+R11_SITES = {"Site1": 55, "Site2": 34, "Site3": 27, "Site4": 12, "Site5": 27, "Site6": 14, "Site7": 11, "Site8": 35,
+             "Site9": 14}
+TOTALS = {"R1.1": 229, "R1.2": 239, "R2.0": 655, "R2.1": 955, "R2.1 raw": 955}
+# Scans that users reported in public.
+SUSPECTS = {"r009s003": "its mask is reported not to fit", "r040s043": "its mask is reported to hold microbleeds"}
+R11_RANGE = (-0.001, 100.001)  # intensities of R1.1
+OUTSIDE = 0.2                  # share of a lesion outside of the brain that is told
+
+
+@dataclass
+class Inspection:
+    """What was found on one scan. `unusable` is the line that load_scan raises, or empty."""
+
+    scan: str
+    site: str
+    mask_files: int
+    unusable: str = ""
+    notes: list = field(default_factory=list)
+    volume_ml: float | None = None
+    content: str = ""    # digest of the T1's voxels: equal for copies under other names
+    thumbnail: str = ""  # PNG in base64
+
+
+def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
+    """Load every scan and look at it; one Inspection per scan, in their order."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    brain = brain_mask()
+    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(inspect_scan)(s, brain, thumbnails) for s in scans)
+    found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
+    note_copies(found)
+    return found
+
+
+def brain_mask():
+    """The MNI152 brain, bool on ATLAS's grid, a few millimetres wide of the template's: lesions reach its border."""
+    from nilearn.datasets import load_mni152_brain_mask
+    from scipy import ndimage
+
+    return ndimage.binary_dilation(np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0, iterations=3)
+
+
+def inspect_scan(scan, brain, thumbnail=False):
+    """Load one scan and note what is unusual."""
+    found = Inspection(scan.name, scan.site, len(scan.masks))
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", GridWarning)
+            image, mask, _ = load_scan(scan)
+    except DataError as error:
+        found.unusable = str(error)
+        return found
+    if any(issubclass(warning.category, GridWarning) for warning in caught):
+        found.notes.append("was off ATLAS's grid and was resampled")
+    elif scan.release != "R2.1 raw" and (outside := 1 - mask[brain].sum() / mask.sum()) > OUTSIDE:
+        found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
+    low, high = float(image.min()), float(image.max())
+    if scan.release == "R1.1" and not (low >= R11_RANGE[0] and high <= R11_RANGE[1]):
+        found.notes.append(f"intensities from {low:.4g} to {high:.4g}; R1.1's go from 0 to 100")
+    if scan.subject in SUSPECTS:
+        found.notes.append(SUSPECTS[scan.subject])
+    found.volume_ml = round(float(mask.sum()) / 1000, 3)
+    found.content = hashlib.blake2b(image.ravel(order="K"), digest_size=8).hexdigest()
+    found.thumbnail = picture(image, mask) if thumbnail else ""
+    return found
+
+
+def picture(image, mask):
+    """The slice with most lesion, its mask outlined, at 2 mm, as a PNG in base64."""
+    from PIL import Image
+
+    z = int(mask.sum(axis=(0, 1)).argmax())
+    small = shrink(axial_slices(image[..., z : z + 1]), 2)[0]
+    lesion = shrink(axial_slices(mask[..., z : z + 1]), 2)[0] >= 0.5
+    stream = io.BytesIO()
+    Image.fromarray(overlay(to_uint8(small, white_point(image)), lesion)).quantize(64).save(stream, "PNG")
+    return base64.b64encode(stream.getvalue()).decode()
+
+
+def note_copies(inspections):
+    """Note on each scan which others hold the very same T1 voxels."""
+    same = defaultdict(list)
+    for found in inspections:
+        if found.content:
+            same[found.content].append(found)
+    for group in same.values():
+        for found in group:
+            if len(group) > 1:
+                others = ", ".join(other.scan for other in group if other is not found)
+                found.notes.append(f"the T1 is the same as that of {others}")
+
+
+def check_scans(scans, jobs=-1, progress=True):
+    """Load every scan and tell what is wrong or odd.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per finding: scan, site, problem, unusable (bool: load_scan raises this very line). Empty if all is
+        well.
+    """
+    return findings_table(inspect_scans(scans, jobs=jobs, progress=progress))
+
+
+def findings_table(inspections):
+    """The findings on all scans; see `check_scans`."""
+    import pandas
+
+    rows = [
+        {"scan": found.scan, "site": found.site, "problem": text, "unusable": bool(found.unusable)}
+        for found in inspections
+        for text in ([found.unusable] if found.unusable else found.notes)
+    ]
+    return pandas.DataFrame(rows, columns=["scan", "site", "problem", "unusable"])
+
+
+def count_notes(scans):
+    """What differs between the scans found and the release as published: list of lines, empty for synthetic ones."""
+    if all(scan.synthetic for scan in scans):
+        return []
+    release = scans[0].release
+    notes = []
+    if len(scans) != TOTALS[release]:
+        notes.append(f"found {len(scans)} scans with masks; {release} has {TOTALS[release]}")
+    if release == "R1.1":
+        counts = Counter(scan.site for scan in scans)
+        different = [f"{site} {counts[site]} of {n}" for site, n in R11_SITES.items() if counts[site] != n]
+        notes += [f"scans per site: {', '.join(different)}"] if different else []
+    return notes
+
+
+def metadata_notes(scans, table):
+    """How the release's own table and the files fit each other: list of lines."""
+    if table is None:
+        return ["no metadata table (.csv or .xlsx) beside the scans"]
+    missing = [scan.name for scan, empty in zip(scans, table.isna().all(axis=1), strict=True) if empty]
+    return [f"{len(missing)} scans are not in the metadata table: {', '.join(missing[:5])}"] if missing else []
+
+
+def write_report(scans, inspections, notes, out):
+    """Write report.json and report.html, with a picture of every scan, into a folder; returns the page's path."""
+    rows = [{k: v for k, v in asdict(found).items() if k != "thumbnail"} for found in inspections]
+    write_json(out / "report.json", {
+        "source": source_of(scans), "scans": len(scans), "unusable": sum(bool(f.unusable) for f in inspections),
+        "notes": notes, "findings": rows,
+    })
+    with atomic_path(out / "report.html") as temporary:
+        temporary.write_text(page(scans, inspections, notes), encoding="utf-8")
+    return out / "report.html"
+
+
+def page(scans, inspections, notes):
+    """The report as one HTML page that needs no other file. Scans with findings come first."""
+    title = f"{source_of(scans)}: {len(scans)} scans"
+    first = sorted(inspections, key=lambda found: (not found.unusable, not found.notes))
+    cards = "\n".join(card(found) for found in first)
+    lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>"
+        "body{font:14px sans-serif;margin:2em}main{display:flex;flex-wrap:wrap;gap:12px}"
+        "figure{margin:0;width:150px}img{width:150px;background:#000}figcaption{font-size:12px}"
+        ".bad{color:#b00020}.odd{color:#8a5a00}</style>"
+        f"<h1>{html.escape(title)}</h1><p>{sum(bool(f.unusable) for f in inspections)} unusable, "
+        f"{sum(bool(f.notes) for f in inspections)} with notes. Each picture is the slice with most lesion.</p>"
+        f"<ul>{lines}</ul><main>\n{cards}\n</main></html>\n"
+    )
+
+
+def card(found):
+    """One scan of the page."""
+    image = f'<img alt="slice with lesion outlined" src="data:image/png;base64,{found.thumbnail}">'
+    volume = "" if found.volume_ml is None else f"{found.volume_ml:.1f} ml, mask files: {found.mask_files}"
+    bad = f"<br><span class=bad>{html.escape(found.unusable)}</span>" if found.unusable else ""
+    odd = "".join(f"<br><span class=odd>{html.escape(note)}</span>" for note in found.notes)
+    return (
+        f"<figure>{image if found.thumbnail else ''}<figcaption><b>{html.escape(found.scan)}</b> {found.site}<br>"
+        f"{volume}{bad}{odd}</figcaption></figure>"
+    )

@@ -1,0 +1,96 @@
+"""Slices on disk as tensors: a memory-mapped store of axial slices, and a torch Dataset over it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atlas_lab.files import DataError
+
+
+@dataclass(frozen=True)
+class SliceStore:
+    """Axial slices of a cohort on disk.
+
+    Attributes
+    ----------
+    folder : Path
+    images : uint8 memory map (N, H, W)
+        Rows run from front to back, columns from the patient's left to right (with RAS volumes).
+    masks : bool memory map (N, H, W)
+    table : pandas.DataFrame of N rows
+        subject, session, site (text), z (index of the axial slice), lesion_pixels.
+    about : dict
+        source, n_scans, scale, z_step, scaling (how intensities became 0 to 255), data_hash.
+    """
+
+    folder: Path
+    images: np.ndarray
+    masks: np.ndarray
+    table: object
+    about: dict
+
+    def __len__(self):
+        return len(self.images)
+
+    @property
+    def shape(self):
+        """Height and width of a slice."""
+        return self.images.shape[1:]
+
+    @property
+    def scan_names(self):
+        """The scan of each slice, as in 031768/t01; numpy array (N,)."""
+        return (self.table["subject"] + "/" + self.table["session"]).to_numpy(str)
+
+
+def open_store(folder):
+    """Open a finished store. Raises DataError if the folder holds none."""
+    import pandas
+
+    folder = Path(folder)
+    if not (folder / "about.json").exists():
+        raise DataError(f"{folder}: no finished slice store here; make one with prepare_slices")
+    text = {"subject": str, "session": str, "site": str}  # subjects have leading zeros
+    return SliceStore(
+        folder,
+        np.load(folder / "images.npy", mmap_mode="r"),
+        np.load(folder / "masks.npy", mmap_mode="r"),
+        pandas.read_csv(folder / "table.csv", dtype=text),
+        json.loads((folder / "about.json").read_text()),
+    )
+
+
+class SliceDataset(torch.utils.data.Dataset):
+    """Slices of a store as tensors.
+
+    Parameters
+    ----------
+    store : SliceStore
+    rows : int array, optional
+        Rows of the store, as from `split_slices`; all by default.
+
+    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1 (between them too
+    for masks out of JPEG files).
+    `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
+    """
+
+    def __init__(self, store, rows=None):
+        self.store = store
+        self.rows = np.arange(len(store)) if rows is None else np.asarray(rows)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        rows = self.rows[np.asarray(index)]
+        image, target = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
+        target = target.float() if target.dtype == torch.bool else target.div(255)  # JPEG's have levels
+        return image.div(255).unsqueeze(-3), target.unsqueeze(-3)
+
+    @property
+    def table(self):
+        """The store's table for these slices, in the dataset's order."""
+        return self.store.table.iloc[self.rows]

@@ -1,0 +1,117 @@
+"""As written against as run: what the public code behind the paper did and the text does not say.
+
+The baseline's public code (gnedivad/atlas on GitHub, TensorFlow 1.7) reads slices from JPEG files. Each departure is
+one setting of RunConfig, off by default where the text and this lab agree; `DEPARTURES` names them all.
+"""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+
+from atlas_lab.metrics import dice_coefficient
+
+JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
+# In the order in which the waterfall adds them: what it is called -> (the setting, as written, as run).
+DEPARTURES = {
+    "dropout on the fully connected layers": ("dropout_on", "pooling", "all"),
+    "last batch filled up at random": ("last_batch", "short", "filled"),
+    "each slice scaled by itself": ("scaling", "volume", "slice"),
+    "masks from JPEG files": ("mask_files", "exact", "jpeg"),
+    "split the wrong way round": ("dev_fraction", 0.3, 0.7),
+    "Dice of the first 100 slices": ("scored_slices", "all", "first 100"),
+}
+
+
+def as_written(config):
+    """A config with every departure off: what the paper's text says."""
+    return replace(config, **{field: written for field, written, _ in DEPARTURES.values()})
+
+
+def as_run(config):
+    """A config with every departure on: what the public code did."""
+    return replace(config, **{field: run for field, _, run in DEPARTURES.values()})
+
+
+def as_filed(store, config):
+    """A store as it looks through the public code's files, for the settings that ask for them; else itself."""
+    if config.scaling == "slice":
+        store = replace(store, images=scale_each_slice(store.images))
+    if config.mask_files == "jpeg":
+        store = replace(store, masks=np.stack([through_jpeg(mask) for mask in store.masks]))
+    return store
+
+
+def scale_each_slice(images):
+    """Spread each slice's own range over 0 to 255, so that grey means another intensity in every slice.
+
+    Shape: uint8 (N, H, W) -> uint8 (N, H, W). A slice of one value becomes 0.
+    """
+    images = np.asarray(images).astype(np.float32)
+    low, high = images.min(axis=(1, 2), keepdims=True), images.max(axis=(1, 2), keepdims=True)
+    return np.rint((images - low) * (255 / np.maximum(high - low, 1))).astype(np.uint8)
+
+
+def through_jpeg(mask, quality=JPEG_QUALITY):
+    """A mask after it was written to a JPEG file and read back: bool (H, W) -> uint8 (H, W).
+
+    JPEG keeps 8 x 8 blocks as rounded cosines, so a sharp edge comes back with ripples around it. The public code
+    divides by 255 and sets no threshold: to its Dice every pixel above 0 is lesion.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(mask, np.uint8) * 255).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file))
+
+
+def jpeg_ceiling(masks, quality=JPEG_QUALITY):
+    """The Dice that a perfect mask reaches when the target went through JPEG: bool (N, H, W) -> float64 (N,)."""
+    targets = np.stack([through_jpeg(mask, quality) > 0 for mask in masks])
+    return dice_coefficient(masks, targets)
+
+
+def random_discs(areas, shape=(232, 196), seed=0):
+    """One disc of each area in pixels, its centre anywhere in the middle half of a slice: bool (N, H, W)."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    masks = np.zeros((len(areas), *shape), bool)
+    for mask, area in zip(masks, areas, strict=True):
+        row, column = rng.uniform(0.25, 0.75, 2) * shape
+        distance = (rows - row) ** 2 + (columns - column) ** 2
+        mask.ravel()[np.argsort(distance, axis=None, kind="stable")[:area]] = True
+    return masks
+
+
+def first_slices_dice(dice, count=100, seed=0):
+    """Mean Dice of the first `count` slices, in a fixed random order, of those that are not skipped.
+
+    Parameters
+    ----------
+    dice : float array (N,)
+        Dice of each slice, NaN where it is skipped.
+    count : int
+        The public code scores 100 slices, whatever the size of dev.
+    seed : int
+        Of the order.
+    """
+    dice = np.asarray(dice)
+    scored = dice[~np.isnan(dice)]
+    order = np.random.default_rng(np.append(seed, 4)).permutation(len(scored))[:count]
+    return float(scored[order].mean()) if len(order) else float("nan")
+
+
+def sampling_error(dice, count=100):
+    """Standard error of the mean of `count` slices drawn from these without putting any back.
+
+    The spread of the slices over the root of `count`, less as they become all there are: s / sqrt(n) sqrt(1 - n / N),
+    with s the standard deviation (N - 1). NaNs are slices that are skipped.
+    """
+    dice = np.asarray(dice, dtype=float)
+    dice = dice[~np.isnan(dice)]
+    return float(dice.std(ddof=1) / np.sqrt(count) * np.sqrt(1 - count / len(dice)))
+
+
+def first_slices_spread(dice, count=100, n_draws=2000, seed=0):
+    """`first_slices_dice` of many orders: float array (n_draws,), the sampling error of scoring so few slices."""
+    return np.array([first_slices_dice(dice, count, (seed, draw)) for draw in range(n_draws)])

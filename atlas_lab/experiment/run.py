@@ -1,0 +1,167 @@
+"""What a run leaves behind: its settings, its numbers, all that made them; and its record on disk."""
+
+import base64
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+
+from atlas_lab.config import RunConfig, run_name
+from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
+
+
+@dataclass
+class Run:
+    """The record of one training run; `save_run` writes it as one JSON file.
+
+    Attributes
+    ----------
+    config : RunConfig
+    history : list of dict, one per epoch
+        epoch (from 1), learning_rate, step_loss (mean over the epoch's steps, dropout on), seconds, and for
+        train and dev: loss, mean_dice, first_100 (see `first_slices_dice`), precision, recall, area_ratio,
+        measured with dropout off. Train is measured on as many slices as dev has, chosen once at random.
+    final : dict
+        train and dev after the last epoch: score -> value with a 95 % interval (low, high) that resamples
+        subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not,
+        and dev_exact, against the masks as drawn, where the run has them through JPEG.
+    split : dict
+        n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
+        neighbour_exposure (see `neighbour_exposure`).
+    data : dict
+        source, n_scans, n_slices, lesion_slices, hash.
+    code, environment : dict
+        What made the numbers; see `code_version` and `environment`.
+    seconds : float
+        Time spent in all epochs, evaluation included.
+    examples : dict
+        What the trained network predicts on a few of dev's slices: rows (of the store), and masks, as
+        `pack_masks` gives them. Runs with the same data, split and seed have the same rows.
+    """
+
+    config: RunConfig
+    history: list
+    final: dict
+    split: dict
+    data: dict
+    code: dict
+    environment: dict
+    seconds: float
+    examples: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        """The record's file name without its ending."""
+        return run_name(self.config)
+
+    def curve(self, score="mean_dice", part="dev"):
+        """One score of the history, an array with one number per epoch; NaN where it was not defined."""
+        return np.array([entry[part][score] for entry in self.history], dtype=float)
+
+
+def pack_masks(masks):
+    """Masks (N, H, W) as {"shape", "bits"}: one bit a pixel, compressed, as text that JSON can hold."""
+    masks = np.asarray(masks, dtype=bool)
+    return {"shape": list(masks.shape), "bits": base64.b64encode(zlib.compress(np.packbits(masks), 9)).decode()}
+
+
+def unpack_masks(packed):
+    """The masks that `pack_masks` packed, bool (N, H, W)."""
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
+    return np.unpackbits(bits, count=math.prod(packed["shape"])).reshape(packed["shape"]).astype(bool)
+
+
+def run_to_dict(run):
+    """A Run as plain values for JSON. NaN, which JSON doesn't have, becomes null."""
+    return without_nan(asdict(run))
+
+
+def run_from_dict(values):
+    """A Run from what `run_to_dict` gave."""
+    return Run(**{**values, "config": RunConfig(**values["config"])})
+
+
+def without_nan(value):
+    """Nested dicts and lists with None in place of NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
+
+
+def runs_folder():
+    """Where new records go unless told otherwise: below `lab_home()`, outside of the repository's own."""
+    return lab_home() / "runs"
+
+
+def save_run(run, folder=None):
+    """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
+    path = Path(folder or runs_folder()) / f"{run.name}.json"
+    values = run_to_dict(run)
+    with atomic_path(path) as temporary:
+        temporary.write_text(record_text({**values, "checksum": checksum(values)}), encoding="utf-8")
+    return path
+
+
+def record_text(values):
+    """A record as JSON with one line for each field, and in the history one for each epoch."""
+    texts = {name: json.dumps(value) for name, value in values.items()}
+    texts["history"] = "[\n  " + ",\n  ".join(map(json.dumps, values["history"])) + "\n ]"
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {text}" for name, text in texts.items()) + "\n}\n"
+
+
+def checksum(values):
+    """SHA-256 of a record's values, the checksum itself left out, as 16 hexadecimal digits."""
+    text = json.dumps({name: value for name, value in values.items() if name != "checksum"}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def load_run(path):
+    """Read one record. Raises DataError if it is none, lacks a field, or was changed after it was written.
+
+    Fields of Run that have a default may be missing: earlier code did not write them.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = values.pop("checksum", None)
+        missing = [field.name for field in fields(Run) if field.default_factory is MISSING and field.name not in values]
+        if missing:
+            raise DataError(f"{path}: not a run record: {', '.join(missing)} missing; make it anew")
+        if found != checksum(values):
+            raise DataError(
+                f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
+                "changed after it was written; restore it, or make it anew"
+            )
+        return run_from_dict(values)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+def load_runs(folder=None, **settings):
+    """All records of a folder, in order of name, that have the given settings: load_runs(split_by="subject").
+
+    Parameters
+    ----------
+    folder : path, optional
+        By default the records that the lab ships.
+    settings
+        Fields of RunConfig and the value wanted.
+    """
+    runs = [load_run(path) for path in sorted(Path(folder or RECORDS).glob("*.json"))]
+    return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
+
+
+def score_text(run, part="dev"):
+    """Final mean Dice of a run with its interval, for people to read."""
+    dice = run.final[part]["mean_dice"]
+    return f"{part} Dice {dice['value']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"

@@ -1,0 +1,106 @@
+"""Many runs side by side, each in a process of its own."""
+
+import os
+import sys
+import threading
+import time
+from dataclasses import replace
+from multiprocessing.managers import SyncManager
+from pathlib import Path
+
+from atlas_lab.config import check_config, run_name
+from atlas_lab.experiment.run import load_run, runs_folder, save_run, score_text
+
+
+def sweep(configs, store, folder=None, jobs=2, report=print):
+    """Train many configs side by side, one single-threaded process each, and save a record of each.
+
+    Two processes of one thread do more than one of two threads, and one thread gives the same numbers on
+    machines with any number of cores. Configs whose record is there already are not run again; an interrupted
+    sweep goes on from its records and checkpoints, so at most one epoch of each process is lost. A bar on stderr
+    counts epochs and estimates the time left.
+
+    Parameters
+    ----------
+    configs : list of RunConfig
+    store : SliceStore
+    folder : path, optional
+        Where the records go; `runs_folder()` by default.
+    jobs : int
+        Processes at a time.
+
+    Returns
+    -------
+    list of Run
+        In the order of configs.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    for config in configs:
+        check_config(config)
+    folder = Path(folder or runs_folder())
+    done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
+    report(f"{len(configs)} runs, {sum(done)} of them recorded already")
+    waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
+    total = sum(config.epochs for config in waiting)
+    every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
+    manager = SyncManager()
+    manager.start(end_with_parent, (os.getpid(),))
+    with manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
+        epochs_done = manager.Queue()
+        threading.Thread(target=advance, args=(bar, epochs_done), daemon=True).start()
+        finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
+            delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
+        )
+        for count, run in enumerate(finished, start=1):
+            report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
+        epochs_done.put(None)
+    return [load_run(folder / f"{run_name(config)}.json") for config in configs]
+
+
+def end_with_parent(parent):
+    """Let a process end within seconds of its parent, however that one ended; else a kill -9 leaves it behind."""
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def advance(bar, epochs_done):
+    """Move a bar by the numbers that come through a queue, until None comes or the queue is gone."""
+    try:
+        while (count := epochs_done.get()) is not None:
+            bar.update(count)
+    except (EOFError, OSError):  # the sweep has ended
+        pass
+
+
+def train_and_save(config, store_folder, folder, epochs_done):
+    """One run of a sweep, in a process of its own; every finished epoch is put into the queue."""
+    import torch
+
+    from atlas_lab.dataset import open_store
+    from atlas_lab.experiment.experiment import run_experiment
+
+    torch.set_num_threads(1)
+    trained, parent = 0, os.getppid()
+
+    def count(_):
+        nonlocal trained
+        trained += 1
+        if os.getppid() != parent:  # the sweep was killed: its next start goes on from the checkpoint just written
+            os._exit(1)
+        epochs_done.put(1)
+
+    run = run_experiment(config, open_store(store_folder), report=count)
+    epochs_done.put(config.epochs - trained)  # those that a checkpoint had already
+    save_run(run, folder)
+    return run
+
+
+def with_seeds(configs, seeds):
+    """Each config with each seed, configs outermost."""
+    return [replace(config, seed=seed) for config in configs for seed in seeds]

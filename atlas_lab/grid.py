@@ -1,0 +1,42 @@
+"""ATLAS's grid: which voxels there are, where they lie in millimetres, and how to turn a volume to it."""
+
+import numpy as np
+
+GRID = (197, 233, 189)  # voxels of 1 mm
+AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])  # voxel -> MNI mm
+SAME = 1e-3      # affines that differ by less are one grid
+
+
+def is_on_grid(shape, affine):
+    """True if a volume lies on the grid that all ATLAS releases in standard space share."""
+    return tuple(shape) == GRID and np.allclose(affine, AFFINE, atol=SAME)
+
+
+def to_ras(volume, affine):
+    """Flip and swap axes, without resampling, so that they grow to the right, the front and the top.
+
+    Returns
+    -------
+    volume, affine
+        Of the same voxels at the same places in mm.
+    """
+    from nibabel import orientations
+
+    turn = orientations.io_orientation(affine)
+    if np.array_equal(turn, [[0, 1], [1, 1], [2, 1]]):
+        return volume, affine
+    back = orientations.inv_ornt_aff(turn, volume.shape)
+    return orientations.apply_orientation(volume, turn), affine @ back
+
+
+def bounding_box(mask, margin=0):
+    """The smallest box that holds a mask, as slices: heads, and lesions more so, leave most of a volume empty.
+
+    With a margin the box grows by as many voxels on each side, and is cut at the volume's edge. The box of an empty
+    mask is empty.
+    """
+    box = []
+    for axis, size in enumerate(mask.shape):
+        used = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))).tolist()
+        box.append(slice(max(0, used[0] - margin), min(size, used[-1] + 1 + margin)) if used else slice(0))
+    return tuple(box)

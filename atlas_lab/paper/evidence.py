@@ -1,0 +1,103 @@
+"""Run records as evidence: found by cell of the tree of ablations, with the numbers that claims are judged by."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from atlas_lab.config import PROFILES
+from atlas_lab.files import DataError
+from atlas_lab.paper.ablations import cell_config
+from atlas_lab.statistics import mean_interval, paired_interval
+
+MIN_SEEDS = 5
+LATE = 15  # the last epochs, over which late training is judged
+RECENT = 10  # a curve is flat where its last epochs are no higher than as many before them
+
+
+class NotRecorded(DataError):
+    """The records that a claim needs are not there."""
+
+
+class Records:
+    """Run records, by cell of the tree of ablations (see sweeps.py).
+
+    Parameters
+    ----------
+    runs : list of Run
+    cohort : dict
+        What figures/cohort.json says of the lesions, see `median_diameter`.
+    base : RunConfig
+        The profile's settings, from which the cells are made.
+    """
+
+    def __init__(self, runs, cohort=None, base=PROFILES["course"].config):
+        self.runs, self.cohort, self.base = runs, cohort or {}, base
+
+    def cell(self, name, split="slice"):
+        """The first MIN_SEEDS runs of a cell by seed, of the longest training of which there are so many."""
+        wanted = replace(cell_config(name, replace(self.base, epochs=60)), split_by=split, epochs=1)
+        found = {}
+        for run in self.runs:
+            if replace(run.config, seed=wanted.seed, epochs=1) == wanted:
+                found.setdefault(run.config.epochs, []).append(run)
+        enough = [epochs for epochs, runs in found.items() if len(runs) >= MIN_SEEDS]
+        if not enough:
+            raise NotRecorded(f"{name}, by {split}: fewer than {MIN_SEEDS} seeds are recorded")
+        return sorted(found[max(enough)], key=lambda run: run.config.seed)[:MIN_SEEDS]
+
+
+def scores(runs, score="mean_dice", part="dev", epoch=None):
+    """One score of each run after an epoch (by default the last): float array, one number per seed."""
+    return np.array([run.curve(score, part)[(epoch or len(run.history)) - 1] for run in runs])
+
+
+def finals(runs, score, part="dev"):
+    """One score of each run's final evaluation."""
+    return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
+
+
+def last_epoch(*cells):
+    """The last epoch that all runs of some cells have."""
+    return min(len(run.history) for runs in cells for run in runs)
+
+
+def difference(runs, others, score="mean_dice", part="dev"):
+    """Interval of the paired difference runs - others, after the last epoch that both have."""
+    epoch = last_epoch(runs, others)
+    return paired_interval(scores(runs, score, part, epoch), scores(others, score, part, epoch))
+
+
+def gap(runs, epoch=None):
+    """Train Dice minus dev Dice of each run."""
+    return scores(runs, part="train", epoch=epoch) - scores(runs, epoch=epoch)
+
+
+def n_updates(n_slices, batch_size, epochs):
+    """How often the weights change in so many epochs over n_slices; the last, smaller batch of an epoch counts too."""
+    return epochs * -(-n_slices // batch_size)
+
+
+def updates(runs, epoch):
+    """How often the weights of runs have been changed after so many epochs."""
+    return n_updates(runs[0].split["n_train"], runs[0].config.batch_size, epoch)
+
+
+def late_dice(runs, last):
+    """Mean dev Dice of each run over the LATE epochs up to the last one."""
+    return np.array([np.mean(run.curve()[max(0, last - LATE):last]) for run in runs])
+
+
+def recent_rise(runs):
+    """Interval of how much higher dev Dice is over the RECENT last epochs than over as many before: 0 in it is flat."""
+    curves = [run.curve() for run in runs]
+    return mean_interval([curve[-RECENT:].mean() - curve[-2 * RECENT:-RECENT].mean() for curve in curves])
+
+
+def oscillation(curve):
+    """How far a curve swings, as a share of its maximum; NaN if it is nowhere above 0.
+
+    The swing is the range of what is left after a straight line was taken away: a rise is no oscillation.
+    """
+    curve, epochs = np.asarray(curve, dtype=float), np.arange(len(curve))
+    line = np.polyval(np.polyfit(epochs, curve, 1), epochs)
+    return float(np.ptp(curve - line) / curve.max()) if curve.max() > 0 else float("nan")

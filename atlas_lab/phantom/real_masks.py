@@ -1,0 +1,93 @@
+"""Real lesion masks for the embedded cohort: given to its subjects and brought onto the template's grid."""
+
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from atlas_lab.files import DataError
+from atlas_lab.grid import GRID
+from atlas_lab.phantom.lesions import left_share
+
+
+def mask_files(folder):
+    """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder of lesion masks; give a folder with NIfTI masks in MNI space"
+        )
+    files = sorted(p for p in folder.glob("*.nii*") if not p.name.startswith("."))
+    if not files:
+        raise DataError(f"{folder} holds no .nii or .nii.gz file; expected lesion masks in MNI space")
+    return files
+
+
+def masks_of_subjects(indices, seed, folder):
+    """Which real mask each subject gets: {index: path}, every mask once before any is used again."""
+    if folder is None:
+        return {}
+    files = mask_files(folder)
+    chosen = {}
+    for index in indices:
+        lap, place = divmod(index, len(files))
+        chosen[index] = files[np.random.default_rng([seed, lap, 6]).permutation(len(files))[place]]
+    # A damaged file is better found now than after many subjects.
+    for path in sorted(set(chosen.values())):
+        load_mask(path)
+    return chosen
+
+
+def load_mask(path):
+    """A lesion mask as float32 and its affine. Raises DataError if it is damaged or empty."""
+    import nibabel
+
+    try:
+        volume = nibabel.load(path)
+        mask = (np.asanyarray(volume.dataobj) > 0).astype(np.float32)
+    except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
+        raise DataError(f"{path}: can't be read as NIfTI ({error}); copy it again or take it out") from error
+    if mask.ndim != 3 or not mask.any():
+        raise DataError(
+            f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask"
+        )
+    return mask, volume.affine
+
+
+def place_mask(path, seed, index, anatomy):
+    """Bring a real mask onto the template's grid by the affines; mirror it left to right at random.
+
+    Returns
+    -------
+    components : list of bool (197, 233, 189), largest first
+    aim : dict
+    """
+    from scipy import ndimage
+
+    mask, affine = load_mask(path)
+    to_mask = np.linalg.inv(affine) @ anatomy.affine
+    lesion = (
+        ndimage.affine_transform(
+            mask, to_mask[:3, :3], to_mask[:3, 3], output_shape=anatomy.brain.shape, order=1
+        )
+        > 0.5
+    )
+    lesion &= anatomy.brain
+    if not lesion.any():
+        raise DataError(f"{path}: no lesion voxel inside the MNI152 brain; expected a mask in MNI space (mm)")
+    mirrored = bool(np.random.default_rng([seed, index, 7]).random() < 0.5)
+    lesion = lesion[::-1] if mirrored else lesion  # the grid is symmetric about x = 0
+    pieces, count = ndimage.label(lesion, np.ones((3, 3, 3)))
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    order = 1 + np.argsort(-sizes, kind="stable")
+    keep = [pieces == label for label in order[:8]]
+    if count > 8:
+        keep.append(np.isin(pieces, order[8:]))
+    side = "left" if left_share(keep, GRID[0] // 2) > 0.5 else "right"
+    aim = {
+        "mask": path.name,
+        "mirrored": mirrored,
+        "side": side,
+        "volume_ml": round(float(lesion.sum()) / 1000, 3),
+    }
+    return keep, aim

@@ -1,0 +1,69 @@
+"""A network drawn as in Fig. 2."""
+
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from atlas_lab.architecture import count_parameters, layer_table
+from atlas_lab.plots.style import BLUE, GREY
+
+
+def plot_architecture(model):
+    """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
+
+    Each block is one shape of the data on its way. Feature maps are blue, as tall as the map and wider with
+    more channels; vectors are hatched. Between the blocks stand the layers and their numbers of parameters.
+    """
+    blocks = architecture_blocks(model)
+    figure, ax = plt.subplots(figsize=(9.5, 2.9), layout="constrained")
+    tallest = max(block["output"][1] for block in blocks if len(block["output"]) == 3)
+    x, edges = 0.0, []
+    for block in blocks:
+        width = draw_block(ax, block["output"], x, tallest)
+        edges.append((x, x + width))
+        x += width + 0.62
+    for (left, right), block in zip(pairwise(edges), blocks[1:], strict=True):
+        start, end = left[1], right[0]
+        ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=7, color=GREY))
+        ax.text((start + end) / 2, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=6.5, color=BLUE)
+        if block["parameters"]:
+            ax.text((start + end) / 2, 0.06, f"{block['parameters']:,}", ha="center", fontsize=5, color=GREY)
+    ax.set(xlim=(-0.2, x - 0.3), ylim=(-0.95, 0.85))
+    ax.set_axis_off()
+    title = f"{type(model).__name__}: {count_parameters(model):,} parameters (grey: of each layer)"
+    ax.set_title(title, fontsize=10)
+    return figure
+
+
+def draw_block(ax, shape, x, tallest):
+    """Draw one shape of the data at x, its text above; returns the block's width."""
+    is_map = len(shape) == 3
+    height = 0.15 + 0.85 * shape[1] / tallest if is_map else 0.25 + 0.12 * np.log10(shape[0])
+    width = 0.1 + 0.012 * shape[0] if is_map else 0.1
+    look = {"facecolor": "#cfe3f1"} if is_map else {"facecolor": "#f6e3c0", "hatch": "/////"}
+    ax.add_patch(Rectangle((x, -height / 2), width, height, edgecolor="black", linewidth=0.7, **look))
+    text = f"{shape[0]} ch\n{shape[1]} x {shape[2]}" if is_map else f"{shape[0]:,}"
+    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=6.5)
+    return width
+
+
+def architecture_blocks(model):
+    """The shapes of the data on its way through a model, each with the layers that lead to it.
+
+    Layers that change neither shape nor kind of the data belong to the block before; ReLU and dropout are
+    left out of the names.
+    """
+    names = {
+        "Conv2d": "conv", "ConvTranspose2d": "deconv", "MaxPool2d": "max pool", "AvgPool2d": "avg pool",
+        "Linear": "FC", "Upsample": "bilinear", "Unflatten": "reshape", "Flatten": "flatten",
+    }
+    blocks = [{"output": (1, *model.input_shape), "steps": [], "parameters": 0}]
+    for row in layer_table(model):
+        if row["output"] != blocks[-1]["output"]:
+            blocks.append({"output": row["output"], "steps": [], "parameters": 0})
+        blocks[-1]["parameters"] += row["parameters"]
+        if row["kind"] in names:
+            blocks[-1]["steps"].append(f"{names[row['kind']]} {row['kernel']}".strip())
+    return blocks

@@ -1,0 +1,30 @@
+"""Maps on the template brain."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def plot_overlap_map(overlap, affine, title="", cut_coords=(-30, -15, 0, 15, 30, 45)):
+    """Fig. 1a: the share of subjects with lesion at each voxel, on the MNI152 template. Returns the figure.
+
+    Parameters
+    ----------
+    overlap : float array (X, Y, Z), 0 to 1
+    affine : array (4, 4)
+        Takes voxel indices to MNI mm.
+    cut_coords : sequence of float
+        Heights of the axial cuts, z in mm.
+    """
+    import nibabel
+    from nilearn import plotting
+    from nilearn.datasets import load_mni152_template
+
+    figure = plt.figure(figsize=(8.5, 2.1))
+    display = plotting.plot_stat_map(
+        nibabel.Nifti1Image(np.asarray(overlap, np.float32) * 100, affine), bg_img=load_mni152_template(resolution=1),
+        display_mode="z", cut_coords=cut_coords, cmap="inferno", threshold=1e-6, vmin=0, symmetric_cbar=False,
+        black_bg=False, figure=figure, draw_cross=False,
+    )
+    display._cbar.set_label("% of subjects", fontsize=8)
+    figure.suptitle(title, fontsize=10, y=1.04)
+    return figure

@@ -1,0 +1,63 @@
+"""Writing a figure with what made it."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from atlas_lab.files import atomic_path, refuse_patients_in_repository, write_json
+from atlas_lab.plots.style import mark_source
+from atlas_lab.provenance import code_version
+
+
+def save_figure(figure, path, provenance):
+    """Write a figure as PNG and, beside it, a JSON file that says what made it.
+
+    The synthetic cohort is named on the picture itself. A figure that is on disk already with the same pixels
+    and provenance is left untouched, so that redrawing changes nothing in git.
+
+    Parameters
+    ----------
+    path : path ending in .png
+    provenance : dict
+        At least "cohort", whose data it shows: "synthetic", "patients", or None for no data; and "source", a line
+        of text. By custom also "data_hash", "config", "runs".
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If the figure shows patient data and the path lies inside the repository: ATLAS is under a data use
+        agreement, and nothing of it may be published here.
+    """
+    path = Path(path)
+    if provenance["cohort"] == "patients":
+        refuse_patients_in_repository(path, provenance["source"])
+    if provenance["cohort"] == "synthetic":
+        mark_source(figure, "synthetic cohort, not patient data")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=150, bbox_inches="tight", metadata={"Software": None})
+    pixels = buffer.getvalue()
+    about = {"figure": path.name, "sha256": hashlib.sha256(pixels).hexdigest(), **provenance}
+    if not is_unchanged(path, about):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(pixels)
+        write_json(path.with_suffix(".json"), {**about, "code": code_version()})
+    plt.close(figure)
+    return path
+
+
+def is_unchanged(path, about):
+    """True if the figure at `path` has these pixels and this provenance, whatever code version drew it."""
+    try:
+        earlier = json.loads(path.with_suffix(".json").read_text())
+        same_pixels = hashlib.sha256(path.read_bytes()).hexdigest() == about["sha256"]
+    except (OSError, ValueError):
+        return False
+    earlier.pop("code", None)
+    return same_pixels and earlier == json.loads(json.dumps(about))

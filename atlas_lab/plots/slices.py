@@ -1,0 +1,72 @@
+"""Pictures of slices with their masks."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.slicing import axial_slices
+from atlas_lab.files import atomic_path
+from atlas_lab.grid import to_ras
+from atlas_lab.plots.overlay import overlay
+
+
+def show_slice(image, mask=None, prediction=None, title="", ax=None):
+    """Draw one axial slice with its masks and the orientation letters; returns the axes.
+
+    Arrays as for `overlay`; rows from front to back, columns from the patient's left to right.
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(3, 3.5), layout="constrained")
+    zoom = max(2, round(400 / image.shape[0]))
+    ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
+    ax.set_title(title, fontsize=9)
+    ax.set_axis_off()
+    for letter, x, y in (("L", 0.04, 0.5), ("R", 0.96, 0.5), ("A", 0.5, 0.97), ("P", 0.5, 0.03)):
+        ax.text(x, y, letter, color="white", fontsize=8, ha="center", va="center", transform=ax.transAxes)
+    return ax
+
+
+def show_triplet(image, target, prediction, axes=None, titles=("image", "target", "prediction")):
+    """Draw image, image with target, and image with target and prediction, side by side; returns the figure."""
+    if axes is None:
+        _, axes = plt.subplots(1, 3, figsize=(7, 2.9), layout="constrained")
+    show_slice(image, title=titles[0], ax=axes[0])
+    show_slice(image, target, title=titles[1], ax=axes[1])
+    show_slice(image, target, prediction, title=titles[2], ax=axes[2])
+    return axes[0].figure
+
+
+def show_pair(image, mask, title=""):
+    """Draw a slice without and with its mask, so that the eye can search first; returns the figure."""
+    figure, axes = plt.subplots(1, 2, figsize=(5, 3.3), layout="constrained")
+    show_slice(image, title="T1-weighted", ax=axes[0])
+    show_slice(image, mask, title="with its lesion mask", ax=axes[1])
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def save_prediction(found, path, title):
+    """Write a picture of a Prediction: its slice with most lesion, without and with the predicted mask."""
+    volumes = [found.image, found.mask.astype(np.float32), found.probability]
+    image, mask, probability = (to_ras(volume, found.affine)[0] for volume in volumes)
+    z = int((mask if mask.any() else probability).sum(axis=(0, 1)).argmax())
+    grey, pred = axial_slices(to_uint8(image, white_point(image)))[z], axial_slices(mask)[z] > 0
+    figure, axes = plt.subplots(1, 2, figsize=(5, 3.4), layout="constrained")
+    show_slice(grey, title="T1-weighted", ax=axes[0])
+    show_slice(grey, prediction=pred, title="called lesion", ax=axes[1])
+    figure.suptitle(f"{title}\nnot for clinical use", fontsize=9)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
+
+
+def plot_grid(images, masks, titles, predictions=None, columns=4):
+    """Draw slices in rows of `columns`; arrays (N, H, W). Returns the figure."""
+    rows = -(-len(images) // columns)
+    size = (1.8 * columns, 2.3 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for i, ax in enumerate(axes.flat[: len(images)]):
+        show_slice(images[i], masks[i], None if predictions is None else predictions[i], titles[i], ax)
+    return figure

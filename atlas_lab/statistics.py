@@ -1,0 +1,83 @@
+"""Means over seeds and scores over subjects, with their 95 % intervals."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from atlas_lab.metrics import scores_from_sums
+
+
+def bootstrap_scores(sums, level=0.95, n_resamples=2000, seed=0):
+    """Scores with percentile bootstrap intervals, resampling whole subjects.
+
+    Slices of one subject are alike, so drawing slices singly would make the intervals far too narrow
+    (cluster bootstrap; Davison and Hinkley 1997, section 3.8). The interval tells how the score would vary
+    with other subjects of the same kind; it does not tell how it varies with the seed of the training.
+
+    Returns
+    -------
+    dict
+        score -> {"value", "low", "high"}, of `scores_from_sums`; low and high leave out resamples in which
+        the score is 0 / 0.
+    """
+    n_subjects = len(sums["tp"])
+    draws = np.random.default_rng(seed).integers(n_subjects, size=(n_resamples, n_subjects))
+    values = scores_from_sums({name: column.sum() for name, column in sums.items()})
+    resampled = scores_from_sums({name: column[draws].sum(axis=1) for name, column in sums.items()})
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    result = {}
+    for name, value in values.items():
+        defined = resampled[name][~np.isnan(resampled[name])]
+        low, high = np.quantile(defined, tails) if defined.size else (np.nan, np.nan)
+        result[name] = {"value": float(value), "low": float(low), "high": float(high)}
+    return result
+
+
+class Interval(NamedTuple):
+    """A mean with its interval; formats as in 0.250 [0.200, 0.300], each number by the format given."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __format__(self, spec):
+        spec = spec or ".3f"
+        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+
+    def overlaps(self, low, high):
+        """True if the interval and the one from low to high have a number in common."""
+        return bool(self.low <= high and low <= self.high)
+
+
+def mean_interval(values, level=0.95):
+    """Mean of a few independent numbers, such as one per seed, with the interval of Student's t.
+
+    NaNs are left out; with fewer than two numbers left the interval holds all numbers, and the mean of none is NaN.
+    """
+    from scipy.special import stdtrit  # the quantile of Student's t
+
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if len(values) < 2:
+        return Interval(float(values.sum()) if len(values) else float("nan"), float("-inf"), float("inf"))
+    mean = float(values.mean())
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)
+
+
+def paired_interval(ones, others, level=0.95):
+    """Mean of the differences ones - others, pair by pair, with its interval.
+
+    Runs of one seed share their split, so most of what makes a run good or bad is the same in both and cancels.
+    """
+    return mean_interval(np.subtract(ones, others), level)
+
+
+def geometric_interval(values, level=0.95):
+    """The same for ratios, which spread by factors: the interval of their logarithms, and back.
+
+    NaNs and zeros are left out.
+    """
+    values = np.asarray(values, dtype=float)
+    logs = mean_interval(np.log(values[values > 0]), level)
+    return Interval(*(float(np.exp(number)) for number in logs))

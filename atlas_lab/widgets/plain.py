@@ -1,0 +1,67 @@
+"""The viewer in plain ipywidgets, for where anywidget can't load: a thin widget over the pure function `overlay`."""
+
+import ipywidgets
+import numpy as np
+
+from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.slicing import axial_slices
+from atlas_lab.metrics import dice_coefficient
+from atlas_lab.plots.overlay import overlay
+from atlas_lab.widgets.still import Still, png
+
+
+class PlainViewer(Still, ipywidgets.VBox):
+    """Slider, picture and one line of text; use `view_slices(..., plain=True)` to make one.
+
+    Shows axial slices, and of several predictions the first; probabilities are cut at 0.5.
+    """
+
+    def __init__(self, image, target, predictions, affine, zoom):
+        prediction = next((p > 0.5 for p in predictions.values()), None)
+        self.slices = axial_slices(image if image.dtype == np.uint8 else to_uint8(image, white_point(image)))
+        self.target = None if target is None else axial_slices(np.asarray(target, bool))
+        self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
+        self.affine, self.zoom = affine, zoom
+        self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
+        self.text = ipywidgets.Label()
+        self.slider = ipywidgets.IntSlider(
+            value=self.opening_slice(), min=0, max=len(self.slices) - 1, description="axial slice z",
+            style={"description_width": "initial"}, layout={"width": "420px"},
+        )
+        self.slider.observe(self.draw, "value")
+        super().__init__([self.slider, self.picture, self.text])
+        self.draw()
+
+    def opening_slice(self):
+        """The slice with most lesion; without a target or prediction, the middle one."""
+        mask = self.target if self.target is not None else self.prediction
+        return len(self.slices) // 2 if mask is None else int(mask.sum(axis=(1, 2)).argmax())
+
+    def frame(self, z):
+        """The picture of slice z, uint8 (zoom Y, zoom X, 3)."""
+        masks = [None if volume is None else volume[z] for volume in (self.target, self.prediction)]
+        return overlay(self.slices[z], *masks, zoom=self.zoom)
+
+    def describe(self, z):
+        """The line under the picture: height, lesion area, and Dice where there is a prediction."""
+        parts = ["front at the top, patient's left on the left"]
+        if self.affine is not None:
+            parts.insert(0, f"z = {self.affine[2, 2] * z + self.affine[2, 3]:.0f} mm")
+        if self.target is not None:
+            parts.append(f"target {self.target[z].sum()} voxels")
+        if self.prediction is not None:
+            parts.append(f"prediction {self.prediction[z].sum()} voxels")
+        if self.target is not None and self.prediction is not None:
+            dice = float(dice_coefficient(self.prediction[z], self.target[z]))
+            parts.append("Dice undefined (both empty)" if np.isnan(dice) else f"Dice {dice:.2f}")
+        return " · ".join(parts)
+
+    def draw(self, _=None):
+        """Show the slice that the slider points at."""
+        self.picture.value = png(self.frame(self.slider.value))
+        self.text.value = self.describe(self.slider.value)
+
+    @property
+    def still(self):
+        """The picture that is shown, as a PNG."""
+        return self.picture.value

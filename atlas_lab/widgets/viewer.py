@@ -1,0 +1,205 @@
+"""The slice-by-slice viewer: a volume and its masks in the notebook, drawn by the browser (viewer.js)."""
+
+import base64
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.nifti import read_volume
+from atlas_lab.data.scans import Scan, load_scan
+from atlas_lab.files import DataError, atomic_path
+from atlas_lab.grid import to_ras
+from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
+from atlas_lab.widgets.plain import PlainViewer
+from atlas_lab.widgets.still import Still, png
+
+try:
+    import anywidget
+    import traitlets
+except ImportError:  # the plain viewer does without
+    anywidget = None
+
+
+HERE = Path(__file__).parent
+
+
+def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
+    """Show a volume slice by slice, with masks on it; it opens on the slice with most lesion.
+
+    Drag the slider, or click the picture and use the arrow keys, Home, End and space.
+
+    Parameters
+    ----------
+    scan : Scan, path, or array (X, Y, Z)
+        A Scan is loaded, with its lesion mask as the target; a path names a NIfTI file.
+    target : bool array (X, Y, Z), optional
+        Shown as an orange outline.
+    prediction : array (X, Y, Z), or dict of them by name, optional
+        Bool masks, or probabilities from 0 to 1, which get a threshold. Shown as a translucent blue fill.
+    zoom : int
+        Screen pixels per voxel, 1 to 5.
+    plain : bool
+        Use plain ipywidgets, which ask Python for every slice, in place of anywidget. It is what happens anyway
+        where anywidget is not installed; it shows axial slices and the first prediction.
+
+    Returns
+    -------
+    ipywidgets widget
+        On pages without widgets (GitHub, nbviewer) its opening slice shows as a picture. `save(path)` of the viewer
+        writes a page that works without Python.
+
+    Raises
+    ------
+    DataError
+        If the image is no volume or has no finite voxel above 0, or a mask doesn't fit it.
+    """
+    return view_volumes(*open_volumes(scan, target, prediction), zoom, plain)
+
+
+def open_volumes(scan, target=None, prediction=None):
+    """Image, target (or None), predictions by name and affine (or None) of what `view_slices` is given."""
+    image, affine = scan, None
+    if isinstance(scan, Scan):
+        image, mask, affine = load_scan(scan)
+        target = mask if target is None else target
+    elif isinstance(scan, str | Path):
+        image, affine = to_ras(*read_volume(Path(scan).expanduser()))
+    if not isinstance(prediction, dict):
+        prediction = {} if prediction is None else {"prediction": prediction}
+    return np.asarray(image), target, prediction, affine
+
+
+def view_volumes(image, target, predictions, affine, zoom=2, plain=False):
+    """The viewer of volumes with their affine (or None), predictions by name; see `view_slices`."""
+    make = PlainViewer if plain or anywidget is None else SliceViewer
+    return make(*check_volumes(image, target, predictions), affine, zoom)
+
+
+def check_volumes(image, target, predictions):
+    """Image, target and predictions as arrays that fit one another; see `view_slices` for what is refused."""
+    if image.ndim != 3 or 0 in image.shape:
+        raise DataError(f"the image has shape {image.shape}; a volume has three axes: X, Y, Z")
+    is_finite = np.isfinite(image)
+    if not is_finite.all():
+        image = np.where(is_finite, image, 0)
+    if not image.max() > 0:
+        raise DataError("the image has no finite voxel above 0; there is nothing to show")
+    masks = {} if target is None else {"target": target}
+    for name, mask in {**masks, **predictions}.items():
+        if np.shape(mask) != image.shape:
+            raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
+        if not np.isfinite(mask).all():
+            raise DataError(f"the {name} holds NaN or infinite voxels")
+    if target is not None and np.asarray(target).dtype != bool:
+        target = np.asarray(target) > 0
+    return image, target, {name: np.asarray(prediction) for name, prediction in predictions.items()}
+
+
+def pack(volume):
+    """A uint8 volume as zlib-compressed bytes, x fastest, as viewer.js reads it."""
+    return zlib.compress(volume.tobytes(order="F"), 1)
+
+
+def to_levels(prediction):
+    """A mask as 0 and 255, a probability as 0 to 255: uint8."""
+    if prediction.dtype == bool:
+        return prediction.astype(np.uint8) * 255
+    levels = np.clip(prediction, 0, 1, dtype=np.float32, casting="unsafe")
+    levels *= 255
+    return np.rint(levels, out=levels).astype(np.uint8)
+
+
+def describe_volumes(image, target, predictions, affine, zoom):
+    """All that viewer.js needs, by name: plain values and bytes."""
+    white = white_point(image)
+    grey = image if image.dtype == np.uint8 else to_uint8(image, white)
+    mask = target if target is not None else next(iter(predictions.values()), None)
+    areas = None if mask is None else (mask > 0.5 if mask.dtype != bool else mask).sum(axis=(0, 1))
+    affine = None if affine is None else np.asarray(affine, float)
+    return {
+        "shape": list(image.shape), "image": pack(grey),
+        "target": b"" if target is None else pack(target.astype(np.uint8)),
+        "predictions": [pack(to_levels(prediction)) for prediction in predictions.values()],
+        "names": list(predictions), "is_probability": any(p.dtype != bool for p in predictions.values()),
+        "affine": [] if affine is None else affine.ravel().tolist(),
+        "voxel_ml": 0.001 if affine is None else float(abs(np.linalg.det(affine[:3, :3])) / 1000),
+        "white": 255.0 if image.dtype == np.uint8 else white, "zoom": int(zoom), "plane": 0,
+        "index": image.shape[2] // 2 if areas is None else int(areas.argmax()), "opacity": 0.5, "threshold": 0.5,
+        "target_colour": list(TARGET_COLOUR), "prediction_colour": list(PREDICTION_COLOUR),
+    }
+
+
+def opening_picture(image, target, predictions, values):
+    """The slice that the viewer opens on, as `overlay` draws it."""
+    z = values["index"]
+    grey = image if image.dtype == np.uint8 else to_uint8(image, values["white"])
+    volumes = [grey, target, next((to_levels(p) > 127.5 for p in predictions.values()), None)]
+    return overlay(*(None if v is None else v[:, ::-1, z].T for v in volumes), zoom=values["zoom"])
+
+
+if anywidget is not None:
+
+    class SliceViewer(Still, anywidget.AnyWidget):
+        """The viewer of `view_slices`. `plane` (0 axial, 1 coronal, 2 sagittal), `index` and `threshold` follow it."""
+
+        _esm = HERE / "viewer.js"
+        _css = HERE / "viewer.css"
+        shape = traitlets.List().tag(sync=True)
+        image = traitlets.Bytes().tag(sync=True)
+        target = traitlets.Bytes().tag(sync=True)
+        predictions = traitlets.List().tag(sync=True)
+        names = traitlets.List().tag(sync=True)
+        is_probability = traitlets.Bool().tag(sync=True)
+        affine = traitlets.List().tag(sync=True)
+        voxel_ml = traitlets.Float().tag(sync=True)
+        white = traitlets.Float().tag(sync=True)
+        zoom = traitlets.Int().tag(sync=True)
+        plane = traitlets.Int().tag(sync=True)
+        index = traitlets.Int().tag(sync=True)
+        opacity = traitlets.Float().tag(sync=True)
+        threshold = traitlets.Float().tag(sync=True)
+        target_colour = traitlets.List().tag(sync=True)
+        prediction_colour = traitlets.List().tag(sync=True)
+
+        def __init__(self, image, target, predictions, affine, zoom):
+            values = describe_volumes(image, target, predictions, affine, zoom)
+            self.still = png(opening_picture(image, target, predictions, values))
+            super().__init__(**values)
+
+        def save(self, path, title="Slices"):
+            """Write a page that shows the same viewer in any browser, without Python or network; returns the path."""
+            values = {name: getattr(self, name) for name in describe_page(self)}
+            path = Path(path)
+            with atomic_path(path) as temporary:
+                temporary.write_text(page(values, title), encoding="utf-8")
+            return path
+
+
+def describe_page(viewer):
+    """Names of the traits that a page needs: those of the viewer's own that are sent to the browser."""
+    return [name for name in viewer.traits(sync=True) if not name.startswith("_") and name not in
+            ("layout", "comm", "tabbable", "tooltip")]
+
+
+def page(values, title):
+    """One HTML file with viewer.js, its style and the volumes in base64."""
+    def encode(value):
+        return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
+
+    data = {name: list(map(encode, value)) if isinstance(value, list) else encode(value)
+            for name, value in values.items()}
+    script = (HERE / "viewer.js").read_text(encoding="utf-8").replace("export default { render };", "")
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
+        "<style>:root{color-scheme:light dark}body{margin:1em;background:Canvas}\n"
+        f"{(HERE / 'viewer.css').read_text(encoding='utf-8')}</style><body><script type=module>\n{script}\n"
+        f"const values = {json.dumps(data)};\n"
+        "const bytes = (v) =>\n"
+        "  (v && v.base64 !== undefined ? Uint8Array.from(atob(v.base64), (c) => c.charCodeAt(0)) : v);\n"
+        "for (const k in values) values[k] = Array.isArray(values[k]) ? values[k].map(bytes) : bytes(values[k]);\n"
+        "const model = { get: (k) => values[k], set() {}, save_changes() {}, on() {} };\n"
+        "render({ model, el: document.body });\n</script></body></html>\n"
+    )

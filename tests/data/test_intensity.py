@@ -1,0 +1,109 @@
+"""The grey scale of a volume, against sorting by hand and the invariances it must have."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import atlas_lab as lab
+from atlas_lab.data.intensity import to_uint8, white_point
+
+# Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
+settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("lab")
+
+
+def head(seed=0, shape=(40, 40, 40)):
+    """Background of zeros, and tissue around 60 in the middle."""
+    volume = np.zeros(shape, np.float32)
+    volume[5:35, 5:35, 5:35] = np.random.default_rng(seed).normal(60, 10, (30, 30, 30))
+    return volume
+
+
+# ----------------------------------------------------------------------------------------------------- white point
+
+def test_white_point_by_hand():
+    # 1 to 1400 in steps of 1: every 7th from 1 on is 1, 8, ..., 1394, that is 200 numbers. The 99.5th percentile
+    # lies at 0.995 x 199 = 198.005 steps of 7 above 1.
+    assert white_point(np.arange(1.0, 1401)) == pytest.approx(1 + 7 * 198.005)
+
+
+def test_white_point_is_about_the_value_that_995_of_1000_voxels_stay_below():
+    volume = head()
+    tissue = np.sort(volume[volume > 0])
+    exact = tissue[round(0.995 * len(tissue))]
+    assert white_point(volume) == pytest.approx(exact, rel=0.02)
+    assert isinstance(white_point(volume), float)
+
+
+def test_background_does_not_count():
+    volume = head()
+    padded = np.pad(volume, 30)
+    assert white_point(padded) == white_point(volume)
+    padded[padded == 0] = -0.0003
+    assert white_point(padded) == white_point(volume)
+
+
+def test_a_few_bright_vessels_do_not_darken_the_brain():
+    volume, bright = head(), head()
+    bright[6, 6, 6:26] = 10_000.0  # 20 of 27,000 voxels
+    assert white_point(bright) == pytest.approx(white_point(volume), rel=0.02)
+    assert bright.max() > 50 * white_point(bright)
+
+
+@given(st.floats(0.01, 1000))
+def test_white_point_grows_with_the_unit_of_intensity(factor):
+    volume = head(shape=(36, 36, 36)).astype(np.float64)
+    assert white_point(volume * factor) == pytest.approx(factor * white_point(volume), rel=1e-9)
+
+
+@pytest.mark.parametrize("volume", [np.zeros((3, 3, 3)), np.full((3, 3, 3), -2.0)])
+def test_a_volume_with_nothing_above_0_has_no_scale(volume):
+    with pytest.raises(lab.DataError, match="above 0"):
+        white_point(volume)
+
+
+# -------------------------------------------------------------------------------------------------------- grey levels
+
+@pytest.mark.parametrize("value, level", [
+    (0, 0), (80, 255), (16, 51), (40.2, 128), (39.8, 127), (80.1, 255), (1e9, 255), (-0.0003, 0), (-50, 0), (0.2, 1),
+    (0.1, 0),
+])
+def test_grey_levels_by_hand(value, level):
+    assert to_uint8(np.float32([value]), 80.0).tolist() == [level]
+
+
+def test_grey_levels_keep_the_shape_and_the_input():
+    volume = head(shape=(36, 37, 38))
+    before = volume.copy()
+    levels = to_uint8(volume, white_point(volume))
+    assert levels.dtype == np.uint8 and levels.shape == (36, 37, 38)
+    assert np.array_equal(volume, before)
+
+
+@given(st.lists(st.floats(-100, 300, width=32), min_size=2, max_size=20), st.floats(1, 200))
+def test_brighter_tissue_is_never_darker_in_the_picture(values, white):
+    ordered = np.sort(np.float32(values))
+    levels = to_uint8(ordered, white).astype(int)
+    assert (np.diff(levels) >= 0).all()
+    assert (levels[ordered >= white] == 255).all() and (levels[ordered <= 0] == 0).all()
+
+
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20), st.floats(1, 200))
+def test_grey_levels_are_within_half_a_step_of_the_intensity(shares, white):
+    values = np.float32(shares) * np.float32(white)
+    assert (np.abs(to_uint8(values, white) / 255 - np.float64(shares)) <= 0.5 / 255 + 1e-5).all()
+
+
+def test_a_volume_in_another_unit_gives_the_same_picture():
+    volume = head()
+    one = to_uint8(volume, white_point(volume))
+    for factor in (0.01, 16.0):
+        other = to_uint8(volume * np.float32(factor), white_point(volume * np.float32(factor)))
+        assert np.abs(one.astype(int) - other).max() <= 1  # rounding may tip a level
+
+
+def test_a_half_percent_of_tissue_is_white():
+    volume = head()
+    levels = to_uint8(volume, white_point(volume))
+    assert (levels[volume > 0] == 255).mean() == pytest.approx(0.005, abs=0.002)

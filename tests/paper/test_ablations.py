@@ -1,0 +1,65 @@
+"""The tree of ablations, and the records of sweeps."""
+
+import re
+from dataclasses import asdict
+
+import pytest
+
+import atlas_lab as lab
+from atlas_lab.cli import main
+from atlas_lab.config import check_config
+from atlas_lab.files import REPOSITORY
+from atlas_lab.paper.ablations import CELLS, SWEEPS, cell_config, sweep_configs
+
+BASE = lab.RunConfig(epochs=60)
+
+
+@pytest.mark.parametrize("cell", [name for name, change in CELLS.items() if change])
+def test_each_ablation_changes_one_setting_of_the_cell_it_is_compared_with(cell):
+    parent, field, value = CELLS[cell]
+    one, other = asdict(cell_config(cell, BASE)), asdict(cell_config(parent, BASE))
+    assert [name for name in one if one[name] != other[name]] == [field]
+    assert one[field] == value
+
+
+def test_the_baseline_is_the_profile_s_own_config():
+    assert cell_config("baseline", BASE) == BASE == lab.RunConfig(epochs=60)
+
+
+def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
+    again = ("longer", "as_run_longer", "split")  # they train cells of the others for longer, or on other splits
+    cells = [cell for name, sweep in SWEEPS.items() if name not in again for cell in sweep.cells]
+    assert sorted(cells) == sorted(CELLS)
+    configs = [config for name in SWEEPS for config in sweep_configs(name, lab.PROFILES["course"].config)]
+    assert len({lab.run_name(config) for config in configs}) == len(configs)
+    for config in configs:
+        check_config(config)
+        lab.build_model(config, (16, 16))
+        lab.build_loss(config)
+
+
+def test_the_readme_names_every_sweep():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    named = text.partition("The named sweeps are ")[2].partition(", or `all`")[0]
+    assert re.findall("`(.*?)`", named) == list(SWEEPS)
+
+
+def test_a_sweep_takes_the_profile_it_is_given():
+    paper = sweep_configs("pooling", lab.PROFILES["paper"].config)
+    assert {config.scale for config in paper} == {1} and {config.pool for config in paper} == {"avg"}
+    assert [config.split_by for config in paper] == ["slice", "subject"]
+
+
+@pytest.mark.parametrize("settings, message", [
+    (["wieghts"], "there is no sweep 'wieghts'; choose one of weights"),
+    (["weights", "epochs=3"], "not both"),
+    (["colour=red"], "'colour=red' is not a setting"),
+    (["pos_weight=0,1"], "RunConfig.pos_weight is 0.0; it must be more than 0"),
+    (["lr_drop_epoch=10", "epochs=10"], "RunConfig.lr_drop_epoch is 10; it must be none, or from 1 to 9"),
+])
+def test_a_sweep_that_can_not_be_is_one_clear_line(settings, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr("atlas_lab.__main__.prepare", lambda *_: None)
+    assert main(["sweep", "--out", str(tmp_path), *settings]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("atlas-lab: ") and message in line
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,146 @@
+"""Pictures: what they say agrees with what they are drawn from, and what is saved says what made it."""
+
+import json
+import subprocess
+from dataclasses import replace
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import atlas_lab as lab
+from atlas_lab.experiment.run import Run
+from atlas_lab.files import REPOSITORY
+from atlas_lab.plots import slices as plots
+
+matplotlib.use("Agg")
+SYNTHETIC = {"cohort": "synthetic", "source": "test"}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def fake_run(seed, dice):
+    """A Run with the given dev Dice per epoch and half of it on train."""
+    scores = {"loss": 1.0, "precision": 0.1, "recall": 0.9, "area_ratio": 3.0}
+    history = [
+        {"epoch": i + 1, "train": {**scores, "mean_dice": d / 2}, "dev": {**scores, "mean_dice": d}}
+        for i, d in enumerate(dice)
+    ]
+    final = {"dev": {"mean_dice": {"value": dice[-1]}}}
+    data = {"source": "made for a test"}
+    return Run(replace(lab.RunConfig(), seed=seed, epochs=len(dice)), history, final, {}, data, {}, {}, 1.0)
+
+
+def texts(figure):
+    return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+def test_a_slice_carries_its_orientation():
+    ax = lab.show_slice(np.zeros((20, 16), np.uint8))
+    assert {"L", "R", "A", "P"} <= {text.get_text() for text in ax.texts}
+
+
+def test_triplet_and_grid_draw_what_overlay_gives():
+    rng = np.random.default_rng(0)
+    image, target, prediction = rng.integers(0, 255, (3, 20, 16), np.uint8)
+    target, prediction = target > 200, prediction > 200
+    figure = lab.show_triplet(image, target, prediction)
+    expected = lab.overlay(image, target, prediction, zoom=20, line=6)
+    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), expected)
+    grid = lab.plot_grid(image[None].repeat(5, 0), target[None].repeat(5, 0), ["a"] * 5, columns=3)
+    assert sum(bool(ax.images) for ax in grid.axes) == 5
+
+
+def test_curves_are_the_records_numbers_and_their_mean():
+    runs = [fake_run(0, [0.1, 0.2, 0.3]), fake_run(1, [0.3, 0.4, 0.7])]
+    ax = lab.plot_histories(runs)
+    drawn = [line.get_ydata() for line in ax.lines]
+    for expected in ([0.1, 0.2, 0.3], [0.3, 0.4, 0.7], [0.2, 0.3, 0.5], [0.1, 0.15, 0.25]):
+        assert any(np.allclose(expected, line) for line in drawn)
+    assert {text.get_text() for text in ax.texts} == {"train", "dev"}
+
+
+def test_cells_are_drawn_with_mean_interval_name_and_source():
+    cells = {"one": [fake_run(0, [0.1, 0.2]), fake_run(1, [0.3, 0.4])], "other": [fake_run(0, [0.0, 0.0])] * 2}
+    figure, axes = plt.subplots(1, 2)
+    for ax in axes:
+        lab.plot_cells(cells, ax=ax)
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [0.2, 0.3])
+    assert {text.get_text() for text in axes[0].texts} == {"one", "other"}
+    assert texts(figure).count("made for a test") == 1
+    low, high = axes[0].collections[0].get_paths()[0].vertices[:, 1].min(), 0.3 + 12.706 * 0.1  # t for two runs
+    assert low == pytest.approx(0.2 - 12.706 * 0.1, abs=1e-3)
+    assert axes[0].collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(high, abs=1e-3)
+
+
+def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_both_have():
+    by_slice = [fake_run(0, [0.1, 0.5, 0.9]), fake_run(1, [0.1, 0.3, 0.9])]
+    runs = by_slice, [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]
+    figure = lab.plot_splits({"a cell": runs})
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
+    assert "made for a test" in texts(figure) and "a cell" in texts(figure)
+
+
+def test_architecture_is_drawn_from_the_model():
+    shown = texts(lab.plot_architecture(lab.BaselineNet((56, 48), pool="avg", convs_per_stage=3)))
+    for shape in ("1 ch\n56 x 48", "8 ch\n28 x 24", "16 ch\n14 x 12", "2,688", "1,024", "256"):
+        assert shape in shown
+    assert "avg pool" in shown and "conv 5x5\nconv 5x5\nconv 5x5" in shown
+    assert f"{lab.count_parameters(lab.BaselineNet((56, 48), convs_per_stage=3)):,} parameters" in shown
+    assert "max pool" in texts(lab.plot_architecture(lab.BaselineNet((56, 48))))
+
+
+def test_overlap_map_is_in_percent_of_subjects():
+    overlap = np.zeros((197, 233, 189), np.float32)
+    overlap[60:80, 100:120, 60:100] = 0.3
+    affine = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])
+    shown = texts(lab.plot_overlap_map(overlap, affine, "a title"))
+    assert "% of subjects" in shown and "a title" in shown
+
+
+def draw(value=1.0):
+    figure, ax = plt.subplots()
+    ax.plot([0, value])
+    return figure
+
+
+def test_a_saved_figure_says_what_made_it(tmp_path):
+    figure = draw()
+    path = lab.save_figure(figure, tmp_path / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
+    about = json.loads(path.with_suffix(".json").read_text())
+    assert about["runs"] == ["a", "b"] and about["figure"] == "curve.png" and "commit" in about["code"]
+    assert "synthetic cohort, not patient data" in texts(figure)
+    assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_redrawing_the_same_changes_no_file_and_another_changes_both(tmp_path):
+    path = lab.save_figure(draw(), tmp_path / "curve.png", SYNTHETIC)
+    before = [(p.stat().st_mtime_ns, p.read_bytes()) for p in (path, path.with_suffix(".json"))]
+    lab.save_figure(draw(), path, SYNTHETIC)
+    assert [(p.stat().st_mtime_ns, p.read_bytes()) for p in (path, path.with_suffix(".json"))] == before
+    lab.save_figure(draw(2.0), path, SYNTHETIC)
+    assert [p.read_bytes() for p in (path, path.with_suffix(".json"))] != [content for _, content in before]
+    path.write_bytes(b"tampered")
+    lab.save_figure(draw(2.0), path, SYNTHETIC)
+    assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_patient_images_stay_out_of_the_repository(tmp_path):
+    about = {"cohort": "patients", "source": "ATLAS R1.1"}
+    with pytest.raises(lab.DataError, match="data use agreement"):
+        lab.save_figure(draw(), REPOSITORY / "figures" / "patient.png", about)
+    assert not (REPOSITORY / "figures" / "patient.png").exists()
+    lab.save_figure(draw(), tmp_path / "patient.png", about)
+
+
+def test_every_figure_in_the_repository_has_its_provenance():
+    tracked = subprocess.run(["git", "-C", REPOSITORY, "ls-files", "figures"], capture_output=True, text=True)
+    pictures = [REPOSITORY / name for name in tracked.stdout.split() if name.endswith(".png")]
+    for picture in pictures:
+        about = json.loads(picture.with_suffix(".json").read_text())
+        assert plots.is_unchanged(picture, {k: v for k, v in about.items() if k != "code"}), picture.name

@@ -1,0 +1,135 @@
+"""The quality report: each oddity that is known in public is built and must be told."""
+
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pandas
+import pytest
+from conftest import box_mask, head, save, write_scan
+
+import atlas_lab as lab
+from atlas_lab.check import count_notes
+from atlas_lab.cli import main
+from atlas_lab.data.metadata import find_metadata, join_metadata, load_metadata
+
+
+def problems_of(root):
+    return {row.scan: row.problem for row in lab.check_scans(lab.find_scans(root), jobs=1, progress=False).itertuples()}
+
+
+def test_a_release_without_faults_has_no_findings(scans):
+    assert lab.check_scans(scans[:3], jobs=1, progress=False).empty
+
+
+def test_the_same_scan_under_two_names_is_told_on_both(scans, tmp_path):
+    write_scan(tmp_path, "Site1", "031768")
+    path = write_scan(tmp_path, "Site1", "031769", masks=[box_mask((70, 80, 60))], image=head(31768))
+    nibabel.save(nibabel.load(path), path.with_suffix(""))  # packed or not, the voxels count
+    path.unlink()
+    found = problems_of(tmp_path)
+    assert found == {
+        "031768/t01": "the T1 is the same as that of 031769/t01",
+        "031769/t01": "the T1 is the same as that of 031768/t01",
+    }
+
+
+def test_a_mask_outside_of_the_brain_is_told(tmp_path):
+    write_scan(tmp_path, "Site1", "031768", masks=[box_mask((5, 5, 150))])
+    assert problems_of(tmp_path) == {"031768/t01": "100% of the lesion lies outside of the MNI152 brain"}
+
+
+def test_intensities_out_of_range_are_told(tmp_path):
+    image = head(1)
+    image[100, 100, 100], image[101, 100, 100] = 4000, -3
+    write_scan(tmp_path, "Site1", "031768", image=image)
+    assert "intensities from -3 to 4000" in problems_of(tmp_path)["031768/t01"]
+
+
+def test_a_suspect_of_public_fame_is_named(tmp_path):
+    write_scan(tmp_path, "Site1", "031768")
+    source = tmp_path / "ATLAS_R1.1/Site1/031768/t01"
+    folder = tmp_path / "two/ATLAS_2/Training/R009/sub-r009s003/ses-1/anat"
+    folder.mkdir(parents=True)
+    stem = folder / "sub-r009s003_ses-1_space-MNI152NLin2009aSym"
+    shutil.copy(source / "031768_t1w_deface_stx.nii.gz", f"{stem}_T1w.nii.gz")
+    shutil.copy(source / "031768_LesionSmooth_stx.nii.gz", f"{stem}_label-L_desc-T1lesion_mask.nii.gz")
+    assert problems_of(tmp_path / "two") == {"r009s003/ses-1": "its mask is reported not to fit"}
+
+
+def test_counts_are_held_against_the_published_ones_for_real_releases_only(scans):
+    notes = count_notes(scans)
+    assert notes[0] == "found 6 scans with masks; R1.1 has 229"
+    assert "Site1 3 of 55" in notes[1] and "Site8 0 of 35" in notes[1]
+    assert count_notes(lab.find_scans(lab.make_cohort(lab.lab_home() / "c", 1, progress=False))) == []
+
+
+def test_the_report_has_a_picture_of_every_usable_scan_and_the_exit_code_tells(tmp_path, capsys):
+    write_scan(tmp_path / "atlas", "Site1", "031768")
+    write_scan(tmp_path / "atlas", "Site1", "031769", masks=[np.zeros((197, 233, 189))])
+    assert main(["check", str(tmp_path / "atlas"), "--jobs", "1"]) == 1
+    printed = capsys.readouterr().out
+    assert "patient images" in printed and "2 scans found, 1 of them unusable" in printed
+    assert "031769/t01: 031769/t01: no lesion voxel" in printed
+    report = json.loads((lab.lab_home() / "check/report.json").read_text())
+    assert report["unusable"] == 1 and [f["scan"] for f in report["findings"]] == ["031768/t01", "031769/t01"]
+    assert report["findings"][0]["volume_ml"] == 1.68 and report["findings"][1]["unusable"]
+    page = (lab.lab_home() / "check/report.html").read_text()
+    assert page.count("data:image/png;base64,") == 1 and "031769/t01" in page and "<script" not in page
+    assert main(["check", str(tmp_path / "atlas"), "--jobs", "1", "--exclude", "031769/t01"]) == 0
+
+
+def test_the_report_of_patients_does_not_go_into_the_repository(tmp_path, capsys):
+    from atlas_lab.files import REPOSITORY
+
+    write_scan(tmp_path, "Site1", "031768")
+    assert main(["check", str(tmp_path), "--jobs", "1", "--out", str(REPOSITORY / "figures")]) == 2
+    assert "data use agreement" in capsys.readouterr().err
+    assert not (REPOSITORY / "figures" / "report.html").exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_metadata_joins_though_ids_lost_their_zero_and_sessions_got_a_space(scans, tree, tmp_path, suffix):
+    table = pandas.DataFrame({
+        "INDI Site ID": ["Site1", "Site2", "Site2"], "INDI Subject ID": [31768, 31802, 31802],
+        "Session": [" t01", " t01", "t02"], "Stroke type": ["Embolic", "other", ""],
+    })
+    path = tmp_path / f"ATLAS_Meta-Data_Release_1.1_updated{suffix}"
+    table.to_csv(path, index=False) if suffix == ".csv" else table.to_excel(path, index=False)
+    joined = join_metadata(scans, tmp_path)
+    assert joined.index.tolist() == [scan.name for scan in scans]
+    assert joined["Stroke type"].fillna("-").tolist() == ["Embolic", "-", "-", "-", "other", "-"]
+
+
+def test_metadata_of_bids_names(tmp_path):
+    path = tmp_path / "20220425_ATLAS_2.0_MetaData.csv"
+    path.write_text("Subject ID,Session,Site\nsub-r001s001,ses-1,R001\nr001s002,1,R001\n")
+    assert load_metadata(path).index.tolist() == ["r001s001/ses-1", "r001s002/ses-1"]
+    below = tmp_path / "Training"
+    below.mkdir()
+    assert find_metadata(below) == [path]
+
+
+def test_a_table_that_is_none_says_so(tmp_path):
+    path = tmp_path / "metadata.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(lab.DataError, match=r"metadata\.csv: no column is named after the subject; found a, b"):
+        load_metadata(path)
+    (tmp_path / "metadata.xlsx").write_bytes(b"no table")
+    with pytest.raises(lab.DataError, match=r"metadata\.xlsx: can't be read as a table"):
+        load_metadata(tmp_path / "metadata.xlsx")
+    assert join_metadata([], tmp_path / "x") is None if (tmp_path / "x").mkdir() else True
+
+
+def test_the_embedded_cohort_s_own_table_fits_its_scans():
+    out = lab.make_cohort(lab.lab_home() / "c", 1, progress=False)
+    joined = join_metadata(lab.find_scans(out), out)
+    assert joined["Notes"].tolist() == ["synthetic, not patient data"]
+
+
+def test_an_image_without_lesion_mask_is_unusable(tmp_path):
+    path = write_scan(tmp_path, "Site1", "031768")
+    save(path.with_name("031768_LesionSmooth_stx.nii.gz"), np.zeros((10, 10, 10)))
+    (row,) = lab.check_scans(lab.find_scans(tmp_path), jobs=1, progress=False).itertuples()
+    assert row.unusable and "(10, 10, 10)" in row.problem

@@ -1,0 +1,121 @@
+"""The panels and the browser: what their sliders and filters show, against the metrics and by hand."""
+
+import base64
+import io
+from dataclasses import replace
+
+import numpy as np
+import pandas
+import pytest
+from PIL import Image
+
+import atlas_lab as lab
+from atlas_lab.experiment.run import pack_masks
+from atlas_lab.widgets.browser import SIZES, worst_first
+from atlas_lab.widgets.panels import disc, playground
+from atlas_lab.widgets.viewer import SliceViewer
+
+
+def shown(panel):
+    return np.asarray(Image.open(io.BytesIO(panel.picture.value)))
+
+
+def test_the_playground_s_numbers_are_those_of_the_metrics():
+    picture, text = playground(36, 30, 10, 10.0)
+    target, pred = disc(28, 30, 10), disc(36, 30, 10)
+    dice = 2 * (target & pred).sum() / (target.sum() + pred.sum())
+    assert f"Dice {dice:.2f}" in text and f"precision {(target & pred).sum() / pred.sum():.2f}" in text
+    np.testing.assert_array_equal(picture, lab.overlay(np.full((64, 64), 60, np.uint8), target, pred, zoom=5))
+    assert "Dice 1.00" in playground(28, 30, 10, 1.0)[1] and "Dice 0.00" in playground(60, 60, 2, 1.0)[1]
+
+
+def test_moving_a_slider_redraws_and_a_saved_notebook_keeps_the_picture():
+    panel = lab.dice_playground()
+    before = panel.picture.value
+    panel.sliders["radius"].value = 20
+    assert panel.picture.value != before and "recall 1.00" in panel.text.value
+    data, _ = panel._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == panel.picture.value
+
+
+def test_a_higher_weight_calls_more_pixels_lesion():
+    rng = np.random.default_rng(0)
+    images, chances = rng.integers(0, 255, (5, 8, 12), dtype=np.uint8), rng.random((5, 8, 12)) * 0.4
+    panel = lab.weight_panel(images, chances > 0.3, chances)
+    assert shown(panel).shape == (2 * 3 * 8, 4 * 3 * 12, 3) and "recall 0.00" in panel.text.value
+    panel.sliders["pos_weight"].value = 100
+    pred = chances > 1 / 101
+    assert f"precision {(pred & (chances > 0.3)).sum() / pred.sum():.2f} · recall 1.00" in panel.text.value
+    first = lab.overlay(images[0], chances[0] > 0.3, pred[0], zoom=3)
+    np.testing.assert_array_equal(shown(panel)[:24, :36], first)
+
+
+def test_the_overlap_panel_opens_at_the_peak_and_counts_millilitres():
+    overlap = np.zeros((10, 12, 9), np.float32)
+    overlap[2:4, 3:5, 6] = 0.5
+    affine = np.diag([10.0, 10, 10, 1])
+    affine[2, 3] = -20
+    panel = lab.overlap_panel(overlap, affine, np.full(overlap.shape, 90, np.uint8), zoom=1)
+    assert panel.sliders["z"].value == 40 and ": 4 ml in all" in panel.text.value
+    blue = (shown(panel) != 90).any(axis=-1)
+    assert blue.sum() == 4 and blue[12 - 1 - 3, 2]
+    panel.sliders["z"].value = 30
+    assert (shown(panel) == 90).all()
+
+
+@pytest.fixture
+def store():
+    """Two scans of six slices, one on each site; lesions of 0, 4, 4, 16, 16 and 144 pixels."""
+    masks = np.zeros((12, 16, 16), bool)
+    for i, side in enumerate([0, 2, 2, 4, 4, 12] * 2):
+        masks[i, :side, :side] = True
+    table = pandas.DataFrame({
+        "subject": ["a"] * 6 + ["b"] * 6, "session": "t01", "site": ["S1"] * 6 + ["S2"] * 6, "z": [*range(6)] * 2,
+        "lesion_pixels": masks.sum(axis=(1, 2)),
+    })
+    images = np.random.default_rng(0).integers(1, 255, masks.shape, dtype=np.uint8)
+    return lab.SliceStore(None, images, masks, table, {"z_step": 2, "data_hash": "squares", "scale": 4})
+
+
+def test_the_worst_slices_come_first_and_undefined_ones_not_at_all(store):
+    predictions = store.masks.copy()
+    predictions[3, :4, :2] = False  # Dice 2/3
+    predictions[7] = False          # Dice 0
+    order, dice = worst_first(store, np.arange(12), predictions)
+    assert order.tolist()[:2] == [7, 3] and sorted(order) == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+    assert dice[3] == pytest.approx(2 / 3)
+    assert worst_first(store, np.arange(12), predictions, site="S1")[0].tolist() == [3, 1, 2, 4, 5]
+    assert worst_first(store, np.arange(12), predictions, subject="b", size="up to 10 pixels")[0].tolist() == [7, 8]
+    sizes = {name: len(worst_first(store, np.arange(12), predictions, size=name)[0]) for name in SIZES}
+    assert sizes == {"any": 10, "none": 0, "up to 10 pixels": 4, "11 to 100": 4, "over 100": 2}
+    with pytest.raises(lab.DataError, match="12 rows and 3 predictions"):
+        worst_first(store, np.arange(12), predictions[:3])
+
+
+def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
+    rows = np.array([1, 3, 5, 7, 9])
+    predictions = store.masks[rows].copy()
+    predictions[2] = False  # row 5
+    browser = lab.browse(store, predictions, rows, count=2)
+    assert browser.shown.tolist()[0] == 2 and len(browser.grid.children) == 2 and browser.page.max == 3
+    browser.site.value = "S2"
+    assert set(browser.rows[browser.shown]) <= {7, 9}
+    browser.site.value = "any"
+    browser.grid.children[0].children[1].click()
+    (viewer,) = browser.opened.children
+    assert isinstance(viewer, SliceViewer) and viewer.index == 5 and viewer.shape == [16, 16, 6]
+    data, _ = browser._repr_mimebundle_()
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+    first = lab.overlay(store.images[5], store.masks[5], predictions[2], zoom=3)
+    np.testing.assert_array_equal(picture[:48, :48], first)
+
+
+def test_a_run_s_record_can_be_browsed(store):
+    run = lab.Run(lab.RunConfig(), [], {}, {}, {"hash": store.about["data_hash"], "source": "squares"}, {}, {}, 0.0,
+                  {"rows": [1, 3, 5], "masks": pack_masks(store.masks[[1, 3, 5]])})
+    browser = lab.browse(store, run)
+    assert browser.rows.tolist() == [1, 3, 5] and np.array_equal(browser.predictions, store.masks[[1, 3, 5]])
+    with pytest.raises(lab.DataError, match="no predictions in its record"):
+        lab.browse(store, replace(run, examples={}))
+    with pytest.raises(lab.DataError, match="recorded on other data"):
+        lab.browse(store, replace(run, data={"hash": "other", "source": "circles"}))
