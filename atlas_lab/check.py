@@ -13,7 +13,7 @@ import numpy as np
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import GridWarning
 from atlas_lab.data.scans import load_scan, source_of
-from atlas_lab.data.slicing import axial_slices, shrink
+from atlas_lab.data.slicing import axial_slices, downsample
 from atlas_lab.files import DataError, atomic_path, write_json
 from atlas_lab.plots.overlay import overlay
 
@@ -91,8 +91,8 @@ def picture(image, mask):
     from PIL import Image
 
     z = int(mask.sum(axis=(0, 1)).argmax())
-    small = shrink(axial_slices(image[..., z : z + 1]), 2)[0]
-    lesion = shrink(axial_slices(mask[..., z : z + 1]), 2)[0] >= 0.5
+    small = downsample(axial_slices(image[..., z : z + 1]), 2)[0]
+    lesion = downsample(axial_slices(mask[..., z : z + 1]), 2)[0] >= 0.5
     stream = io.BytesIO()
     Image.fromarray(overlay(to_uint8(small, white_point(image)), lesion)).quantize(64).save(stream, "PNG")
     return base64.b64encode(stream.getvalue()).decode()

@@ -10,6 +10,11 @@ import torch
 from atlas_lab.files import DataError
 
 
+def scan_name(subject, session):
+    """The name of a scan, as in 031768/t01; of one, or of columns of a table."""
+    return subject + "/" + session
+
+
 @dataclass(frozen=True)
 class SliceStore:
     """Axial slices of a cohort on disk.
@@ -43,7 +48,7 @@ class SliceStore:
     @property
     def scan_names(self):
         """The scan of each slice, as in 031768/t01; numpy array (N,)."""
-        return (self.table["subject"] + "/" + self.table["session"]).to_numpy(str)
+        return scan_name(self.table["subject"], self.table["session"]).to_numpy(str)
 
 
 def open_store(folder):

@@ -29,6 +29,16 @@ def to_ras(volume, affine):
     return orientations.apply_orientation(volume, turn), affine @ back
 
 
+def voxel_ml(affine) -> float:
+    """Volume of one voxel in millilitres: |det| of the affine's 3 x 3 part, which is in mm."""
+    return float(abs(np.linalg.det(np.asarray(affine)[:3, :3])) / 1000)
+
+
+def height_mm(z, affine) -> float:
+    """The height in mm of axial slice z of a RAS volume."""
+    return float(affine[2, 2] * z + affine[2, 3])
+
+
 def bounding_box(mask, margin=0):
     """The smallest box that holds a mask, as slices: heads, and lesions more so, leave most of a volume empty.
 

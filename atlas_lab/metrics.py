@@ -8,6 +8,7 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 
+SMALLEST_LESION_ML = 0.1  # smaller components are not counted as lesions of their own
 EMPTY = {"skip": np.nan, "one": 1.0, "zero": 0.0}
 
 

@@ -1,32 +1,75 @@
-"""What made a number: the version of the code, the machine and its libraries."""
+"""What made a number: the random stream it was drawn from, the version of the code, the machine and its libraries."""
 
 import hashlib
 import os
 import platform
 import subprocess
-
-import numpy as np
-import torch
+from enum import IntEnum
+from pathlib import Path
 
 from atlas_lab.files import REPOSITORY
 
+PACKAGE = Path(__file__).parent
+# The parts of the package that a training runs through, besides the core: a checkpoint is tied to these alone, so that
+# an edited widget doesn't throw a night's training away.
+TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "data/slicing.py", "data/intensity.py")
+DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
 
-def pick_device():
+
+class RunStream(IntEnum):
+    """The random numbers of a run, besides its initial weights and its epochs: numpy's generator of [seed, stream]."""
+
+    SCORED_TRAIN = 1            # which training slices are scored after each epoch
+    SLICES_OF_KNOWN_PEOPLE = 2  # split "both": which slices of train's people go to dev
+    PERMUTED_MASKS = 3          # whose masks a scan gets
+    SCORED_SLICES = 4           # which 100 slices the public code scores
+
+
+class SubjectStream(IntEnum):
+    """The random numbers of a synthetic subject: numpy's generator of [cohort's seed, subject, stream]."""
+
+    LESION_PLAN = 1
+    LESION_GROWTH = 2
+    HEAD = 3
+    SCAN = 4        # and the session
+    MASK_FILES = 5
+    REAL_MASKS = 6  # in place of the subject: how often the real masks have been gone through
+    MIRRORED = 7
+    EVEN_COVER = 0xA71A5  # without a subject: where the sequences start that cover volumes and places evenly
+
+
+def pick_device() -> "torch.device":  # noqa: F821, torch takes a second to import
     """A CUDA device if there is one, else the processor."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def code_version():
-    """Which code made a number: the git commit, if any, whether files differ from it, a digest of the package."""
-    sources = hashlib.sha256()
-    for path in sorted((REPOSITORY / "atlas_lab").rglob("*.py")):
-        sources.update(path.read_bytes())
+def code_version() -> dict:
+    """Which code made a number.
+
+    Returns
+    -------
+    dict
+        commit (of git, if any), changed (whether files differ from it), and digests of all the package's Python files
+        (package) and of those that a training runs through (training).
+    """
     changed = git("status", "--porcelain", "--", "atlas_lab")
+    trained_by = {path for pattern in TRAINED_BY for path in PACKAGE.glob(pattern)}
     return {
         "commit": git("rev-parse", "HEAD"),
         "changed": None if changed is None else bool(changed),
-        "package": sources.hexdigest()[:16],
+        "package": digest_of(PACKAGE.rglob("*.py")),
+        "training": digest_of(trained_by - {PACKAGE / name for name in DOORS}),
     }
+
+
+def digest_of(paths):
+    """Sixteen hexadecimal digits for the names and contents of some of the package's files."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def git(*arguments):
@@ -38,11 +81,14 @@ def git(*arguments):
     return done.stdout.strip()
 
 
-def environment(device=None):
+def environment(device=None) -> dict:
     """The machine and the libraries, as far as they can change the last digits of a result.
 
     `device` is what the run is on, by default the one that `pick_device` picks.
     """
+    import numpy as np
+    import torch
+
     device = torch.device(device or pick_device())
     return {
         "python": platform.python_version(),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.files import DataError
+from atlas_lab.provenance import RunStream
 
 SPLITS = ("slice", "scan", "subject", "site", "both")
 
@@ -58,7 +59,8 @@ def split_slices(store, by="slice", dev_fraction=0.3, seed=0):
 def split_both_ways(store, dev_fraction, seed):
     """Hold out whole subjects for half of dev, and single slices of the other subjects for the other half."""
     train, unseen = split_slices(store, "subject", dev_fraction / 2, seed)
-    chosen = np.random.default_rng([seed, 2]).permutation(len(train))[: round(len(store) * dev_fraction / 2)]
+    rng = np.random.default_rng([seed, RunStream.SLICES_OF_KNOWN_PEOPLE])
+    chosen = rng.permutation(len(train))[: round(len(store) * dev_fraction / 2)]
     seen = np.zeros(len(train), dtype=bool)
     seen[chosen] = True
     return Split(train[~seen], np.sort(np.concatenate([train[seen], unseen])))

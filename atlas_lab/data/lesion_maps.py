@@ -4,9 +4,9 @@ import numpy as np
 
 from atlas_lab.data.scans import load_lesion
 from atlas_lab.files import DataError
-from atlas_lab.grid import bounding_box
+from atlas_lab.grid import bounding_box, voxel_ml
+from atlas_lab.metrics import SMALLEST_LESION_ML
 
-LARGE_COMPONENT_ML = 0.1  # smaller pieces are not counted as lesions of their own
 TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a face, an edge or a corner belong together
 
 
@@ -59,8 +59,7 @@ def cohort_overlap(scans, progress=True):
 
 def lesion_volume_ml(mask, affine):
     """Volume of a mask in millilitres: lesion voxels times the volume of one, |det| of the affine's 3 x 3 part."""
-    voxel_mm3 = abs(np.linalg.det(np.asarray(affine)[:3, :3]))
-    return float(np.count_nonzero(mask) * voxel_mm3 / 1000)
+    return float(np.count_nonzero(mask) * voxel_ml(affine))
 
 
 def lesion_side(mask, affine):
@@ -101,14 +100,13 @@ def median_diameter(store, n_resamples=2000, seed=0):
     return {"value": float(diameters.median()), "low": float(low), "high": float(high)}
 
 
-def count_components(mask, affine, at_least_ml=LARGE_COMPONENT_ML):
+def count_components(mask, affine, at_least_ml=SMALLEST_LESION_ML):
     """Number of connected pieces of a mask of at least `at_least_ml` millilitres (26 neighbours)."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(mask[bounding_box(mask)], TOUCHING)
     sizes = np.bincount(labels.ravel())[1:]
-    voxel_ml = lesion_volume_ml(np.ones(1), affine)
-    return int(np.sum(sizes * voxel_ml >= at_least_ml))
+    return int(np.sum(sizes * voxel_ml(affine) >= at_least_ml))
 
 
 def lesion_table(scans, jobs=-1, progress=True):

@@ -2,6 +2,7 @@
 
 import re
 
+from atlas_lab.dataset import scan_name
 from atlas_lab.files import DataError
 
 SUFFIXES = (".csv", ".xlsx")
@@ -51,7 +52,7 @@ def load_metadata(path):
         columns[wanted] = found[0]
     subjects = table[columns["subject"]].fillna("").map(clean_subject)
     sessions = table[columns["session"]].fillna("").map(clean_session)
-    return table.set_index(subjects + "/" + sessions)
+    return table.set_index(scan_name(subjects, sessions))
 
 
 def clean_subject(text):

@@ -9,6 +9,7 @@ import numpy as np
 
 from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.nifti import read_image, read_volume, to_grid
+from atlas_lab.dataset import scan_name
 from atlas_lab.files import SYNTHETIC_MARKER, DataError
 from atlas_lab.grid import SAME
 
@@ -33,7 +34,7 @@ class Scan:
     @property
     def name(self):
         """Subject and session, as in 031768/t01: the name by which a scan is excluded."""
-        return f"{self.subject}/{self.session}"
+        return scan_name(self.subject, self.session)
 
 
 class LoadedScan(NamedTuple):

@@ -21,7 +21,7 @@ def axial_slices(volume, z_step=1):
     return volume[:, ::-1, ::z_step].transpose(2, 1, 0)
 
 
-def shrink(slices, scale):
+def downsample(slices, scale):
     """Crop as the baseline does, average blocks of scale x scale pixels, trim to multiples of 4.
 
     Shape: (Z, 233, 197) -> float32 (Z, H, W): 232 x 196 at scale 1, 56 x 48 at scale 4.
@@ -49,10 +49,10 @@ def scan_to_slices(scan, scale, z_step):
     of its block is.
     """
     image, mask, _ = load_scan(scan)
-    images = to_uint8(shrink(axial_slices(image, z_step), scale), white_point(image))
+    images = to_uint8(downsample(axial_slices(image, z_step), scale), white_point(image))
     lesion = axial_slices(mask, z_step)
     masks, has_lesion = np.zeros(images.shape, bool), lesion.any(axis=(1, 2))
-    masks[has_lesion] = shrink(lesion[has_lesion], scale) >= 0.5  # most slices have none
+    masks[has_lesion] = downsample(lesion[has_lesion], scale) >= 0.5  # most slices have none
     return images, masks
 
 
@@ -184,8 +184,8 @@ def typical_scan(scans, store):
     return next(scan for scan in scans if scan.name == name)
 
 
-def grow(slices, scale):
-    """The inverse of `axial_slices` and `shrink`: (Z, H, W) -> volume (197, 233, Z), float32, bilinear in between."""
+def upsample(slices, scale):
+    """Back from `axial_slices` and `downsample`: (Z, H, W) -> volume (197, 233, Z), float32, bilinear in between."""
     height, width = CROPPED
     rows, columns = trim(scale)
     large = torch.nn.functional.interpolate(torch.from_numpy(slices)[:, None], scale_factor=scale, mode="bilinear")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from atlas_lab.metrics import dice_coefficient
+from atlas_lab.provenance import RunStream
 
 JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
 # In the order in which the waterfall adds them: what it is called -> (the setting, as written, as run).
@@ -97,7 +98,7 @@ def first_slices_dice(dice, count=100, seed=0):
     """
     dice = np.asarray(dice)
     scored = dice[~np.isnan(dice)]
-    order = np.random.default_rng(np.append(seed, 4)).permutation(len(scored))[:count]
+    order = np.random.default_rng(np.append(seed, RunStream.SCORED_SLICES)).permutation(len(scored))[:count]
     return float(scored[order].mean()) if len(order) else float("nan")
 
 

@@ -60,7 +60,7 @@ def load_model(run, store):
     folder = run_folder(run.config, store)
     state = load_checkpoint(folder)
     if state is None or len(state["history"]) < run.config.epochs:
-        raise DataError(f"{folder}: no trained network of {run.name} here; train it first, with run_experiment(run.config)")
+        raise DataError(f"{folder}: no trained network of {run.name} here; first: run_experiment(run.config)")
     model = build_model(run.config, store.shape)
     model.load_state_dict(state["model"])
     return model.eval()

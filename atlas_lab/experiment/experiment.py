@@ -9,7 +9,7 @@ import torch
 from atlas_lab.cohorts import cohort
 from atlas_lab.config import check_config
 from atlas_lab.data.slicing import prepare_slices
-from atlas_lab.dataset import SliceDataset
+from atlas_lab.dataset import SliceDataset, scan_name
 from atlas_lab.experiment.artifacts import as_filed
 from atlas_lab.experiment.build import build_loss, build_model
 from atlas_lab.experiment.checkpoint import restore_checkpoint, run_folder, save_checkpoint
@@ -17,7 +17,7 @@ from atlas_lab.experiment.permuted_masks import swap_masks
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.fast.layout import place
 from atlas_lab.metrics import sums_by_subject
-from atlas_lab.provenance import code_version, environment
+from atlas_lab.provenance import RunStream, code_version, environment
 from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices
 from atlas_lab.statistics import bootstrap_scores
 from atlas_lab.train import evaluate, learning_rate, predict, train_epoch
@@ -101,7 +101,7 @@ def final_scores(model, dataset):
     """Scores with bootstrap intervals over subjects; see `bootstrap_scores`."""
     counts = evaluate(model, dataset)
     table = dataset.table
-    scans = table["subject"] + "/" + table["session"]
+    scans = scan_name(table["subject"], table["session"])
     sums = sums_by_subject(counts.tp, counts.fp, counts.fn, table["subject"], scans, counts.place)
     return bootstrap_scores(sums)
 
@@ -126,7 +126,7 @@ def predict_examples(model, store, rows, count=12):
 
 def sample_rows(dataset, size, seed):
     """A fixed random part of a dataset, `size` slices at most, in the store's order."""
-    chosen = np.random.default_rng([seed, 1]).permutation(len(dataset))[:size]
+    chosen = np.random.default_rng([seed, RunStream.SCORED_TRAIN]).permutation(len(dataset))[:size]
     return SliceDataset(dataset.store, dataset.rows[np.sort(chosen)])
 
 

@@ -10,10 +10,10 @@ from atlas_lab.config import RunConfig, plain_settings
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import to_grid
 from atlas_lab.data.scans import read_t1w
-from atlas_lab.data.slicing import axial_slices, grow, shrink
+from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.experiment.build import build_model
 from atlas_lab.files import DataError, atomic_path
-from atlas_lab.grid import AFFINE, is_on_grid, to_ras
+from atlas_lab.grid import AFFINE, is_on_grid, to_ras, voxel_ml
 from atlas_lab.train import predict
 
 NOTICE = "For teaching and research only: not for clinical use, and not to be relied on for any person."
@@ -68,7 +68,7 @@ class Prediction:
     @property
     def volume_ml(self):
         """Volume of the mask in millilitres."""
-        return float(self.mask.sum() * abs(np.linalg.det(self.affine[:3, :3])) / 1000)
+        return float(self.mask.sum() * voxel_ml(self.affine))
 
 
 def predict_scan(model, config, path):
@@ -90,8 +90,8 @@ def predict_scan(model, config, path):
     """
     own, own_affine = read_t1w(path)
     image, _ = to_grid(own, own_affine, path)
-    slices = to_uint8(shrink(axial_slices(image), config.scale), white_point(image))
-    probability = back_to(own.shape, own_affine, grow(predict(model, slices), config.scale))
+    slices = to_uint8(downsample(axial_slices(image), config.scale), white_point(image))
+    probability = back_to(own.shape, own_affine, upsample(predict(model, slices), config.scale))
     return Prediction(own, probability, probability > 0.5, own_affine)
 
 

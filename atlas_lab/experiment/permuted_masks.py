@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from atlas_lab.files import DataError
+from atlas_lab.provenance import RunStream
 
 
 def swap_masks(store, seed=0):
@@ -16,8 +17,8 @@ def swap_masks(store, seed=0):
     """
     names, subjects = store.scan_names, store.table["subject"].to_numpy(str)
     scans, first, scan = np.unique(names, return_index=True, return_inverse=True)
-    rank = dict(zip(np.unique(subjects), np.random.default_rng([seed, 3]).permutation(len(np.unique(subjects))),
-                    strict=True))
+    people, rng = np.unique(subjects), np.random.default_rng([seed, RunStream.PERMUTED_MASKS])
+    rank = dict(zip(people, rng.permutation(len(people)), strict=True))
     order = sorted(range(len(scans)), key=lambda i: (rank[subjects[first[i]]], scans[i]))
     donor = np.empty(len(scans), dtype=int)
     donor[order] = np.roll(order, -(len(order) // 2))

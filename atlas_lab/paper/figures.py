@@ -20,6 +20,7 @@ from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.replay import agreement_text, config_until, device_like
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, lab_home, write_json
+from atlas_lab.grid import height_mm
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
 from atlas_lab.paper.ablation_figures import draw_ablations
@@ -144,9 +145,9 @@ def figure_1b(scans, store, out, about):
     image, mask, affine = load_scan(scan)
     volume = lesion_volume_ml(mask, affine)
     z = int(mask.sum(axis=(0, 1)).argmax())
-    height = affine[2, 2] * z + affine[2, 3]
     image, mask = axial_slices(to_uint8(image, white_point(image)))[z], axial_slices(mask)[z]
-    figure = show_pair(image, mask, f"subject {scan.subject}, z = {height:.0f} mm, lesion {volume:.0f} ml")
+    title = f"subject {scan.subject}, z = {height_mm(z, affine):.0f} mm, lesion {volume:.0f} ml"
+    figure = show_pair(image, mask, title)
     save_figure(figure, out / "figure_1b.png", {**about, "scan": scan.name, "z": z})
 
 

@@ -16,9 +16,11 @@ from atlas_lab.data.layouts import LAYOUTS, scan_names
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
 from atlas_lab.grid import GRID, bounding_box
+from atlas_lab.metrics import SMALLEST_LESION_ML
 from atlas_lab.phantom.anatomy import SITES, load_anatomy, make_head, scan_head
-from atlas_lab.phantom.lesions import MIN_COMPONENT, grow_lesion, left_share, plan_lesion
+from atlas_lab.phantom.lesions import grow_lesion, left_share, plan_lesion
 from atlas_lab.phantom.real_masks import mask_files, masks_of_subjects, place_mask
+from atlas_lab.provenance import SubjectStream
 
 PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
 METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
@@ -162,14 +164,15 @@ def make_subject(index, seed, release, layout="R1.1", real_mask=None):
         components, aim = grow_lesion(plan, seed, index, anatomy), plan.describe()
     else:
         components, aim = place_mask(real_mask, seed, index, anatomy)
-    head = make_head(components, np.random.default_rng([seed, index, 3]), anatomy)
+    head = make_head(components, np.random.default_rng([seed, index, SubjectStream.HEAD]), anatomy)
     axes = RAW_AXES[index % len(RAW_AXES)] if layout.raw else "RAS"
     files = []
     for session in (1, 2) if index % REPEAT_EVERY == REPEAT_AT else (1,):
-        rng = np.random.default_rng([seed, index, 4, session])
+        rng = np.random.default_rng([seed, index, SubjectStream.SCAN, session])
         names = scan_names(layout, site_index, site.first_id + index, index, session)
         # The masks first: a T1 volume without masks would look like a scan whose lesion is lost.
-        for number, mask in mask_files_of(head.components, np.random.default_rng([seed, index, 5]), layout.one_mask):
+        habits = np.random.default_rng([seed, index, SubjectStream.MASK_FILES])
+        for number, mask in mask_files_of(head.components, habits, layout.one_mask):
             files.append(layout.mask.format(**names, number=number))
             volume = np.zeros(GRID)
             volume[head.box] = mask
@@ -243,7 +246,7 @@ def measure(head):
     """What became of the aim: volume in ml, number of components of at least 0.1 ml, share left."""
     ml = [float(mask.sum()) / 1000 for mask in head.components]
     left = left_share(head.components, GRID[0] // 2 - head.box[0].start)
-    count = sum(v >= MIN_COMPONENT for v in ml)
+    count = sum(v >= SMALLEST_LESION_ML for v in ml)
     return {"volume_ml": round(sum(ml), 3), "components": count, "left": round(left, 3)}
 
 

@@ -10,14 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.grid import bounding_box
+from atlas_lab.metrics import SMALLEST_LESION_ML
 from atlas_lab.phantom.anatomy import load_anatomy, random_field
+from atlas_lab.provenance import SubjectStream
 
 # Total lesion volume per person in acute stroke, ml, by percentile; the two ends are rounded.
 PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 ACUTE_ML = (0.05, 0.05, 0.3, 0.55, 2.0, 12.7, 52, 123, 197, 370, 420)
 CHRONIC_SHARE = 0.55  # chronic against acute volume: brings the median to 7 ml, in ATLAS's range
 SMALLEST = 0.07  # ml, of the whole lesion
-MIN_COMPONENT = 0.1  # ml; smaller pieces aren't counted as components
 
 
 class Territory(NamedTuple):
@@ -91,10 +92,10 @@ def plan_lesion(seed, index):
     """
     from scipy.special import ndtri
 
-    start = np.random.default_rng([seed, 0xA71A5]).random(4)
+    start = np.random.default_rng([seed, SubjectStream.EVEN_COVER]).random(4)
     step = np.array([(1 + 5**0.5) / 2, 3**0.5, 2**0.5, 19**0.5])  # far from simple fractions: no short cycles
     u = (start + index * step) % 1
-    rng = np.random.default_rng([seed, index, 1])
+    rng = np.random.default_rng([seed, index, SubjectStream.LESION_PLAN])
 
     acute = float(np.exp(np.interp(100 * u[0], PERCENTILES, np.log(ACUTE_ML))))
     total = max(SMALLEST, CHRONIC_SHARE * acute)
@@ -127,7 +128,7 @@ def draw_count(rng, z, total_ml):
     count = 1 + int(np.searchsorted(np.cumsum([0.36, 0.22, 0.13, 0.09]), place))
     if count == 5:
         count += min(7, int(rng.geometric(0.3)) - 1)
-    return max(1, min(count, int(total_ml / (1.4 * MIN_COMPONENT))))
+    return max(1, min(count, int(total_ml / (1.4 * SMALLEST_LESION_ML))))
 
 
 def split_volume(rng, total_ml, count):
@@ -136,7 +137,7 @@ def split_volume(rng, total_ml, count):
     The largest takes more of a large lesion (in the median, 90 % above 20 ml) than of a small one (55 %).
     """
     shares = np.sort(np.exp((0.9 + 0.45 * np.log1p(total_ml)) * rng.normal(size=count)))[::-1]
-    smallest = min(1.3 * MIN_COMPONENT, total_ml / count)
+    smallest = min(1.3 * SMALLEST_LESION_ML, total_ml / count)
     volumes = smallest + (total_ml - count * smallest) * shares / shares.sum()
     return tuple(float(v) for v in volumes)
 
@@ -152,7 +153,7 @@ def grow_lesion(plan, seed, index, anatomy=None):
     from scipy import ndimage
 
     anatomy = anatomy or load_anatomy()
-    rng = np.random.default_rng([seed, index, 2])
+    rng = np.random.default_rng([seed, index, SubjectStream.LESION_GROWTH])
     free, taken = anatomy.open.copy(), np.zeros(anatomy.open.shape, bool)
     components, first = [], None
     for number, volume in enumerate(plan.volumes_ml):

@@ -8,6 +8,7 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.grid import GRID
 from atlas_lab.phantom.lesions import left_share
+from atlas_lab.provenance import SubjectStream
 
 
 def mask_files(folder):
@@ -31,7 +32,8 @@ def masks_of_subjects(indices, seed, folder):
     chosen = {}
     for index in indices:
         lap, place = divmod(index, len(files))
-        chosen[index] = files[np.random.default_rng([seed, lap, 6]).permutation(len(files))[place]]
+        order = np.random.default_rng([seed, lap, SubjectStream.REAL_MASKS]).permutation(len(files))
+        chosen[index] = files[order[place]]
     # A damaged file is better found now than after many subjects.
     for path in sorted(set(chosen.values())):
         load_mask(path)
@@ -75,7 +77,7 @@ def place_mask(path, seed, index, anatomy):
     lesion &= anatomy.brain
     if not lesion.any():
         raise DataError(f"{path}: no lesion voxel inside the MNI152 brain; expected a mask in MNI space (mm)")
-    mirrored = bool(np.random.default_rng([seed, index, 7]).random() < 0.5)
+    mirrored = bool(np.random.default_rng([seed, index, SubjectStream.MIRRORED]).random() < 0.5)
     lesion = lesion[::-1] if mirrored else lesion  # the grid is symmetric about x = 0
     pieces, count = ndimage.label(lesion, np.ones((3, 3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]

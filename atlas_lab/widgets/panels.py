@@ -4,6 +4,7 @@ import ipywidgets
 import numpy as np
 import torch
 
+from atlas_lab.grid import height_mm, voxel_ml
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import confusion_counts, dice_from_counts, precision_recall_area
 from atlas_lab.plots.overlay import overlay
@@ -112,13 +113,13 @@ def overlap_panel(overlap, affine, background, zoom=2):
     def draw(z, at_least):
         index = int(np.clip(round((z - affine[2, 3]) / affine[2, 2]), 0, overlap.shape[2] - 1))
         inside = overlap >= at_least / 100
-        ml = inside.sum() * abs(np.linalg.det(affine[:3, :3])) / 1000
+        ml = inside.sum() * voxel_ml(affine)
         text = f"z = {z} mm · lesion in at least {at_least} % of subjects: {ml:.0f} ml in all, blue here"
         return overlay(background[:, ::-1, index].T, None, inside[:, ::-1, index].T, zoom=zoom), text
 
-    low, high = (int(affine[2, 2] * z + affine[2, 3]) for z in (0, overlap.shape[2] - 1))
+    low, high = (int(height_mm(z, affine)) for z in (0, overlap.shape[2] - 1))
     best = int(overlap.max(axis=(0, 1)).argmax())
     return Panel(draw, {
-        "z": ipywidgets.IntSlider(int(affine[2, 2] * best + affine[2, 3]), low, high),
+        "z": ipywidgets.IntSlider(int(height_mm(best, affine)), low, high),
         "at_least": ipywidgets.IntSlider(4, 1, max(2, round(100 * float(overlap.max())))),
     })

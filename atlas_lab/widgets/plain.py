@@ -5,6 +5,7 @@ import numpy as np
 
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.slicing import axial_slices
+from atlas_lab.grid import height_mm
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.still import Still, png
@@ -46,7 +47,7 @@ class PlainViewer(Still, ipywidgets.VBox):
         """The line under the picture: height, lesion area, and Dice where there is a prediction."""
         parts = ["front at the top, patient's left on the left"]
         if self.affine is not None:
-            parts.insert(0, f"z = {self.affine[2, 2] * z + self.affine[2, 3]:.0f} mm")
+            parts.insert(0, f"z = {height_mm(z, self.affine):.0f} mm")
         if self.target is not None:
             parts.append(f"target {self.target[z].sum()} voxels")
         if self.prediction is not None:

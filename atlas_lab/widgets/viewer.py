@@ -11,7 +11,7 @@ from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import read_volume
 from atlas_lab.data.scans import Scan, load_scan
 from atlas_lab.files import DataError, atomic_path
-from atlas_lab.grid import to_ras
+from atlas_lab.grid import to_ras, voxel_ml
 from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
 from atlas_lab.widgets.plain import PlainViewer
 from atlas_lab.widgets.still import Still, png
@@ -125,7 +125,7 @@ def describe_volumes(image, target, predictions, affine, zoom):
         "predictions": [pack(to_levels(prediction)) for prediction in predictions.values()],
         "names": list(predictions), "is_probability": any(p.dtype != bool for p in predictions.values()),
         "affine": [] if affine is None else affine.ravel().tolist(),
-        "voxel_ml": 0.001 if affine is None else float(abs(np.linalg.det(affine[:3, :3])) / 1000),
+        "voxel_ml": 0.001 if affine is None else voxel_ml(affine),
         "white": 255.0 if image.dtype == np.uint8 else white, "zoom": int(zoom), "plane": 0,
         "index": image.shape[2] // 2 if areas is None else int(areas.argmax()), "opacity": 0.5, "threshold": 0.5,
         "target_colour": list(TARGET_COLOUR), "prediction_colour": list(PREDICTION_COLOUR),

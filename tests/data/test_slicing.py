@@ -13,6 +13,7 @@ import atlas_lab as lab
 from atlas_lab.data import slicing as slices_module
 from atlas_lab.data.intensity import white_point
 from atlas_lab.experiment.permuted_masks import swap_masks
+from atlas_lab.splits import neighbour_exposure
 
 
 @pytest.fixture(scope="module")
@@ -199,13 +200,13 @@ def test_a_split_both_ways_holds_out_people_and_slices_of_other_people():
 def test_neighbour_exposure_is_1_minus_the_square_of_the_dev_share(by, low, high):
     # Both neighbours of a dev slice are in dev too with a chance of 0.3 squared: 0.91 are exposed (FACTS: 91 %).
     store = rows_only(40, 95)
-    assert low <= splits.neighbour_exposure(store, lab.split_slices(store, by)) <= high
+    assert low <= neighbour_exposure(store, lab.split_slices(store, by)) <= high
 
 
 def test_neighbour_exposure_by_hand():
     store = rows_only(2, 5)
     split = lab.Split(np.array([0, 3, 9]), np.array([1, 5, 6, 8]))  # scan 1: z 0, 3 of 0..4; scan 2 starts at row 5
-    assert splits.neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
+    assert neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
 
 
 def test_swapped_masks_are_all_there_and_are_another_person_s():

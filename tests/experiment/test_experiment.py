@@ -234,5 +234,5 @@ def test_a_damaged_checkpoint_says_what_to_do(store):
 def test_weights_of_an_untrained_run_are_not_there(store):
     run = lab.run_experiment(replace(CONFIG, epochs=1), store, quiet)
     (checkpoint.run_folder(run.config, store) / "checkpoint.pt").unlink()
-    with pytest.raises(lab.DataError, match="train it first"):
+    with pytest.raises(lab.DataError, match="no trained network of baseline"):
         lab.load_model(run, store)

@@ -8,7 +8,7 @@ from conftest import AFFINE, head, save
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.slicing import axial_slices, grow, shrink
+from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.experiment.inference import open_model, predict_scan, save_model
 
 CONFIG = lab.RunConfig()
@@ -19,7 +19,7 @@ def model():
     """A network that calls bright pixels lesion here and there: random weights, output centred."""
     torch.manual_seed(1)
     network = lab.BaselineNet((56, 48)).eval()
-    images = torch.from_numpy(shrink(axial_slices(head(5))[60:100], 4)[:, None] / 90)
+    images = torch.from_numpy(downsample(axial_slices(head(5))[60:100], 4)[:, None] / 90)
     with torch.no_grad():
         network.deconv2.bias -= network(images).median()
     return network
@@ -60,7 +60,7 @@ def test_a_file_that_is_no_network_says_so(tmp_path, contents):
 def test_growing_undoes_cutting_and_shrinking():
     z, y, x = np.mgrid[:189, :233, :197].astype(np.float32)
     volume = np.ascontiguousarray((x + 2 * y + 3 * z).transpose(2, 1, 0))
-    back = grow(shrink(axial_slices(volume), 4), 4)
+    back = upsample(downsample(axial_slices(volume), 4), 4)
     assert back.shape == volume.shape and back.dtype == np.float32
     inner = (slice(10, 180), slice(15, 215), slice(None))
     np.testing.assert_allclose(back[inner], volume[inner], atol=0.01)  # bilinear interpolation is exact on a plane
@@ -80,7 +80,7 @@ def test_a_turned_input_gives_the_turned_mask(model, tmp_path, axes):
     assert turned.volume_ml == pytest.approx(straight.volume_ml)
 
 
-@pytest.mark.filterwarnings("ignore::atlas_lab.volumes.GridWarning")
+@pytest.mark.filterwarnings("ignore::atlas_lab.data.nifti.GridWarning")
 def test_other_grids_come_back_as_they_were(model, tmp_path):
     tilt = np.eye(4)
     tilt[1:3, 1:3] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]

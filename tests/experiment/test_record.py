@@ -8,15 +8,12 @@ from dataclasses import FrozenInstanceError, asdict, fields, replace
 
 import numpy as np
 import pytest
-import torch
 
 import atlas_lab as lab
-from atlas_lab import provenance
 from atlas_lab.config import check_config
 from atlas_lab.experiment.run import run_from_dict, run_to_dict, without_nan
 from atlas_lab.files import digest
 from atlas_lab.paper.tables import BEGIN, END, group_by_config, measured_table, write_measured
-from atlas_lab.provenance import code_version, environment
 
 # ---------------------------------------------------------------------------------------------------------- settings
 
@@ -226,34 +223,6 @@ def test_a_record_of_other_settings_is_refused():
         run_from_dict({**values, "config": {**values["config"], "depth": 3}})
     with pytest.raises(TypeError):
         run_from_dict({name: value for name, value in values.items() if name != "split"})
-
-
-def test_code_version_digests_the_package_and_needs_no_git(tmp_path, monkeypatch):
-    package = tmp_path / "atlas_lab"
-    package.mkdir()
-    (package / "b.py").write_bytes(b"two\n")
-    (package / "a.py").write_bytes(b"one\n")
-    (package / "notes.txt").write_bytes(b"no code")
-    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    expected = hashlib.sha256(b"one\ntwo\n").hexdigest()[:16]
-    assert code_version() == {"commit": None, "changed": None, "package": expected}
-    (package / "a.py").write_bytes(b"One\n")
-    assert code_version()["package"] != expected
-    monkeypatch.setenv("PATH", "")
-    assert code_version()["commit"] is None
-
-
-def test_the_environment_is_complete_and_fits_in_json():
-    about = environment()
-    assert json.loads(json.dumps(about)) == about
-    assert {"python", "torch", "numpy", "processor", "threads", "device"} <= set(about)
-    assert about["numpy"] == np.__version__ and about["processor"]
-
-
-def test_the_environment_names_the_device_of_the_run(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"the GPU {device}")
-    assert environment("cpu")["device"] == "cpu" and environment("cuda:1")["device"] == "the GPU cuda:1"
 
 
 # ---------------------------------------------------------------------------------------------- the table of records

@@ -15,7 +15,7 @@ from conftest import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.experiment import run as runs_module
+from atlas_lab.experiment import sweep as sweep_module
 from atlas_lab.experiment.inference import open_model
 from atlas_lab.experiment.run import RECORDS
 
@@ -87,7 +87,7 @@ def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeyp
     assert [run.config for run in runs] == configs
     assert len(list(tmp_path.glob("*.json"))) == 4
     assert all(run.environment["threads"] == 1 for run in runs)
-    monkeypatch.setattr(runs_module, "train_and_save", lambda *_: pytest.fail("a recorded run was run again"))
+    monkeypatch.setattr(sweep_module, "train_and_save", lambda *_: pytest.fail("a recorded run was run again"))
     again = lab.sweep(configs, store, tmp_path, jobs=1, report=lines.append)
     assert [run.history for run in again] == [run.history for run in runs]
 

@@ -12,7 +12,7 @@ import pytest
 import atlas_lab as lab
 from atlas_lab.experiment.run import Run
 from atlas_lab.files import REPOSITORY
-from atlas_lab.plots import slices as plots
+from atlas_lab.plots import saving
 
 matplotlib.use("Agg")
 SYNTHETIC = {"cohort": "synthetic", "source": "test"}
@@ -143,4 +143,4 @@ def test_every_figure_in_the_repository_has_its_provenance():
     pictures = [REPOSITORY / name for name in tracked.stdout.split() if name.endswith(".png")]
     for picture in pictures:
         about = json.loads(picture.with_suffix(".json").read_text())
-        assert plots.is_unchanged(picture, {k: v for k, v in about.items() if k != "code"}), picture.name
+        assert saving.is_unchanged(picture, {k: v for k, v in about.items() if k != "code"}), picture.name
