@@ -38,7 +38,8 @@ def layer_table(model, input_shape=None):
         model.eval()
         first = next(model.parameters())
         with torch.no_grad():
-            model(torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
+            # As its class defines it: a placed network has a faster forward pass, which doesn't call layer by layer.
+            type(model).forward(model, torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
     finally:
         model.train(was_training)
         for hook in hooks:

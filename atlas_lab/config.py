@@ -1,108 +1,186 @@
-"""All settings of a training run in one frozen dataclass, and the three profiles."""
+"""All settings of a training run in one frozen dataclass, what each may be, and the three profiles."""
 
-from dataclasses import asdict, dataclass, fields, replace
+import difflib
+from collections.abc import Iterable
+from dataclasses import Field, asdict, dataclass, field, fields, replace
+from typing import Any
 
 from atlas_lab.files import DataError, digest
+
+__all__ = [
+    "PROFILES", "Profile", "RunConfig", "changed_settings", "check_config", "config_from_plain", "config_from_strings",
+    "plain_settings", "run_name",
+]
+
+SPLITS = ("slice", "scan", "subject", "site", "both")
+
+
+def setting(default: Any, text: str, rule: tuple | None = None, kind: type | None = None, as_text: tuple | None = None):
+    """A field of RunConfig with all that is known of it.
+
+    `text` is for `--help`. `rule` is a tuple of the values allowed, or a function with the words for what it demands.
+    `kind` is the type of its values, by default that of its default. `as_text` is the pair of functions that read and
+    write the value as text, where records and command line have a text for what is none in the code.
+    """
+    about = {"text": text, "rule": rule, "kind": kind or type(default), "as_text": as_text}
+    return field(default=default, metadata=about)
+
+
+AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
+POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
+NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
+SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
+SIDES = (
+    lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
+    "the sides of two kernels, as in 3-5",
+)
+
+
+def read_sides(text):
+    """(3, 5) of "3-5"."""
+    return tuple(int(side) for side in text.split("-"))
+
+
+def write_sides(sides):
+    """"3-5" of (3, 5)."""
+    return "-".join(map(str, sides))
+
+
+def read_scored(text):
+    """None of "all", 100 of "first 100" or "100"."""
+    return None if text == "all" else int(text.removeprefix("first "))
+
+
+def write_scored(count):
+    """"all" of None, "first 100" of 100."""
+    return "all" if count is None else f"first {count}"
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Settings of one run. A variant is a changed field: `replace(config, pool="avg")`.
+    """Settings of one run. A variant is a changed field: `replace(baseline, pool="avg")`.
 
-    The defaults are the paper's baseline (claim C1) on the course profile's slices. "Code" below is the
-    public TensorFlow code that the paper started from.
+    The defaults are the paper's baseline (claim C1) on the course profile's slices. "Code" below is the public
+    TensorFlow code that the paper started from. Names and texts of the fields are part of the format of records.
     """
 
-    net: str = "baseline"
-    pool: str = "max"              # "max" or "avg": the pooling ablation (C9)
-    convs_per_stage: int = 1       # 3 is the depth ablation (C10)
-    kernels: str = "3-5"           # sides of the two stages' kernels; the code's deep net has "10-3" (C10)
-    dropout: float = 0.15          # code; after each pooling and on the fully connected layers
-    loss: str = "cross_entropy"    # a key of LOSSES
-    pos_weight: float = 100.0      # w_p of equation 2; the paper tries 100, 10 and 1 (C3)
-    alpha: float = 1.0             # Tversky: weight of false positives; 1 and 1 is equation 3 as printed
-    beta: float = 1.0              # Tversky: weight of false negatives
-    smooth: float = 0.0            # Tversky: added above and below the fraction; the code has none
-    loss_over: str = "batch"       # Tversky: counts summed over the whole "batch" (code), or each "slice" by itself
-    start_probability: float = 0.0  # untrained outputs start near this lesion probability; 0: random bias, as the code
-    batch_size: int = 100          # paper; C5 tries 10, C6 tries 200
-    learning_rate: float = 1e-3    # paper, with Adam
-    lr_drop_epoch: int | None = None   # the learning rate is multiplied by lr_drop_factor after this epoch
-    lr_drop_factor: float = 0.1
-    max_grad_norm: float = 5.0     # code: the gradient's norm is clipped at 5
-    epochs: int = 10               # C1: Dice 0.15 to 0.19 after 10 epochs
-    split_by: str = "slice"        # the paper's split; "scan", "subject" and "site" are the honest ones (C13)
-    # As written, as run: what the public code does and the text does not say, see departures.py.
-    dropout_on: str = "all"        # code; "pooling" is what the text says: none on the fully connected layers
-    last_batch: str = "short"      # "filled" (code): topped up with slices drawn at random
-    scaling: str = "volume"        # "slice" (code): each slice's own range becomes 0 to 1
-    mask_files: str = "exact"      # "jpeg" (code): masks with JPEG's ripples, to train on and to be scored on
-    scored_slices: str = "all"     # "first 100" (code): mean_dice in the history is that of 100 slices
-    labels: str = "true"           # "swapped": each scan has another subject's masks, so nothing can be learnt
-    dev_fraction: float = 0.3      # paper
-    scale: int = 4                 # millimetres per pixel; 1 is the paper's 232 x 196
-    z_step: int = 2                # every z_step-th axial slice; 1 is the paper's
-    seed: int = 0                  # initial weights, split, order of slices and dropout
+    net: str = setting("baseline", "the network", ("baseline",))
+    pool: str = setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
+    convs_per_stage: int = setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
+    kernels: tuple[int, int] = setting(
+        (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES,
+        as_text=(read_sides, write_sides),
+    )
+    dropout: float = setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
+    loss: str = setting("cross_entropy", "equation 2, or equation 3 (C8)", ("cross_entropy", "tversky"))
+    pos_weight: float = setting(100.0, "w_p of equation 2; the paper tries 100, 10 and 1 (C3)", POSITIVE)
+    alpha: float = setting(1.0, "Tversky: weight of false positives; 1 and 1 is equation 3 as printed", NOT_NEGATIVE)
+    beta: float = setting(1.0, "Tversky: weight of false negatives", NOT_NEGATIVE)
+    smooth: float = setting(0.0, "Tversky: added above and below the fraction; the code has none", NOT_NEGATIVE)
+    loss_over: str = setting(
+        "batch", "Tversky: counts summed over the whole batch (code), or over each slice by itself", ("batch", "slice"))
+    start_probability: float = setting(
+        0.0, "untrained outputs start near this lesion probability; 0: a random bias, as the code", SHARE)
+    batch_size: int = setting(100, "slices in a step: paper; C5 tries 10, C6 tries 200", AT_LEAST_1)
+    learning_rate: float = setting(1e-3, "of Adam: paper", POSITIVE)
+    lr_drop_epoch: int | None = setting(None, "the epoch after which the learning rate drops, or none", kind=int)
+    lr_drop_factor: float = setting(0.1, "what the learning rate is multiplied by then", POSITIVE)
+    max_grad_norm: float = setting(5.0, "code: longer gradients are shortened to this norm", POSITIVE)
+    epochs: int = setting(10, "C1: Dice 0.15 to 0.19 after 10", AT_LEAST_1)
+    split_by: str = setting(
+        "slice", "what is kept together: slice is the paper's; scan, subject, site are honest (C13)", SPLITS)
+    # As written, as run: what the public code does and the text does not say, see experiment/artifacts.py.
+    dropout_on: str = setting(
+        "all", "all (code), or pooling, as the text says: none on the fully connected layers", ("all", "pooling"))
+    last_batch: str = setting(
+        "short", "filled (code): an epoch's last batch is topped up with slices drawn at random", ("short", "filled"))
+    scaling: str = setting("volume", "slice (code): each slice's own range becomes 0 to 1", ("volume", "slice"))
+    mask_files: str = setting(
+        "exact", "jpeg (code): masks with JPEG's ripples, to train and to be scored on", ("exact", "jpeg"))
+    scored_slices: int | None = setting(
+        None, "first 100 (code): mean_dice in the history is that of so many slices, or of all",
+        (lambda count: count is None or count >= 1, "all, or first 100"), kind=int, as_text=(read_scored, write_scored),
+    )
+    labels: str = setting(
+        "true", "swapped: each scan has another subject's masks, so nothing can be learnt", ("true", "swapped"))
+    dev_fraction: float = setting(0.3, "share of the slices, or people, that only score: paper",
+                                  (lambda share: 0 < share < 1, "between 0 and 1"))
+    scale: int = setting(4, "millimetres per pixel; 1 is the paper's 232 x 196",
+                         (lambda scale: 1 <= scale <= 49, "from 1 to 49"))
+    z_step: int = setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
+    seed: int = setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
 
 
-CHOICES = {
-    "labels": ("true", "swapped"), "dropout_on": ("all", "pooling"), "last_batch": ("short", "filled"),
-    "scaling": ("volume", "slice"), "mask_files": ("exact", "jpeg"), "scored_slices": ("all", "first 100"),
-}
+SETTINGS: dict[str, Field] = {field.name: field for field in fields(RunConfig)}
 
 
-def check_config(config):
-    """Raise DataError when a field can't mean anything; called before any work is done."""
-    rules = {
-        "batch_size": (config.batch_size >= 1, "at least 1"),
-        "epochs": (config.epochs >= 1, "at least 1"),
-        "learning_rate": (config.learning_rate > 0, "more than 0"),
-        "max_grad_norm": (config.max_grad_norm > 0, "more than 0"),
-        "dev_fraction": (0 < config.dev_fraction < 1, "between 0 and 1"),
-        "dropout": (0 <= config.dropout < 1, "from 0 to below 1"),
-        "pos_weight": (config.pos_weight > 0, "more than 0"),
-        "smooth": (config.smooth >= 0, "0 or more"),
-        "start_probability": (0 <= config.start_probability < 1, "from 0 to below 1"),
-        "lr_drop_epoch": (
-            config.lr_drop_epoch is None or 1 <= config.lr_drop_epoch < config.epochs,
-            f"none, or from 1 to {config.epochs - 1}: the learning rate drops after it, and there are "
-            f"{config.epochs} epochs",
-        ),
-    }
-    for name, choices in CHOICES.items():
-        rules[name] = (getattr(config, name) in choices, f"one of {', '.join(choices)}")
-    for name, (holds, expected) in rules.items():
-        if not holds:
-            raise DataError(f"RunConfig.{name} is {getattr(config, name)!r}; it must be {expected}")
+def check_config(config: RunConfig) -> None:
+    """Raise DataError when a setting can't mean anything; called before any work is done."""
+    for name, about in SETTINGS.items():
+        value, rule, kind = getattr(config, name), about.metadata["rule"], about.metadata["kind"]
+        allowed = (int, float) if kind is float else kind
+        is_right = value is about.default is None or (isinstance(value, allowed) and not isinstance(value, bool))
+        if not is_right or (rule and not obeys(value, rule)):
+            raise DataError(f"RunConfig.{name} is {value!r}; it must be {demand(about)}")
+    drop, last = config.lr_drop_epoch, config.epochs - 1
+    if drop is not None and not 1 <= drop <= last:
+        raise DataError(
+            f"RunConfig.lr_drop_epoch is {drop}; it must be none, or from 1 to {last}: the learning rate drops after "
+            f"it, and there are {config.epochs} epochs"
+        )
 
 
-def kind_of(field):
-    """The type of a setting's values: that of its default."""
-    return int if field.default is None else type(field.default)
+def obeys(value, rule):
+    """Whether a value is as a setting's rule demands."""
+    return rule[0](value) if callable(rule[0]) else value in rule
 
 
-def config_from_strings(pairs, base=None):
-    """A RunConfig from texts such as ["epochs=40", "split_by=subject"], as the command line gives them.
+def demand(about: Field) -> str:
+    """What a setting's values must be, in words."""
+    rule = about.metadata["rule"]
+    if not rule:
+        return f"of type {about.metadata['kind'].__name__}, or none"
+    return rule[1] if callable(rule[0]) else f"one of {', '.join(rule)}"
 
-    Each value is read as the type of the field's default. Raises DataError for an unknown field or a value
-    of the wrong type.
+
+def read_text(name: str, text: str) -> Any:
+    """The value of a setting from its text, as command line and records have it. Raises ValueError."""
+    about = SETTINGS[name]
+    if about.metadata["as_text"]:
+        return about.metadata["as_text"][0](text)
+    return None if about.default is None and text.lower() == "none" else about.metadata["kind"](text)
+
+
+def config_from_strings(pairs: Iterable[str], base: RunConfig | None = None) -> RunConfig:
+    """A checked RunConfig from texts such as ["epochs=40", "split_by=subject"], as the command line gives them.
+
+    Raises DataError for an unknown field, with the name that may have been meant, or a value that can't be.
     """
-    base = base or RunConfig()
-    known = {field.name: field for field in fields(RunConfig)}
     changes = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
-        if not equals or name not in known:
-            raise DataError(f"'{pair}' is not a setting; write FIELD=VALUE with one of: {', '.join(known)}")
-        kind = kind_of(known[name])
+        if not equals or name not in SETTINGS:
+            raise DataError(f"'{pair}' is not a setting; {hint_for(name)}")
         try:
-            changes[name] = kind(text)
+            changes[name] = read_text(name, text)
         except ValueError:
-            raise DataError(f"'{pair}': {name} takes a value of type {kind.__name__}") from None
-    return replace(base, **changes)
+            kind = SETTINGS[name].metadata["kind"].__name__
+            wanted = demand(SETTINGS[name]) if SETTINGS[name].metadata["as_text"] else f"a value of type {kind}"
+            raise DataError(f"'{pair}': {name} takes {wanted}") from None
+    config = replace(base or RunConfig(), **changes)
+    check_config(config)
+    return config
 
 
-def run_name(config):
+def hint_for(name: str) -> str:
+    """What to write in place of a text that is no setting."""
+    if name in SETTINGS:
+        return f"write {name}=VALUE"
+    near = difflib.get_close_matches(name, SETTINGS, 1)
+    return f"did you mean {near[0]}?" if near else f"write FIELD=VALUE with one of: {', '.join(SETTINGS)}"
+
+
+def run_name(config: RunConfig) -> str:
     """A file name for a run: the settings people ask about first, then a digest of all that are not the default.
 
     Defaults are left out of the digest so that a field added later does not rename earlier runs.
@@ -114,16 +192,29 @@ def run_name(config):
     )
 
 
-def plain_settings(config):
-    """The fields of a config as plain values, each of its field's type: a weight of 1 is one of 1.0."""
-    values = asdict(config)
-    return {
-        field.name: values[field.name] if values[field.name] is None else kind_of(field)(values[field.name])
-        for field in fields(RunConfig)
-    }
+def plain_settings(config: RunConfig) -> dict:
+    """The fields of a config as a record has them: plain values of each field's type; a weight of 1 is one of 1.0."""
+    plain = {}
+    for name, value in asdict(config).items():
+        kind, as_text = SETTINGS[name].metadata["kind"], SETTINGS[name].metadata["as_text"]
+        plain[name] = as_text[1](value) if as_text else None if value is None else kind(value)
+    return plain
 
 
-def changed_settings(config):
+def setting_text(name: str, value: Any) -> str:
+    """A setting's value as one would write it on the command line."""
+    as_text = SETTINGS[name].metadata["as_text"]
+    return as_text[1](value) if as_text else str(value).lower() if value is None else str(value)
+
+
+def config_from_plain(values: dict) -> RunConfig:
+    """The RunConfig of a record's plain values. Raises TypeError for a field that there is none of, or ValueError."""
+    read = {name: SETTINGS[name].metadata["as_text"][0](value)
+            if name in SETTINGS and SETTINGS[name].metadata["as_text"] else value for name, value in values.items()}
+    return RunConfig(**read)
+
+
+def changed_settings(config: RunConfig) -> dict:
     """The settings of a config that are not the default, as plain values."""
     defaults = plain_settings(RunConfig())
     return {name: value for name, value in plain_settings(config).items() if value != defaults[name]}
@@ -137,7 +228,7 @@ class Profile:
     n_subjects: int
 
 
-PROFILES = {
+PROFILES: dict[str, Profile] = {
     "quick": Profile(RunConfig(epochs=2, batch_size=20, z_step=4), n_subjects=6),
     "course": Profile(RunConfig(), n_subjects=60),
     "paper": Profile(RunConfig(scale=1, z_step=1), n_subjects=220),

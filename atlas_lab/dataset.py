@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from atlas_lab.files import DataError
+from atlas_lab.provenance import RunStream
 
 
 def scan_name(subject, session):
@@ -94,6 +95,11 @@ class SliceDataset(torch.utils.data.Dataset):
         image, target = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
         target = target.float() if target.dtype == torch.bool else target.div(255)  # JPEG's have levels
         return image.div(255).unsqueeze(-3), target.unsqueeze(-3)
+
+    def sample(self, size: int, seed: int = 0) -> "SliceDataset":
+        """A random part of the dataset, of `size` slices at most, in the dataset's order."""
+        chosen = np.random.default_rng([seed, RunStream.SCORED_TRAIN]).permutation(len(self))[:size]
+        return SliceDataset(self.store, self.rows[np.sort(chosen)])
 
     @property
     def table(self):

@@ -49,10 +49,15 @@ def atomic_path(path):
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path, text):
+    """Write a text file, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path, values):
     """Write `values` as readable JSON, atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
 def digest(values):

@@ -31,22 +31,22 @@ def best_probability(chance, pos_weight):
 SUMS = {"batch": (0, 1, 2, 3), "slice": (1, 2, 3)}  # the axes over which soft counts are summed
 
 
-def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0, loss_over="batch"):
+def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0, reduction="batch"):
     """1 - TP / (TP + alpha FP + beta FN) with soft counts summed over the whole batch, or over each slice.
 
     `alpha` weighs false positives and `beta` false negatives (Salehi et al. 2017). Equation 3 of the paper
     is alpha = beta = 1: that is the soft Jaccard loss, not what is commonly called Tversky;
     alpha = beta = 1/2 is the soft Dice loss. `smooth` is added above and below the fraction. Without it, a
     batch with neither lesion nor predicted lesion is 0 / 0 = NaN, and a batch without lesion has no gradient:
-    TP is 0 whatever is predicted, so the loss stays at 1. With `loss_over="slice"` each slice has a loss of its
+    TP is 0 whatever is predicted, so the loss stays at 1. With `reduction="slice"` each slice has a loss of its
     own, and their mean is taken: small lesions weigh as much as large ones, and slices without lesion say
     nothing, unless smoothed.
 
-    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if `loss_over` is unknown.
+    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if `reduction` is unknown.
     """
-    if loss_over not in SUMS:
-        raise DataError(f"loss_over is {loss_over!r}; choose one of {', '.join(SUMS)}")
-    axes = SUMS[loss_over]
+    if reduction not in SUMS:
+        raise DataError(f"reduction is {reduction!r}; choose one of {', '.join(SUMS)}")
+    axes = SUMS[reduction]
     probability = torch.sigmoid(logits)
     tp = (probability * target).sum(axes)
     fp = (probability * (1 - target)).sum(axes)

@@ -112,7 +112,7 @@ def precision_recall_area(tp, fp, fn):
     return tuple(float(x) for x in (ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(tp + fp, tp + fn)))
 
 
-def place_errors(pred, target):
+def centroid_distances(pred, target):
     """How far a prediction lies from its target, in radii of the target: masks (N, H, W) -> float64 (N,).
 
     The distance of the two masks' centroids, over the radius of the circle with the target's area: below 1 the
@@ -139,7 +139,7 @@ def nan_mean(values):
     return float(kept.mean()) if kept.size else float("nan")
 
 
-def sums_by_subject(tp, fp, fn, subjects, scans, place=None):
+def sums_by_subject(tp, fp, fn, subjects, scans, centroid_distance=None):
     """What each subject adds to each score, so that any score is a function of sums over subjects.
 
     Parameters
@@ -148,16 +148,16 @@ def sums_by_subject(tp, fp, fn, subjects, scans, place=None):
         Counts of each slice.
     subjects, scans : sequences of N labels
         The subject and the scan of each slice; a subject may have several scans.
-    place : float array (N,), optional
-        What `place_errors` gave.
+    centroid_distance : float array (N,), optional
+        What `centroid_distances` gave.
 
     Returns
     -------
     dict of float64 arrays (S,), one number per subject
         dice and slices (sum and number of the Dice of slices that are not skipped), lesion_dice, hits and
         lesion_slices (of slices with lesion: sum of Dice, number that the prediction touches, number), tp, fp, fn,
-        scan_dice and scans (as dice and slices, for whole scans); with `place` also its sum and number, place and
-        placed.
+        scan_dice and scans (as dice and slices, for whole scans); with `centroid_distance` also its sum and number,
+        centroid_distance and with_centroids.
     """
     labels, subject = np.unique(np.asarray(subjects), return_inverse=True)
     _, first_slice, scan = np.unique(np.asarray(scans), return_index=True, return_inverse=True)
@@ -172,8 +172,9 @@ def sums_by_subject(tp, fp, fn, subjects, scans, place=None):
         "dice": slice_dice, "slices": ~np.isnan(slice_dice), "tp": tp, "fp": fp, "fn": fn,
         "lesion_dice": np.where(has_lesion, slice_dice, 0), "hits": np.asarray(tp) > 0, "lesion_slices": has_lesion,
     }
-    if place is not None:
-        per_slice |= {"place": place, "placed": ~np.isnan(place)}
+    if centroid_distance is not None:
+        defined = ~np.isnan(centroid_distance)
+        per_slice |= {"centroid_distance": centroid_distance, "with_centroids": defined}
     per_scan = {"scan_dice": scan_dice, "scans": ~np.isnan(scan_dice)}
     sums = {name: total(values, subject, len(labels)) for name, values in per_slice.items()}
     return sums | {name: total(v, subject[first_slice], len(labels)) for name, v in per_scan.items()}
@@ -184,8 +185,8 @@ def scores_from_sums(sums):
 
     mean_dice and subject_dice are as the functions of those names have them; lesion_dice is the mean over slices
     with lesion only, what mean_dice would be after an ideal first stage that clears all other slices (claim C15);
-    hit_rate is the share of slices with lesion whose prediction touches the lesion; place_error is the mean of
-    `place_errors`.
+    hit_rate is the share of slices with lesion whose prediction touches the lesion; centroid_distance is the mean of
+    `centroid_distances`.
     """
     scores = {
         "mean_dice": ratio(sums["dice"], sums["slices"]),
@@ -196,7 +197,9 @@ def scores_from_sums(sums):
         "recall": ratio(sums["tp"], sums["tp"] + sums["fn"]),
         "area_ratio": ratio(sums["tp"] + sums["fp"], sums["tp"] + sums["fn"]),
     }
-    return scores | ({"place_error": ratio(sums["place"], sums["placed"])} if "place" in sums else {})
+    if "with_centroids" in sums:
+        scores["centroid_distance"] = ratio(sums["centroid_distance"], sums["with_centroids"])
+    return scores
 
 
 def lesion_counts(pred, target, touching=1):

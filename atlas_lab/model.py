@@ -1,16 +1,11 @@
 """The paper's baseline network (Fig. 2): a convolutional encoder to a short code, and a mirrored decoder."""
 
 import math
-import warnings
 
+import torch
 from torch import nn
 
-from atlas_lab.fast.linear import Linear
 from atlas_lab.files import DataError
-
-# Kernels of even size need one row and column more on one side; torch warns that this takes a copy.
-warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
-
 
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -19,8 +14,8 @@ class BaselineNet(nn.Module):
     """The baseline of the paper, as the public code it started from has it (93,705,297 parameters).
 
     Two stages of convolution, ReLU, pooling and dropout; a fully connected bottleneck of 256 numbers without
-    activations; then the mirror image, which enlarges by bilinear interpolation. One departure: TensorFlow
-    1.7 enlarged with pixel corners aligned to the top left, torch aligns pixel centres.
+    activations; then the mirror image, which upsamples by bilinear interpolation. One departure: TensorFlow
+    1.7 upsampled with pixel corners aligned to the top left, torch aligns pixel centres.
 
     Parameters
     ----------
@@ -63,13 +58,13 @@ class BaselineNet(nn.Module):
         self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
         dense_dropout = dropout if dropout_on == "all" else 0.0
         self.encode = nn.Sequential(
-            nn.Flatten(), Linear(code, 1024), nn.Dropout(dense_dropout), Linear(1024, 256)
+            nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(dense_dropout), nn.Linear(1024, 256)
         )
         self.decode = nn.Sequential(
-            Linear(256, 1024), nn.Dropout(dense_dropout), Linear(1024, code), nn.Dropout(dense_dropout),
+            nn.Linear(256, 1024), nn.Dropout(dense_dropout), nn.Linear(1024, code), nn.Dropout(dense_dropout),
             nn.Unflatten(1, (16, height, width)),
         )
-        self.enlarge = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.upsample = nn.Upsample(scale_factor=2, mode="bilinear")
         self.deconv1 = nn.ConvTranspose2d(16, 8, 5, padding=2)
         self.deconv2 = nn.ConvTranspose2d(8, 1, 3, padding=1)
         self.input_shape = tuple(input_shape)
@@ -77,13 +72,13 @@ class BaselineNet(nn.Module):
         if start_probability > 0:
             nn.init.constant_(self.deconv2.bias, math.log(start_probability / (1 - start_probability)))
 
-    def forward(self, images):
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         features = self.stage1(images)                 # (B, 8, H/2, W/2)
         features = self.stage2(features)               # (B, 16, H/4, W/4)
         code = self.encode(features)                   # (B, 256)
         features = self.decode(code)                   # (B, 16, H/4, W/4)
-        features = self.deconv1(self.enlarge(features))  # (B, 8, H/2, W/2)
-        return self.deconv2(self.enlarge(features))    # (B, 1, H, W)
+        features = self.deconv1(self.upsample(features))  # (B, 8, H/2, W/2)
+        return self.deconv2(self.upsample(features))   # (B, 1, H, W)
 
 
 def conv_relu(in_channels, out_channels, kernel, count):

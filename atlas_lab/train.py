@@ -1,100 +1,173 @@
-"""Training on one page: the loop of the paper's baseline, its evaluation, and prediction."""
+"""Training on one page: a plain PyTorch loop that takes objects, its evaluation, and prediction."""
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from atlas_lab.experiment.artifacts import first_slices_dice
-from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, place_errors, precision_recall_area
+from atlas_lab.dataset import SliceDataset
+from atlas_lab.files import DataError
+from atlas_lab.metrics import (
+    centroid_distances,
+    confusion_counts,
+    dice_from_counts,
+    nan_mean,
+    precision_recall_area,
+)
+
+__all__ = ["Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch"]
 
 
-def train_epoch(model, dataset, loss_function, optimizer, config, epoch):
-    """One pass over the training slices in a random order; returns the mean loss of its steps."""
-    # Seeding by epoch makes the order and the dropout of epoch 7 the same in a resumed and an unbroken run.
-    torch.manual_seed(config.seed * 100_003 + epoch)
+def random_batches(n_slices: int, batch_size: int) -> list[torch.Tensor]:
+    """All slices once, in a random order, in batches of row numbers; the last is smaller."""
+    return list(torch.randperm(n_slices).split(batch_size))
+
+
+def fit(
+    model: nn.Module, loss: Callable, optimizer: torch.optim.Optimizer, train: SliceDataset, dev: SliceDataset,
+    epochs: int, *, batch_size: int = 100, max_grad_norm: float = 5.0, learning_rate: Callable | None = None,
+    seed: int = 0, batches: Callable = random_batches, scores: Callable | None = None, history: list | tuple = (),
+    after_epoch: Callable | None = None,
+) -> list[dict]:
+    """Train any network with any loss; after each epoch score it on train and dev.
+
+    Seeds torch's global generator at the start of each epoch, from `seed` and the epoch's number: so the order of the
+    slices and the dropout of epoch 7 are the same in a resumed and an unbroken training.
+
+    Parameters
+    ----------
+    model : nn.Module
+        From images (B, 1, H, W) to logits of the same shape, on the device where it is to train.
+    loss : callable
+        From logits and target (B, 1, H, W), target 0 or 1, to one number.
+    optimizer : torch.optim.Optimizer
+        Of the model's parameters.
+    train, dev : SliceDataset
+        What to learn from, and what only to be scored on.
+    epochs : int
+        Passes over train, those in `history` included.
+    max_grad_norm : float
+        Longer gradients are shortened to this norm.
+    learning_rate : callable, optional
+        From the number of an epoch, counted from 1, to its learning rate; by default the optimizer's stays.
+    batches : callable
+        From number of slices and batch size to the batches of an epoch, lists of row numbers.
+    scores : callable, optional
+        From an Evaluation to the scores that are kept; by default `Evaluation.scores`.
+    history : list of dict
+        Of epochs trained before, to go on from; model and optimizer must be as they were then.
+    after_epoch : callable, optional
+        Called with the history after every epoch: to print it, draw it, or save a checkpoint.
+
+    Returns
+    -------
+    list of dict, one per epoch
+        epoch, learning_rate, step_loss (mean over the epoch's steps, dropout on), seconds, and under train and dev the
+        scores, dropout off. Train is scored on as many slices as dev has, chosen once at random.
+
+    Raises
+    ------
+    DataError
+        If the loss is no longer a finite number; the epoch and the likely cause are named.
+    """
+    history, scores = list(history), scores or Evaluation.scores
+    scored = {"train": train.sample(len(dev), seed), "dev": dev}
+    for epoch in range(len(history) + 1, epochs + 1):
+        started = time.perf_counter()
+        torch.manual_seed(seed * 100_003 + epoch)
+        if learning_rate is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(epoch)
+        step_loss = train_epoch(model, train, loss, optimizer, batches(len(train), batch_size), max_grad_norm)
+        rate = optimizer.param_groups[0]["lr"]
+        if not math.isfinite(step_loss):
+            raise DataError(
+                f"the loss of epoch {epoch} is {step_loss}, so training ended: a learning rate of {rate:g} may be too "
+                "large, or the loss is undefined on a batch (equation 3 without smoothing is 0 / 0 without lesion)"
+            )
+        found = {part: scores(evaluate(model, dataset, loss)) for part, dataset in scored.items()}
+        seconds = round(time.perf_counter() - started, 3)
+        history.append({"epoch": epoch, "learning_rate": rate, "step_loss": step_loss, "seconds": seconds, **found})
+        if after_epoch is not None:
+            after_epoch(history)
+    return history
+
+
+def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0) -> float:
+    """One step for each batch of row numbers; returns the mean loss of the steps."""
     device = next(model.parameters()).device
     model.train()
     losses = []
-    for batch in random_batches(len(dataset), config):
-        images, target = (tensor.to(device) for tensor in dataset[batch])
-        loss = loss_function(model(images), target)
+    for batch in batches:
+        images, target = (tensor.to(device) for tensor in train[batch])
+        step_loss = loss(model(images), target)
         optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        step_loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
         optimizer.step()
-        losses.append(loss.item())
+        losses.append(step_loss.item())
     return float(np.mean(losses))
-
-
-def random_batches(n_slices, config):
-    """All slices once, in a random order, in batches; the last is smaller, or "filled" up with slices drawn again."""
-    batches = list(torch.randperm(n_slices).split(config.batch_size))
-    missing = config.batch_size - len(batches[-1])
-    if config.last_batch == "filled" and missing:
-        batches[-1] = torch.cat([batches[-1], torch.randint(n_slices, (missing,))])
-    return batches
-
-
-def learning_rate(config, epoch):
-    """The learning rate of an epoch, counted from 1."""
-    dropped = config.lr_drop_epoch is not None and epoch > config.lr_drop_epoch
-    return config.learning_rate * (config.lr_drop_factor if dropped else 1)
 
 
 @dataclass
 class Evaluation:
-    """Counts of each slice of a dataset, int64 arrays (N,), its `place_errors`, and the mean loss."""
+    """Counts of each slice of a dataset, int64 arrays (N,), its `centroid_distances`, and the mean loss."""
 
     tp: np.ndarray
     fp: np.ndarray
     fn: np.ndarray
     tn: np.ndarray
-    place: np.ndarray
+    centroid_distance: np.ndarray
     loss: float
 
-    def scores(self, config):
-        """The scores of the history; "skip" is the paper's convention for slices that are empty in both."""
+    def dice(self) -> np.ndarray:
+        """Dice of each slice, NaN where target and prediction are empty ("skip", the paper's convention)."""
+        return dice_from_counts(self.tp, self.fp, self.fn, empty="skip")
+
+    def scores(self) -> dict:
+        """loss, mean_dice (over the slices that are not skipped), and of all pixels: precision, recall, area_ratio."""
         precision, recall, area_ratio = precision_recall_area(self.tp, self.fp, self.fn)
-        dice = dice_from_counts(self.tp, self.fp, self.fn, empty="skip")
-        first_100 = first_slices_dice(dice, seed=config.seed)
         return {
-            "loss": self.loss,
-            "mean_dice": first_100 if config.scored_slices == "first 100" else nan_mean(dice), "first_100": first_100,
+            "loss": self.loss, "mean_dice": nan_mean(self.dice()),
             "precision": precision, "recall": recall, "area_ratio": area_ratio,
         }
 
 
 @torch.no_grad()
-def evaluate(model, dataset, loss_function=None, batch_size=250):
+def evaluate(
+    model: nn.Module, dataset: SliceDataset, loss: Callable | None = None, batch_size: int = 250,
+) -> Evaluation:
     """Predict every slice of a dataset with dropout off and count; the mask is sigmoid(logits) > 0.5.
 
     Returns
     -------
     Evaluation
-        With the loss NaN if no loss function is given.
+        With its loss NaN if no loss is given.
     """
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    counts, places, total_loss = [], [], 0.0
+    counts, distances, total_loss = [], [], 0.0
     for batch in torch.arange(len(dataset)).split(batch_size):
         images, target = (tensor.to(device) for tensor in dataset[batch])
         logits = model(images)
-        if loss_function is not None:
-            total_loss += loss_function(logits, target).item() * len(batch)
+        if loss is not None:
+            total_loss += loss(logits, target).item() * len(batch)
         pred = (logits > 0).cpu().numpy()  # sigmoid(x) > 0.5 where x > 0
         target = target.bool().cpu().numpy()
         counts.append(np.stack(confusion_counts(pred, target))[..., 0])
-        places.append(place_errors(pred[:, 0], target[:, 0]))
+        distances.append(centroid_distances(pred[:, 0], target[:, 0]))
     model.train(was_training)
-    loss = total_loss / len(dataset) if loss_function is not None else float("nan")
-    return Evaluation(*np.concatenate(counts, axis=1), place=np.concatenate(places), loss=loss)
+    mean_loss = total_loss / len(dataset) if loss is not None else float("nan")
+    return Evaluation(*np.concatenate(counts, axis=1), centroid_distance=np.concatenate(distances), loss=mean_loss)
 
 
 @torch.no_grad()
-def predict(model, images, batch_size=250):
+def predict(model: nn.Module, images: np.ndarray, batch_size: int = 250) -> np.ndarray:
     """Lesion probability of every pixel: images (N, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
     device = next(model.parameters()).device
     was_training = model.training

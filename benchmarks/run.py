@@ -11,7 +11,8 @@ import pipeline
 import training
 from sides import ask_in_turn, row, summary
 
-from atlas_lab.files import REPOSITORY, atomic_path, write_json
+from atlas_lab.files import REPOSITORY, write_json
+from atlas_lab.paper.tables import write_block
 from atlas_lab.provenance import code_version, environment
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -42,7 +43,6 @@ def table_text(table):
     return "\n".join(lines)
 
 
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 
 
 def number(value):
@@ -68,9 +68,7 @@ def readme_table(results):
 
 def update_readme(results, readme=REPOSITORY / "README.md"):
     """Write the table between README's two marks."""
-    before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    with atomic_path(readme) as temporary:
-        temporary.write_text(before + BEGIN + readme_table(results) + END + rest.partition(END)[2], encoding="utf-8")
+    write_block(readme, "bench", readme_table(results))
 
 
 if __name__ == "__main__":

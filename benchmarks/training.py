@@ -25,19 +25,12 @@ def data(shape, n_batches, batch=BATCH):
     return images, (torch.rand(images.shape, generator=made) > 0.99).float()
 
 
-def network(shape, dropout, plain):
-    """The baseline; for the plain sides with nn.Linear, as a student would write it."""
+def network(shape, dropout):
+    """The baseline."""
     from atlas_lab.model import BaselineNet
 
     torch.manual_seed(0)
-    model = BaselineNet(shape, dropout=dropout)
-    if plain:
-        for stage in (model.encode, model.decode):
-            for i, layer in enumerate(stage):
-                if isinstance(layer, nn.Linear):
-                    stage[i] = nn.Linear(layer.in_features, layer.out_features)
-                    stage[i].load_state_dict(layer.state_dict())
-    return model
+    return BaselineNet(shape, dropout=dropout)
 
 
 def ours(shape, dropout, steps, batch=BATCH):
@@ -45,14 +38,14 @@ def ours(shape, dropout, steps, batch=BATCH):
     from atlas_lab.fast.layout import place
     from atlas_lab.losses import weighted_cross_entropy
 
-    model = place(network(shape, dropout, plain=False))
+    model = place(network(shape, dropout))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
     return steps_of(model, optimizer, partial(weighted_cross_entropy, pos_weight=100.0), shape, steps, batch)
 
 
 def plain(shape, dropout, steps):
     """The loop of a tutorial."""
-    model = network(shape, dropout, plain=True)
+    model = network(shape, dropout)
     loss = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(100.0))
     return steps_of(model, torch.optim.Adam(model.parameters(), lr=1e-3), loss, shape, steps)
 
@@ -83,7 +76,7 @@ def monai(shape, dropout, steps):
 
     images, targets = data(shape, 2)
     pairs = CacheDataset([{"image": i, "label": t} for i, t in zip(images, targets, strict=True)], progress=False)
-    model = network(shape, dropout, plain=True)
+    model = network(shape, dropout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     # The paper's clipping of the gradient, which MONAI leaves to the user.
     optimizer.register_step_pre_hook(lambda *_: nn.utils.clip_grad_norm_(model.parameters(), 5.0) and None)
@@ -115,7 +108,7 @@ def limit(shape):
     """
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = network(shape, 0.0, plain=True)
+    model = network(shape, 0.0)
     images, targets = (part[:BATCH] for part in data(shape, 1))
     with FlopCounterMode(display=False) as counter:
         nn.functional.binary_cross_entropy_with_logits(model(images), targets).backward()

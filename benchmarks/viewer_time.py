@@ -45,7 +45,7 @@ def draw(ax, z):
     if target[:, :, z].any():
         ax.contour(target[:, ::-1, z].T, levels=[0.5], colors="orange")
 """
-CELLS = {
+VARIANTS = {
     "ours": "lab.view_slices(image, target, {'prediction': prediction})",
     "ours, plain ipywidgets": "lab.view_slices(image, target, {'prediction': prediction}, plain=True)",
     "ipympl": """
@@ -111,8 +111,8 @@ for (const kind of ["keydown", "wheel"]) {
 
 
 def start_jupyter(folder):
-    """A JupyterLab on 127.0.0.1 with a notebook of CELLS: (process, address of the notebook)."""
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (SETUP, *CELLS.values())]
+    """A JupyterLab on 127.0.0.1 with a notebook of VARIANTS: (process, address of the notebook)."""
+    cells = [nbformat.v4.new_code_cell(source.strip()) for source in (SETUP, *VARIANTS.values())]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), Path(folder) / "viewers.ipynb")
     port, token = 20_000 + os.getpid() % 2000, "a-token-for-the-benchmark"
@@ -230,7 +230,7 @@ def main():
                 "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
                 timeout=120_000)
             run_cell(tab, 0)
-            for index, name in enumerate(CELLS, start=1):
+            for index, name in enumerate(VARIANTS, start=1):
                 try:
                     rows[name] = measure(tab, name, index)
                 except NotInTime as error:

@@ -246,11 +246,11 @@ def test_tversky_slice_by_slice_is_the_mean_of_each_slice_s_own_loss():
     logits, target = batch()
     settings = {"alpha": 0.3, "beta": 0.7, "smooth": 0.5}
     each = [lab.tversky_loss(logits[i:i + 1], target[i:i + 1], **settings) for i in range(len(logits))]
-    found = lab.tversky_loss(logits, target, **settings, loss_over="slice")
+    found = lab.tversky_loss(logits, target, **settings, reduction="slice")
     assert found.item() == pytest.approx(torch.stack(each).mean().item())
     assert found.item() != pytest.approx(lab.tversky_loss(logits, target, **settings).item())
 
 
 def test_what_the_counts_are_summed_over_must_be_known():
-    with pytest.raises(lab.DataError, match="loss_over is 'scan'; choose one of batch, slice"):
-        lab.tversky_loss(*batch(), loss_over="scan")
+    with pytest.raises(lab.DataError, match="reduction is 'scan'; choose one of batch, slice"):
+        lab.tversky_loss(*batch(), reduction="scan")

@@ -362,19 +362,19 @@ def test_sums_by_subject_by_hand():
         np.testing.assert_allclose(sums[name], values)
 
 
-def test_place_errors_by_hand():
+def test_centroid_distances_by_hand():
     target, pred = np.zeros((4, 20, 20), bool), np.zeros((4, 20, 20), bool)
     target[:3, 2:6, 2:6] = True      # 16 pixels, centre (3.5, 3.5), radius sqrt(16 / pi)
     pred[0, 2:6, 2:6] = True         # the same
     pred[1, 5:9, 6:10] = True        # 3 rows and 4 columns away
     pred[3, 0, 0] = True             # no target; and none predicted for target 2
-    apart = metrics.place_errors(pred, target)
+    apart = metrics.centroid_distances(pred, target)
     np.testing.assert_allclose(apart, [0, 5 / math.sqrt(16 / math.pi), math.nan, math.nan])
 
 
 @given(MASKS, MASKS)
-def test_place_errors_equal_scipy_s_centres_of_mass(pred, target):
-    for found, p, t in zip(metrics.place_errors(pred, target), pred, target, strict=True):
+def test_centroid_distances_equal_scipy_s_centres_of_mass(pred, target):
+    for found, p, t in zip(metrics.centroid_distances(pred, target), pred, target, strict=True):
         if p.any() and t.any():
             apart = math.dist(ndimage.center_of_mass(p), ndimage.center_of_mass(t))
             assert found == pytest.approx(apart / math.sqrt(t.sum() / math.pi))
@@ -382,11 +382,11 @@ def test_place_errors_equal_scipy_s_centres_of_mass(pred, target):
             assert math.isnan(found)
 
 
-def test_the_place_error_of_a_cohort_is_the_mean_over_slices_that_have_one():
+def test_the_centroid_distance_of_a_cohort_is_the_mean_over_slices_that_have_one():
     place = np.array([1.0, math.nan, 4.0])
     sums = lab.sums_by_subject([1, 0, 1], [1, 1, 1], [1, 1, 1], ["a", "a", "b"], ["a", "a", "b"], place)
     assert sums["place"].tolist() == [1, 4] and sums["placed"].tolist() == [1, 1]
-    assert lab.bootstrap_scores(sums)["place_error"]["value"] == 2.5
+    assert lab.bootstrap_scores(sums)["centroid_distance"]["value"] == 2.5
 
 
 @given(SLICES)

@@ -33,9 +33,9 @@ BASELINE_ROWS = [
     ("decode.2", "Linear", "", (45472,), 1024 * 45472 + 45472, None),
     ("decode.3", "Dropout", "", (45472,), 0, None),
     ("decode.4", "Unflatten", "", (16, 58, 49), 0, None),
-    ("enlarge", "Upsample", "", (16, 116, 98), 0, None),
+    ("upsample", "Upsample", "", (16, 116, 98), 0, None),
     ("deconv1", "ConvTranspose2d", "5x5", (8, 116, 98), 16 * 8 * 5 * 5 + 8, None),
-    ("enlarge", "Upsample", "", (8, 232, 196), 0, None),
+    ("upsample", "Upsample", "", (8, 232, 196), 0, None),
     ("deconv2", "ConvTranspose2d", "3x3", (1, 232, 196), 8 * 1 * 3 * 3 + 1, None),
 ]
 
@@ -337,7 +337,7 @@ def test_the_code_s_deep_net_has_other_kernels():
     assert kernels == [10] * 3 + [3] * 3
     assert model(torch.zeros(1, 1, 32, 32)).shape == (1, 1, 32, 32)
     assert lab.receptive_field(model) == 1 + 3 * 9 + 1 + 3 * 2 * 2 + 2  # 10s, pooling; 3s and pooling at step 2
-    config = lab.RunConfig(kernels="10-3", convs_per_stage=3)
+    config = lab.RunConfig(kernels=(10, 3), convs_per_stage=3)
     assert lab.count_parameters(lab.build_model(config, (32, 32))) == lab.count_parameters(model)
 
 

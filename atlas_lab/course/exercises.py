@@ -16,7 +16,7 @@ from atlas_lab.data.scans import combine_masks
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.artifacts import sampling_error
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
-from atlas_lab.metrics import dice_coefficient, lesion_counts, place_errors, precision_recall_area
+from atlas_lab.metrics import centroid_distances, dice_coefficient, lesion_counts, precision_recall_area
 from atlas_lab.paper.evidence import n_updates, oscillation
 from atlas_lab.splits import Split, neighbour_exposure, seen_in_train
 from atlas_lab.statistics import geometric_interval, mean_interval, paired_interval
@@ -40,7 +40,7 @@ SOLUTIONS = {
     "geometric_interval": geometric_interval,
     "disc_diameter": disc_diameter,
     "seen_in_train": seen_in_train,
-    "place_errors": place_errors,
+    "centroid_distances": centroid_distances,
     "sampling_error": sampling_error,
     "lesion_counts": lesion_counts,
 }
@@ -265,7 +265,7 @@ def check_seen_in_train(attempt):
     ])
 
 
-def check_place_errors(attempt):
+def check_centroid_distances(attempt):
     """Exercise: how far the centre of a prediction lies from the centre of its target, in radii of the target."""
     def square(row, column, size):
         mask = np.zeros((1, 20, 20), bool)
@@ -273,7 +273,7 @@ def check_place_errors(attempt):
         return mask
 
     empty = np.zeros((1, 20, 20), bool)
-    check(attempt, place_errors, [
+    check(attempt, centroid_distances, [
         ("in the right place, too large", (square(4, 4, 8), square(6, 6, 4))),
         ("4 pixels to the right", (square(5, 9, 4), square(5, 5, 4))),
         ("3 down and 4 to the right of a larger one", (square(8, 9, 6), square(5, 5, 6))),

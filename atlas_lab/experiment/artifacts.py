@@ -8,9 +8,11 @@ import io
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.provenance import RunStream
+from atlas_lab.train import random_batches
 
 JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
 # In the order in which the waterfall adds them: what it is called -> (the setting, as written, as run).
@@ -20,7 +22,7 @@ DEPARTURES = {
     "each slice scaled by itself": ("scaling", "volume", "slice"),
     "masks from JPEG files": ("mask_files", "exact", "jpeg"),
     "split the wrong way round": ("dev_fraction", 0.3, 0.7),
-    "Dice of the first 100 slices": ("scored_slices", "all", "first 100"),
+    "Dice of the first 100 slices": ("scored_slices", None, 100),
 }
 
 
@@ -41,6 +43,24 @@ def as_filed(store, config):
     if config.mask_files == "jpeg":
         store = replace(store, masks=np.stack([through_jpeg(mask) for mask in store.masks]))
     return store
+
+
+def filled_batches(n_slices, batch_size):
+    """`random_batches`, the last of them filled up with slices drawn again."""
+    batches = random_batches(n_slices, batch_size)
+    missing = batch_size - len(batches[-1])
+    if missing:
+        batches[-1] = torch.cat([batches[-1], torch.randint(n_slices, (missing,))])
+    return batches
+
+
+def scores_with_first_slices(config, found):
+    """The scores of an Evaluation, and first_100, which is mean_dice too where the config has so few slices scored."""
+    scores, dice = found.scores(), found.dice()
+    scores["first_100"] = first_slices_dice(dice, seed=config.seed)
+    if config.scored_slices is not None:
+        scores["mean_dice"] = first_slices_dice(dice, config.scored_slices, config.seed)
+    return scores
 
 
 def scale_each_slice(images):

@@ -1,37 +1,50 @@
-"""From settings to objects: the network and the loss that a RunConfig asks for."""
+"""From settings to objects: the network, the loss, the optimizer and the learning rates that a RunConfig asks for."""
 
+from collections.abc import Callable
 from functools import partial
 
+import torch
+from torch import nn
+
+from atlas_lab.config import RunConfig
 from atlas_lab.files import DataError
 from atlas_lab.losses import tversky_loss, weighted_cross_entropy
 from atlas_lab.model import BaselineNet
 
+__all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "learning_rate"]
+
+NETS = {"baseline": BaselineNet}
+# A loss and its arguments, each with the setting that it takes its value from.
 LOSSES = {
-    "cross_entropy": (weighted_cross_entropy, ["pos_weight"]),
-    "tversky": (tversky_loss, ["alpha", "beta", "smooth", "loss_over"]),
+    "cross_entropy": (weighted_cross_entropy, {"pos_weight": "pos_weight"}),
+    "tversky": (tversky_loss, {"alpha": "alpha", "beta": "beta", "smooth": "smooth", "reduction": "loss_over"}),
 }
 
 
-def build_loss(config):
-    """The loss that a RunConfig asks for, as a function of logits and target; DataError if it is unknown."""
-    if config.loss not in LOSSES:
-        raise DataError(f"loss is {config.loss!r}; choose one of {', '.join(LOSSES)}")
-    function, settings = LOSSES[config.loss]
-    return partial(function, **{name: getattr(config, name) for name in settings})
-
-
-NETS = {"baseline": BaselineNet}
-
-
-def build_model(config, input_shape):
+def build_model(config: RunConfig, input_shape: tuple[int, int]) -> nn.Module:
     """The network that a RunConfig asks for. Raises DataError if there is none like it."""
     if config.net not in NETS:
         raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
-    try:
-        kernels = tuple(int(side) for side in config.kernels.split("-"))
-    except ValueError:
-        raise DataError(f"kernels is {config.kernels!r}; write the sides of two kernels, as in 3-5") from None
     return NETS[config.net](
-        input_shape, config.pool, config.convs_per_stage, config.dropout, kernels, config.start_probability,
+        input_shape, config.pool, config.convs_per_stage, config.dropout, config.kernels, config.start_probability,
         config.dropout_on,
     )
+
+
+def build_loss(config: RunConfig) -> Callable:
+    """The loss that a RunConfig asks for, as a function of logits and target; DataError if it is unknown."""
+    if config.loss not in LOSSES:
+        raise DataError(f"loss is {config.loss!r}; choose one of {', '.join(LOSSES)}")
+    function, arguments = LOSSES[config.loss]
+    return partial(function, **{argument: getattr(config, name) for argument, name in arguments.items()})
+
+
+def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Adam, as the paper has it."""
+    return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+
+
+def learning_rate(config: RunConfig, epoch: int) -> float:
+    """The learning rate of an epoch, counted from 1."""
+    dropped = config.lr_drop_epoch is not None and epoch > config.lr_drop_epoch
+    return config.learning_rate * (config.lr_drop_factor if dropped else 1)

@@ -19,7 +19,7 @@ def save_checkpoint(folder, model, optimizer, history, finished):
 
     After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume.
     """
-    state = {"model": model.state_dict(), "history": without_nan(history), "package": code_version()["package"]}
+    state = {"model": model.state_dict(), "history": without_nan(history), "training": code_version()["training"]}
     if not finished:
         state["optimizer"] = optimizer.state_dict()
     with atomic_path(folder / "checkpoint.pt") as temporary:
@@ -40,11 +40,11 @@ def load_checkpoint(folder, device="cpu"):
 def restore_checkpoint(folder, model, optimizer):
     """Put an earlier state back into model and optimiser; returns its history, empty if there is none.
 
-    A checkpoint that other code has written counts as none: a record names one version of the code, and all
-    its epochs must come from that one.
+    A checkpoint that other training code has written counts as none: all epochs of a record must come from one
+    version of the code that training runs through (`code_version`).
     """
     state = load_checkpoint(folder, device=next(model.parameters()).device)
-    if state is None or state["package"] != code_version()["package"]:
+    if state is None or state.get("training") != code_version()["training"]:
         return []
     model.load_state_dict(state["model"])
     if "optimizer" in state:

@@ -1,34 +1,42 @@
 """One experiment: settings and slices in, the record of a trained network out."""
 
-import time
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from atlas_lab.cohorts import cohort
-from atlas_lab.config import check_config
+from atlas_lab.config import RunConfig, check_config
 from atlas_lab.data.slicing import prepare_slices
-from atlas_lab.dataset import SliceDataset, scan_name
-from atlas_lab.experiment.artifacts import as_filed
-from atlas_lab.experiment.build import build_loss, build_model
+from atlas_lab.dataset import SliceDataset, SliceStore, scan_name
+from atlas_lab.experiment.artifacts import as_filed, filled_batches, scores_with_first_slices
+from atlas_lab.experiment.build import build_loss, build_model, build_optimizer, learning_rate
 from atlas_lab.experiment.checkpoint import restore_checkpoint, run_folder, save_checkpoint
-from atlas_lab.experiment.permuted_masks import swap_masks
+from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.fast.layout import place
 from atlas_lab.metrics import sums_by_subject
-from atlas_lab.provenance import RunStream, code_version, environment
+from atlas_lab.provenance import code_version, environment
 from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices
 from atlas_lab.statistics import bootstrap_scores
-from atlas_lab.train import evaluate, learning_rate, predict, train_epoch
+from atlas_lab.train import evaluate, fit, predict, random_batches
+
+__all__ = ["final_scores", "run_experiment"]
 
 
-def run_experiment(config, store=None, report=print, fresh=False, device=None):
-    """Train a network and return the record of the run.
+def run_experiment(
+    config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
+    device: str | torch.device | None = None,
+) -> Run:
+    """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
-    The same config, data, machine and number of threads give the same numbers, bit for bit on a processor. A
-    checkpoint is kept after every epoch; a later call with the same config, data and code goes on from it, and
-    gives what an unbroken run gives.
+    The same config, data, machine and number of threads give the same numbers, bit for bit on a processor: torch's
+    global generator is seeded, for the initial weights and in each epoch. A checkpoint is kept after every epoch; a
+    later call with the same config, data and training code goes on from it, and gives what an unbroken run gives.
 
     Parameters
     ----------
@@ -49,61 +57,62 @@ def run_experiment(config, store=None, report=print, fresh=False, device=None):
     Raises
     ------
     DataError
-        If a setting is impossible, or the data can't be used.
+        If a setting is impossible, the data can't be used, or the loss is no longer a finite number.
     """
     check_config(config)
-    if store is None:
-        store = prepare_slices(cohort(), config.scale, config.z_step)
+    store = store or prepare_slices(cohort(), config.scale, config.z_step)
     if config.labels == "swapped":
-        store = swap_masks(store, config.seed)
+        store = permute_masks(store, config.seed)
     masks_as_drawn = store.masks
     store = as_filed(store, config)
     split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
-    train_set, dev_set = SliceDataset(store, split.train), SliceDataset(store, split.dev)
-    train_sample = sample_rows(train_set, len(dev_set), config.seed)
+    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
 
     torch.manual_seed(config.seed)  # initial weights
     model = place(build_model(config, store.shape), device)
-    loss_function = build_loss(config)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    optimizer = build_optimizer(config, model)
     folder = run_folder(config, store)
-    history = [] if fresh else restore_checkpoint(folder, model, optimizer)
 
-    for epoch in range(len(history) + 1, config.epochs + 1):
-        started = time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, epoch)
-        step_loss = train_epoch(model, train_set, loss_function, optimizer, config, epoch)
-        on_train = evaluate(model, train_sample, loss_function)
-        on_dev = evaluate(model, dev_set, loss_function)
-        history.append({
-            "epoch": epoch, "learning_rate": learning_rate(config, epoch), "step_loss": step_loss,
-            "seconds": round(time.perf_counter() - started, 3),
-            "train": on_train.scores(config), "dev": on_dev.scores(config),
-        })
-        save_checkpoint(folder, model, optimizer, history, finished=epoch == config.epochs)
+    def after_epoch(history):
+        save_checkpoint(folder, model, optimizer, history, finished=len(history) == config.epochs)
         report(progress_line(history[-1], config.epochs))
 
-    as_drawn = SliceDataset(replace(store, masks=masks_as_drawn), split.dev)
+    with even_kernels_unmentioned():
+        history = fit(
+            model, build_loss(config), optimizer, train, dev, config.epochs,
+            batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
+            learning_rate=partial(learning_rate, config),
+            batches=filled_batches if config.last_batch == "filled" else random_batches,
+            scores=partial(scores_with_first_slices, config),
+            history=[] if fresh else restore_checkpoint(folder, model, optimizer), after_epoch=after_epoch,
+        )
+        final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
+        final |= seen_and_unseen(model, store, split)
+        if config.mask_files == "jpeg":
+            as_drawn = replace(store, masks=masks_as_drawn)
+            final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
+        examples = predict_examples(model, store, split.dev)
     return Run(
-        config, history,
-        final={"train": final_scores(model, train_sample), "dev": final_scores(model, dev_set)}
-        | seen_and_unseen(model, store, split)
-        | ({"dev_exact": final_scores(model, as_drawn)} if config.mask_files == "jpeg" else {}),
-        split=describe_split(store, split), data=describe_data(store),
-        code=code_version(), environment=environment(device),
-        seconds=round(sum(entry["seconds"] for entry in history), 1),
-        examples=predict_examples(model, store, split.dev),
+        config, history, final, split=describe_split(store, split), data=describe_data(store), code=code_version(),
+        environment=environment(device), seconds=round(sum(entry["seconds"] for entry in history), 1),
+        examples=examples,
     )
 
 
-def final_scores(model, dataset):
+@contextmanager
+def even_kernels_unmentioned():
+    """Without torch's warning that kernels of even size take a copy, to pad one side by a row and column more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
+        yield
+
+
+def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
     """Scores with bootstrap intervals over subjects; see `bootstrap_scores`."""
-    counts = evaluate(model, dataset)
-    table = dataset.table
+    found, table = evaluate(model, dataset), dataset.table
     scans = scan_name(table["subject"], table["session"])
-    sums = sums_by_subject(counts.tp, counts.fp, counts.fn, table["subject"], scans, counts.place)
-    return bootstrap_scores(sums)
+    return bootstrap_scores(
+        sums_by_subject(found.tp, found.fp, found.fn, table["subject"], scans, found.centroid_distance))
 
 
 def seen_and_unseen(model, store, split):
@@ -124,12 +133,6 @@ def predict_examples(model, store, rows, count=12):
     return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
 
 
-def sample_rows(dataset, size, seed):
-    """A fixed random part of a dataset, `size` slices at most, in the store's order."""
-    chosen = np.random.default_rng([seed, RunStream.SCORED_TRAIN]).permutation(len(dataset))[:size]
-    return SliceDataset(dataset.store, dataset.rows[np.sort(chosen)])
-
-
 def describe_split(store, split):
     """Sizes of the split, and how many subjects it puts on both sides."""
     sides = [set(store.table["subject"].iloc[rows]) for rows in split]
@@ -144,7 +147,7 @@ def describe_data(store):
     """What a record says of its data."""
     return {
         "source": store.about["source"], "n_scans": store.about["n_scans"], "n_slices": len(store),
-        "lesion_slices": int((store.table["lesion_pixels"] > 0).sum()), "hash": store.about["data_hash"],
+        "lesion_slices": int((store.table["lesion_pixels"] > 0).sum()), "data_hash": store.about["data_hash"],
     }
 
 

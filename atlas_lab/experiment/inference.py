@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atlas_lab.config import RunConfig, plain_settings
+from atlas_lab.config import config_from_plain, plain_settings
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import to_grid
 from atlas_lab.data.scans import read_t1w
@@ -37,7 +37,7 @@ def open_model(path):
         raise DataError(f"{path}: no such file; make one with: atlas-lab train --save-model {path.name}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-        config = RunConfig(**contents["config"])
+        config = config_from_plain(contents["config"])
         model = build_model(config, tuple(contents["input_shape"]))
         model.load_state_dict(contents["state"])
     except Exception as error:  # torch raises many kinds for a file that is no model, or another one

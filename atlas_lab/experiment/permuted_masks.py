@@ -8,7 +8,7 @@ from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
 
-def swap_masks(store, seed=0):
+def permute_masks(store, seed=0):
     """The same images with the masks of other people: what can be learnt about lesions is gone.
 
     Dice on dev then measures memory alone (the random-label test of Yagis et al., Scientific Reports 2021, for

@@ -55,7 +55,7 @@ def compare_runs(live, record, first_epochs=None):
         for score in SCORES
     }
     return Agreement(
-        epochs, live.data["hash"] == record.data["hash"], live.environment == record.environment, difference
+        epochs, live.data["data_hash"] == record.data["data_hash"], live.environment == record.environment, difference
     )
 
 

@@ -5,12 +5,12 @@ import hashlib
 import json
 import math
 import zlib
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.config import RunConfig, run_name
+from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_name
 from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
 
 
@@ -33,7 +33,7 @@ class Run:
         n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
         neighbour_exposure (see `neighbour_exposure`).
     data : dict
-        source, n_scans, n_slices, lesion_slices, hash.
+        source, n_scans, n_slices, lesion_slices, data_hash.
     code, environment : dict
         What made the numbers; see `code_version` and `environment`.
     seconds : float
@@ -77,12 +77,19 @@ def unpack_masks(packed):
 
 def run_to_dict(run):
     """A Run as plain values for JSON. NaN, which JSON doesn't have, becomes null."""
-    return without_nan(asdict(run))
+    values = {field.name: getattr(run, field.name) for field in fields(run)}
+    return without_nan({**values, "config": plain_settings(run.config)})
 
 
 def run_from_dict(values):
-    """A Run from what `run_to_dict` gave."""
-    return Run(**{**values, "config": RunConfig(**values["config"])})
+    """A Run from what `run_to_dict` gave, now or under the names that earlier code had for two of its values."""
+    data, final = dict(values["data"]), {part: dict(scores) for part, scores in values["final"].items()}
+    if "hash" in data:
+        data["data_hash"] = data.pop("hash")
+    for scores in final.values():
+        if "place_error" in scores:
+            scores["centroid_distance"] = scores.pop("place_error")
+    return Run(**{**values, "config": config_from_plain(values["config"]), "data": data, "final": final})
 
 
 def without_nan(value):
@@ -165,3 +172,18 @@ def score_text(run, part="dev"):
     """Final mean Dice of a run with its interval, for people to read."""
     dice = run.final[part]["mean_dice"]
     return f"{part} Dice {dice['value']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
+
+
+def scores(runs, score="mean_dice", part="dev", epoch=None):
+    """One score of each run after an epoch (by default the last): float array, one number per seed."""
+    return np.array([run.curve(score, part)[(epoch or len(run.history)) - 1] for run in runs])
+
+
+def finals(runs, score, part="dev"):
+    """One score of each run's final evaluation."""
+    return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
+
+
+def last_epoch(*groups):
+    """The last epoch that all runs of some groups have."""
+    return min(len(run.history) for runs in groups for run in runs)

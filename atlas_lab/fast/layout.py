@@ -1,48 +1,71 @@
-"""How a network is laid out on the machine; kept out of the training loop and of the network, which are for reading."""
+"""How a network is laid out on the machine: the same numbers in less time, and the network itself stays as it is.
+
+A placed BaselineNet has a forward pass of its own, `fast_forward`, which uses the network's layers by other routes. The
+layers, their names in the state dict, and what is read off them (`layer_table`, Fig. 2, saved models) don't change.
+"""
+
+from itertools import pairwise
+from types import MethodType
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
+from atlas_lab.fast.linear import linear
 from atlas_lab.fast.memory import keep_freed_memory
-from atlas_lab.fast.upsampling import EnlargingDeconvolution
+from atlas_lab.fast.upsampling import upsampled_deconvolution
 from atlas_lab.model import BaselineNet
 from atlas_lab.provenance import pick_device
 
+__all__ = ["place"]
 
-def place(model, device=None):
-    """Put a model where it will run and rearrange it for speed; what it computes stays the same. Returns the model.
+
+def place(model: nn.Module, device=None) -> nn.Module:
+    """Put a model where it will run and lay it out for speed; what it computes stays the same. Returns the model.
 
     By default it will run where `pick_device` says. Channels last in memory make a step of the full-size baseline on a
-    processor 1.4 times as fast, what is below 1.05 times, and what is in enlarge.py 1.1 times.
+    processor 1.4 times as fast, fully connected layers through oneDNN 2 times, upsampling within the transposed
+    convolution 1.1 times, and what else `fast_forward` does 1.05 times. From now on the process keeps memory that it
+    frees, see `keep_freed_memory`.
     """
     keep_freed_memory()
-    if isinstance(model, BaselineNet):
-        enlarge_within(model)
-    for module in model.modules():
-        if isinstance(module, nn.Sequential):
-            rectify_after_pooling(module)
-        elif isinstance(module, nn.Unflatten):
-            module.register_forward_hook(channels_last)  # reshaping alone leaves channels first
+    if is_baseline(model):
+        model.forward = MethodType(fast_forward, model)
     return model.to(device or pick_device(), memory_format=torch.channels_last)
 
 
-def enlarge_within(model):
-    """Let the baseline's transposed convolutions do the enlarging before them."""
-    model.enlarge = nn.Identity()
-    model.deconv1 = EnlargingDeconvolution.of(model.deconv1)
-    model.deconv2 = EnlargingDeconvolution.of(model.deconv2)
+def is_baseline(model):
+    """Whether `fast_forward` computes what a model does: a BaselineNet whose upsampling nobody has changed."""
+    upsample = getattr(model, "upsample", None)
+    return type(model) is BaselineNet and (upsample.mode, upsample.scale_factor) == ("bilinear", 2)
 
 
-def rectify_after_pooling(stage):
-    """Let a ReLU and the max pooling behind it change places: the same numbers, and a quarter of them to rectify.
+def fast_forward(net, images):
+    """The forward pass of a BaselineNet: the same layers, in the same order but for ReLU and max pooling."""
+    features = rectified_after_pooling(net.stage1, images)
+    features = rectified_after_pooling(net.stage2, features)
+    features = through_linear(net.decode, through_linear(net.encode, features))
+    features = features.contiguous(memory_format=torch.channels_last)  # reshaping alone leaves channels first
+    features = upsampled_deconvolution(features, net.deconv1)
+    return upsampled_deconvolution(features, net.deconv2)
+
+
+def rectified_after_pooling(stage, features):
+    """A stage in which a ReLU and the max pooling behind it change places: a quarter of the numbers to rectify.
 
     The largest of four rectified numbers is the rectified largest. It is not so for averages.
     """
-    for i in range(len(stage) - 1):
-        if isinstance(stage[i], nn.ReLU) and isinstance(stage[i + 1], nn.MaxPool2d):
-            stage[i], stage[i + 1] = stage[i + 1], stage[i]
+    for layer, following in pairwise([*stage, None]):
+        if isinstance(layer, nn.ReLU) and isinstance(following, nn.MaxPool2d):
+            continue
+        features = layer(features)
+        if isinstance(layer, nn.MaxPool2d):
+            features = F.relu(features)
+    return features
 
 
-def channels_last(layer, inputs, output):
-    """A forward hook: the output with its channels last in memory, as the next convolution wants it."""
-    return output.contiguous(memory_format=torch.channels_last)
+def through_linear(layers, features):
+    """A chain of layers, its fully connected ones by `linear`."""
+    for layer in layers:
+        features = linear(features, layer) if isinstance(layer, nn.Linear) else layer(features)
+    return features

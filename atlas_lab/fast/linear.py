@@ -7,7 +7,6 @@ processors idle. oneDNN, which torch carries for its convolutions, uses it: twic
 from functools import cache
 
 import torch
-from torch import nn
 
 
 class OneDnnLinear(torch.autograd.Function):
@@ -45,12 +44,12 @@ def has_onednn():
         return False
 
 
-class Linear(nn.Linear):
-    """nn.Linear, through oneDNN for float32 batches of vectors on a processor where torch has it."""
+def linear(inputs, layer):
+    """What an nn.Linear gives, through oneDNN for float32 batches of vectors on a processor where torch has it.
 
-    def forward(self, inputs):
-        """(B, in_features) -> (B, out_features)."""
-        plain = inputs.device.type == "cpu" and inputs.dtype == self.weight.dtype == torch.float32 and inputs.dim() == 2
-        if plain and has_onednn():
-            return OneDnnLinear.apply(inputs, self.weight, self.bias)
-        return super().forward(inputs)
+    Shape: (B, in_features) -> (B, out_features).
+    """
+    plain = inputs.device.type == "cpu" and inputs.dtype == layer.weight.dtype == torch.float32 and inputs.dim() == 2
+    if plain and has_onednn():
+        return OneDnnLinear.apply(inputs, layer.weight, layer.bias)
+    return layer(inputs)

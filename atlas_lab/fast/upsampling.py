@@ -1,12 +1,12 @@
-"""A bilinear enlargement and the transposed convolution behind it as one convolution of the small picture, for speed.
+"""Bilinear upsampling and the transposed convolution behind it as one convolution of the small picture, for speed.
 
-Enlarging by 2 is itself a transposed convolution, of stride 2 with the kernel [1, 3, 3, 1] / 4 along each axis, and two
-convolutions in a row are one with a larger kernel. A transposed convolution of stride 2 gives the four pixels that
+Upsampling by 2 is itself a transposed convolution, of stride 2 with the kernel [1, 3, 3, 1] / 4 along each axis, and
+two convolutions in a row are one with a larger kernel. A transposed convolution of stride 2 gives the four pixels that
 stand in the place of one by four ordinary convolutions, its phases: four times the channels fill the processor's
-vectors, and the enlarged picture is never written.
+vectors, and the upsampled picture is never written.
 
-Only at the edges it is not so simple: there the enlargement repeats the edge pixel, while the strided convolution finds
-zeros beyond it. So it lacks a quarter of the edge pixel in the outermost row of the enlarged picture, and has one too
+Only at the edges it is not so simple: there upsampling repeats the edge pixel, while the strided convolution finds
+zeros beyond it. So it lacks a quarter of the edge pixel in the outermost row of the upsampled picture, and has one too
 many in the row beyond, which the layer doesn't see. What this makes of the rows and columns near the edges, and where
 rows and columns meet, in the corners, is computed for itself and added.
 """
@@ -16,35 +16,22 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+
+SMALL = 32 * 32  # pixels; in smaller pictures the edges cost more than the rest saves
 
 
-class EnlargingDeconvolution(nn.ConvTranspose2d):
-    """nn.Upsample(scale_factor=2, mode="bilinear"), then nn.ConvTranspose2d of stride 1 that keeps the size.
+def upsampled_deconvolution(features, deconvolution):
+    """nn.Upsample(scale_factor=2, mode="bilinear"), then an nn.ConvTranspose2d of stride 1 that keeps the size.
 
     Shape: (B, in_channels, h, w) -> (B, out_channels, 2h, 2w). The kernel's sides must be odd, and at least 3.
     """
-
-    SMALL = 32 * 32  # pixels; in smaller pictures the edges cost more than the rest saves
-
-    @classmethod
-    def of(cls, deconvolution):
-        """The layer with the weights of an nn.ConvTranspose2d, shared, not copied."""
-        old = deconvolution
-        with torch.device("meta"):
-            layer = cls(old.in_channels, old.out_channels, old.kernel_size, padding=old.padding)
-        layer.weight, layer.bias = old.weight, old.bias
-        return layer
-
-    def forward(self, features):
-        """(B, in_channels, h, w) -> (B, out_channels, 2h, 2w)."""
-        if features.shape[2] * features.shape[3] < self.SMALL or features.device.type != "cpu":
-            return super().forward(F.interpolate(features, scale_factor=2, mode="bilinear"))
-        return SumOfZones.apply(features, self.weight, self.bias)
+    if features.shape[2] * features.shape[3] < SMALL or features.device.type != "cpu":
+        return deconvolution(F.interpolate(features, scale_factor=2, mode="bilinear"))
+    return SumOfZones.apply(features, deconvolution.weight, deconvolution.bias)
 
 
 class Zone(NamedTuple):
-    """A part of the small picture, what it adds to a part of the enlarged one, and how."""
+    """A part of the small picture, what it adds to a part of the upsampled one, and how."""
 
     source: tuple  # where it is read, as an index
     target: tuple  # where it is added
@@ -74,7 +61,7 @@ class SumOfZones(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):
         if ctx.state is None:
-            raise RuntimeError("an enlarging deconvolution goes backward once only; run the forward pass again")
+            raise RuntimeError("an upsampled deconvolution goes backward once only; run the forward pass again")
         (parts, results, leaves), ctx.state = ctx.state, None
         grads = [grad] + [grad[zone.target] for zone in parts[1:]]
         *of_pieces, of_weight, of_bias = torch.autograd.grad(results, leaves, grads)
@@ -101,7 +88,7 @@ def along(kernel, axis, part):
     """Kernel, source, target and stride along one axis for the whole (part 0), its beginning (1) or its end (2)."""
     if part == 0:
         return bilinear(kernel, axis), slice(None), slice(None), 2
-    reach = kernel.shape[axis] // 2 + 1  # rows or columns of the enlarged picture that see its outermost one
+    reach = kernel.shape[axis] // 2 + 1  # rows or columns of the upsampled picture that see its outermost one
     nothing = torch.zeros_like(kernel.narrow(axis, 0, 1))
     if part == 1:
         moved = -torch.diff(kernel.narrow(axis, reach - 1, reach), dim=axis, append=nothing) / 4
@@ -111,7 +98,7 @@ def along(kernel, axis, part):
 
 
 def bilinear(kernel, axis):
-    """A kernel along one axis of which each tap is spread over four, as enlarging by 2 does."""
+    """A kernel along one axis of which each tap is spread over four, as upsampling by 2 does."""
     padding = [0, 0, 3, 3] if axis == 2 else [3, 3, 0, 0]
     spread = F.pad(kernel, padding)
     size = kernel.shape[axis] + 3

@@ -1,13 +1,13 @@
-"""The paper's ablations as a tree: each cell changes one setting of the cell that it is compared with."""
+"""The paper's ablations as a tree: each variant changes one setting of the variant that it is compared with."""
 
 from dataclasses import dataclass, replace
 
 from atlas_lab.files import DataError
 
-# cell -> (the cell it is compared with, the setting that differs, its value).
+# variant -> (the variant it is compared with, the setting that differs, its value).
 # All but the weights and losses start from weight 1: under weight 100 the masks are so large that
 # nothing else shows.
-CELLS = {
+VARIANTS = {
     "baseline": None,  # the profile's own settings: the paper's baseline, weight 100
     "weight 10": ("baseline", "pos_weight", 10.0),
     "weight 1": ("baseline", "pos_weight", 1.0),
@@ -27,9 +27,9 @@ CELLS = {
     "decayed": ("weight 1", "lr_drop_epoch", 45),
     "average pooling": ("weight 1", "pool", "avg"),
     "three convolutions": ("weight 1", "convs_per_stage", 3),
-    "kernels 10 and 3": ("weight 1", "kernels", "10-3"),
+    "kernels 10 and 3": ("weight 1", "kernels", (10, 3)),
     "three convolutions, kernels 10 and 3": ("kernels 10 and 3", "convs_per_stage", 3),
-    "swapped masks": ("weight 1", "labels", "swapped"),
+    "permuted masks": ("weight 1", "labels", "swapped"),
     # As written, as run: each departure of the public code alone, then one on the other. Weight 1 is as written but
     # for its dropout; so it is the first of the stack.
     "as written": ("weight 1", "dropout_on", "pooling"),
@@ -48,10 +48,10 @@ CELLS = {
 class Sweep:
     """Cells that are trained together, each with every one of the splits, for the same number of epochs.
 
-    Where the number differs from that of the cell it is compared with, both are read at the shorter one's end.
+    Where the number differs from that of the variant it is compared with, both are read at the shorter one's end.
     """
 
-    cells: tuple
+    variants: tuple
     splits: tuple = ("slice", "subject")
     epochs: int = 60
 
@@ -63,27 +63,27 @@ SWEEPS = {
     "pooling": Sweep(("average pooling",), epochs=40),
     "depth": Sweep(("three convolutions",), epochs=30),
     "batch": Sweep(("batch 10", "batch 200"), ("slice",), epochs=40),
-    "loss": Sweep(tuple(name for name in CELLS if name.startswith("equation 3")), ("slice",), epochs=20),
+    "loss": Sweep(tuple(name for name in VARIANTS if name.startswith("equation 3")), ("slice",), epochs=20),
     "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
-    "swapped": Sweep(("swapped masks",), epochs=30),
+    "permuted": Sweep(("permuted masks",), epochs=30),
     "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
-    "as_run": Sweep(tuple(list(CELLS)[list(CELLS).index("as written"):]), ("slice",), epochs=25),
+    "as_run": Sweep(tuple(list(VARIANTS)[list(VARIANTS).index("as written"):]), ("slice",), epochs=25),
     # The split the wrong way round, with as many updates as the others have in 25 epochs.
     "as_run_longer": Sweep(("split reversed", "as run"), ("slice",), epochs=58),
     "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=20),
 }
 
 
-def cell_config(name, base):
-    """The RunConfig of a cell, built on a profile's: base -> ... -> the cell, one setting at each step."""
-    if CELLS[name] is None:
+def variant_config(name, base):
+    """The RunConfig of a variant, built on a profile's: base -> ... -> the variant, one setting at each step."""
+    if VARIANTS[name] is None:
         return base
-    parent, field, value = CELLS[name]
-    return replace(cell_config(parent, base), **{field: value})
+    parent, field, value = VARIANTS[name]
+    return replace(variant_config(parent, base), **{field: value})
 
 
 def sweep_configs(name, base):
-    """All configs of a named sweep, cells outermost. Raises DataError for an unknown name.
+    """All configs of a named sweep, variants outermost. Raises DataError for an unknown name.
 
     Parameters
     ----------
@@ -97,5 +97,5 @@ def sweep_configs(name, base):
     chosen = SWEEPS[name]
     base = replace(base, epochs=chosen.epochs)
     return [
-        replace(cell_config(cell, base), split_by=split) for cell in chosen.cells for split in chosen.splits
+        replace(variant_config(variant, base), split_by=split) for variant in chosen.variants for split in chosen.splits
     ]

@@ -1,10 +1,12 @@
 """The reproducibility card: what it takes to get the paper's Dice, on one page, written from records."""
 
+from atlas_lab.config import setting_text
 from atlas_lab.experiment.artifacts import DEPARTURES
-from atlas_lab.files import atomic_path
+from atlas_lab.experiment.run import last_epoch, scores
+from atlas_lab.files import write_text
 from atlas_lab.paper.claims import FAILS, HOLDS, judge_claims
 from atlas_lab.paper.effects import departure_effects, effects_table, updates_text
-from atlas_lab.paper.evidence import difference, last_epoch, scores
+from atlas_lab.paper.evidence import difference
 from atlas_lab.statistics import mean_interval
 
 PAPER_DICE = 0.48  # its best model, by slice (claim C11)
@@ -46,7 +48,7 @@ does not have:
 Tversky's weights are the reverse of what favours recall, and nothing is added for smoothing; the claim about depth
 mixes two changes (notebook 07).
 """
-# Claims whose runs had another setting than the text: claim -> (the departure, the cell as written, the cell as run).
+# Claims whose runs had another setting than the text: claim -> (the departure, the variant as written, and as run).
 SPECIAL = {
     "C8": ("weights 0.7 on false positives and 0.3 on false negatives, not 1 and 1", "equation 3",
            "equation 3, alpha 0.7, beta 0.3"),
@@ -66,10 +68,10 @@ the numbers.
 
 
 def special_table(records):
-    """The departures that touch a single claim, each with the Dice of its cell as written and as run."""
+    """The departures that touch a single claim, each with the Dice of its variant as written and as run."""
     lines = ["| claim | departure | Dice as written | as run | difference | epochs |", "|---|---|---|---|---|---|"]
     for claim, (departure, *names) in SPECIAL.items():
-        written, run = (records.cell(name) for name in names)
+        written, run = (records.variant(name) for name in names)
         last = last_epoch(written, run)
         dice = " | ".join(f"{mean_interval(scores(runs, epoch=last))}" for runs in (written, run))
         lines.append(f"| {claim} | {departure} | {dice} | {difference(run, written):+.3f} | {last} |")
@@ -77,14 +79,15 @@ def special_table(records):
 
 
 def card_text(records):
-    """The card as Markdown. Raises NotRecorded if a cell that it needs lacks its seeds."""
+    """The card as Markdown. Raises NotRecorded if a variant that it needs lacks its seeds."""
     written, effects = departure_effects(records)
-    by_slice, by_subject = (records.cell("decayed", split) for split in ("slice", "subject"))
+    by_slice, by_subject = (records.variant("decayed", split) for split in ("slice", "subject"))
     verdicts = {name: found["slice"].verdict for name, found in judge_claims(records).items()}
     hold, fail = ([name for name, verdict in verdicts.items() if verdict == wanted] for wanted in (HOLDS, FAILS))
-    base = records.cell("as written")
+    base = records.variant("as written")
     exposed = sum(run.split["neighbour_exposure"] for run in by_slice) / len(by_slice)
-    settings = ", ".join(f"`{field}` {said} and {did}" for field, said, did in DEPARTURES.values())
+    settings = ", ".join(f"`{field}` {setting_text(field, said)} and {setting_text(field, did)}"
+                         for field, said, did in DEPARTURES.values())
     return "\n".join([
         INTRO.format(paper=PAPER_DICE, n_runs=len(records.runs), source=by_slice[0].data["source"]),
         BEST.format(
@@ -102,6 +105,5 @@ def card_text(records):
 def write_card(records, out):
     """Write out/card.md, atomically; returns its text."""
     text = card_text(records)
-    with atomic_path(out / "card.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(out / "card.md", text)
     return text

@@ -1,7 +1,7 @@
 """The paper's claims C1 to C17, each a function from run records to what we measured and whether it holds.
 
 Numbers are means over seeds with the 95 % interval of Student's t. A seed changes initial weights, split, order of
-slices and dropout, so the interval covers other people on the dev side as well as other trainings. Two cells are
+slices and dropout, so the interval covers other people on the dev side as well as other trainings. Two variants are
 compared seed by seed, since runs of one seed share their split. Nothing here is typed in but what the paper says.
 """
 
@@ -11,19 +11,17 @@ from itertools import pairwise
 import numpy as np
 
 from atlas_lab.architecture import receptive_field
+from atlas_lab.experiment.run import finals, last_epoch, scores
 from atlas_lab.model import BaselineNet
 from atlas_lab.paper.evidence import (
     LATE,
     RECENT,
     NotRecorded,
     difference,
-    finals,
     gap,
-    last_epoch,
     late_dice,
     oscillation,
     recent_rise,
-    scores,
     updates,
 )
 from atlas_lab.statistics import Interval, geometric_interval, mean_interval, paired_interval
@@ -49,7 +47,7 @@ class Finding:
 
 def c1(records, split):
     """Dice of the baseline after 10 epochs, and after as many as were run."""
-    runs = records.cell("baseline", split)
+    runs = records.variant("baseline", split)
     early, last = mean_interval(scores(runs, epoch=10)), len(runs[0].history)
     return Finding(
         f"Dice {early} after 10 epochs ({updates(runs, 10):,} updates), {mean_interval(scores(runs))} after {last} "
@@ -60,7 +58,7 @@ def c1(records, split):
 
 def c2(records, split):
     """Predicted over true area of the baseline."""
-    runs = records.cell("baseline", split)
+    runs = records.variant("baseline", split)
     early, late = (geometric_interval(scores(runs, "area_ratio", epoch=epoch)) for epoch in (10, None))
     text = f"predicted / true area {early:.1f} after 10 epochs, {late:.1f} after {len(runs[0].history)}"
     return Finding(text, early.low > 2)
@@ -69,20 +67,20 @@ def c2(records, split):
 def c3(records, split):
     """Lower weights against higher ones, and whether the curves still rise."""
     weights = {100: "baseline", 10: "weight 10", 1: "weight 1"}
-    cells = {weight: records.cell(name, split) for weight, name in weights.items()}
-    dice = [f"{mean_interval(scores(runs))} with weight {weight} after {len(runs[0].history)} epochs "
-            f"(last {RECENT} against the {RECENT} before: {recent_rise(runs):+.3f})" for weight, runs in cells.items()]
-    steps = {(high, low): difference(cells[low], cells[high]) for high, low in pairwise(cells)}
-    text = ", ".join(f"from {high} to {low} {step:+.3f} after {last_epoch(cells[high], cells[low])} epochs"
+    variants = {weight: records.variant(name, split) for weight, name in weights.items()}
+    dice = [f"{mean_interval(scores(runs))} with weight {weight} after {len(runs[0].history)} epochs (last {RECENT} "
+            f"against the {RECENT} before: {recent_rise(runs):+.3f})" for weight, runs in variants.items()]
+    steps = {(high, low): difference(variants[low], variants[high]) for high, low in pairwise(variants)}
+    text = ", ".join(f"from {high} to {low} {step:+.3f} after {last_epoch(variants[high], variants[low])} epochs"
                      for (high, low), step in steps.items())
     return Finding(f"Dice {', '.join(dice)}; {text}", all(step.low > 0 for step in steps.values()))
 
 
 def c4(records, split):
     """Recall with weights above 1, precision with a weight below 1, against weight 1."""
-    even = records.cell("weight 1", split)
-    recall = [difference(records.cell(name, split), even, "recall") for name in ("weight 10", "baseline")]
-    low = records.cell("weight 0.1", split)
+    even = records.variant("weight 1", split)
+    recall = [difference(records.variant(name, split), even, "recall") for name in ("weight 10", "baseline")]
+    low = records.variant("weight 0.1", split)
     silent = int(np.isnan(scores(low, "precision")).sum())
     text = f"recall against weight 1: {recall[0]:+.2f} with 10, {recall[1]:+.2f} with 100; "
     if silent:
@@ -94,7 +92,7 @@ def c4(records, split):
 
 def c5(records, split):
     """Batch 10 against batch 100, at equal epochs and at equal updates."""
-    small, base = records.cell("batch 10", split), records.cell("weight 1", split)
+    small, base = records.variant("batch 10", split), records.variant("weight 1", split)
     last = last_epoch(small, base)
     equal = max(1, round(last * updates(base, 1) / updates(small, 1)))
     late = [late_dice(runs, last) for runs in (small, base)]
@@ -109,7 +107,7 @@ def c5(records, split):
 
 def c6(records, split):
     """Batch 200 against batch 100, at equal epochs and at equal updates."""
-    large, base = records.cell("batch 200", split), records.cell("weight 1", split)
+    large, base = records.variant("batch 200", split), records.variant("weight 1", split)
     last = len(large[0].history)
     equal = round(last * updates(large, 1) / updates(base, 1))
     change = difference(large, base)
@@ -123,7 +121,7 @@ def c6(records, split):
 
 def c7(records, split):
     """Late oscillation at a constant learning rate and at one that drops."""
-    constant, decayed = records.cell("weight 1", split), records.cell("decayed", split)
+    constant, decayed = records.variant("weight 1", split), records.variant("decayed", split)
     last = last_epoch(constant, decayed)
     swings = [np.array([oscillation(run.curve()[:last][-LATE:]) for run in runs]) for runs in (constant, decayed)]
     before, after = (mean_interval(swing) for swing in swings)
@@ -137,11 +135,11 @@ def c7(records, split):
 
 def c8(records, split):
     """Equation 3 as printed against the baseline, and what rescues it."""
-    runs, base = records.cell("equation 3", split), records.cell("baseline", split)
+    runs, base = records.variant("equation 3", split), records.variant("baseline", split)
     change = difference(runs, base)
     changes = ("false positives cheaper", "alpha 0.7, beta 0.3", "smoothed", "slice by slice", "rare from the start",
                "smaller steps")
-    dice = [f"{mean_interval(scores(records.cell(f'equation 3, {change}', split)))} {change}" for change in changes]
+    dice = [f"{mean_interval(scores(records.variant(f'equation 3, {change}', split)))} {change}" for change in changes]
     return Finding(
         f"Dice {mean_interval(scores(runs))} after {len(runs[0].history)} epochs, {change:+.3f} against weight 100; "
         f"{', '.join(dice)}",
@@ -151,7 +149,7 @@ def c8(records, split):
 
 def c9(records, split):
     """The train-dev gap of average pooling against max pooling."""
-    average, maximum = records.cell("average pooling", split), records.cell("weight 1", split)
+    average, maximum = records.variant("average pooling", split), records.variant("weight 1", split)
     last = last_epoch(average, maximum)
     gaps = gap(average, last), gap(maximum, last)
     wider = paired_interval(*gaps)
@@ -164,7 +162,7 @@ def c9(records, split):
 
 def c10(records, split):
     """Three convolutions before each pooling against one."""
-    deep, base = records.cell("three convolutions", split), records.cell("weight 1", split)
+    deep, base = records.variant("three convolutions", split), records.variant("weight 1", split)
     last = last_epoch(deep, base)
     wider = paired_interval(gap(deep, last), gap(base, last))
     area, dice = difference(deep, base, "area_ratio"), difference(deep, base)
@@ -177,9 +175,9 @@ def c10(records, split):
 
 def c11(records, split):
     """Dice of weight 1 with a decayed learning rate."""
-    best = records.cell("decayed", split)
+    best = records.variant("decayed", split)
     dice = mean_interval(scores(best))
-    gain = difference(best, records.cell("weight 1", split))
+    gain = difference(best, records.variant("weight 1", split))
     return Finding(
         f"Dice {dice} after {len(best[0].history)} epochs, {gain:+.3f} against a constant rate",
         dice.overlaps(0.48, 0.48),
@@ -188,17 +186,17 @@ def c11(records, split):
 
 def c12(records, split):
     """The train-dev gap of the best model."""
-    found = mean_interval(gap(records.cell("decayed", split)))
+    found = mean_interval(gap(records.variant("decayed", split)))
     return Finding(f"gap {found}", found.overlaps(0.05, 0.15))
 
 
 def c13(records, split):
     """By slice against by subject, with the neighbours that leak and what memory alone gives."""
     names = {"baseline": "weight 100", "weight 1": "weight 1", "decayed": "weight 1 decayed"}
-    pairs = {name: (records.cell(name, "slice"), records.cell(name, "subject")) for name in names}
+    pairs = {name: (records.variant(name, "slice"), records.variant(name, "subject")) for name in names}
     drops = [difference(*pair) for pair in pairs.values()]
     exposed = mean_interval(np.array([run.split["neighbour_exposure"] for run in pairs["decayed"][0]]))
-    swapped = [mean_interval(scores(records.cell("swapped masks", by))) for by in ("slice", "subject")]
+    swapped = [mean_interval(scores(records.variant("permuted masks", by))) for by in ("slice", "subject")]
     text = ", ".join(f"{drop:+.3f} {name}" for drop, name in zip(drops, names.values(), strict=True))
     return Finding(
         f"Dice by slice minus by subject: {text}; {exposed:.0%} of dev's slices have a neighbour in train; with other "
@@ -209,18 +207,18 @@ def c13(records, split):
 
 def c14(records, split):
     """How often the best model's masks touch the lesion, and how far off they lie."""
-    best = records.cell("decayed", split)
-    hits, place = (mean_interval(finals(best, score)) for score in ("hit_rate", "place_error"))
+    best = records.variant("decayed", split)
+    hits, distance = (mean_interval(finals(best, score)) for score in ("hit_rate", "centroid_distance"))
     return Finding(
-        f"{hits:.0%} of lesion slices are touched; where both masks have pixels, their centres lie {place:.2f} lesion "
-        "radii apart",
-        hits.low > 0.5 and place.high < 1,
+        f"{hits:.0%} of lesion slices are touched; where both masks have pixels, their centres lie {distance:.2f} "
+        "lesion radii apart",
+        hits.low > 0.5 and distance.high < 1,
     )
 
 
 def c15(records, split):
     """Future work in the paper; what an ideal first stage of a cascade could add."""
-    best = records.cell("decayed", split)
+    best = records.variant("decayed", split)
     gain = mean_interval(finals(best, "lesion_dice") - finals(best, "mean_dice"))
     return Finding(
         f"no cascade is trained; an ideal first stage, which clears slices without lesion, would add {gain:+.3f} Dice "

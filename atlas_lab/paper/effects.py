@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from atlas_lab.experiment.artifacts import DEPARTURES
+from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.paper.claims import NOTHING
-from atlas_lab.paper.evidence import last_epoch, scores, updates
+from atlas_lab.paper.evidence import updates
 from atlas_lab.statistics import Interval, mean_interval, paired_interval
 
-# In the order of DEPARTURES, without the last: the cell with this departure alone, and the one with all up to it.
+# In the order of DEPARTURES, without the last: the variant with this departure alone, and the one with all up to it.
 # Weight 1 has the first and nothing else. The last, scoring 100 slices, takes no training: records have both scores.
 ALONE = ("weight 1", "last batch filled", "slices scaled", "masks from JPEG", "split reversed")
 STACK = ("weight 1", "as run, two departures", "as run, three departures", "as run, four departures", "as run")
@@ -41,10 +42,10 @@ def departure_effects(records):
     Raises
     ------
     NotRecorded
-        If a cell lacks its five seeds.
+        If a variant lacks its five seeds.
     """
-    base = records.cell("as written")
-    alone, stack = ([records.cell(name) for name in names] for names in (ALONE, STACK))
+    base = records.variant("as written")
+    alone, stack = ([records.variant(name) for name in names] for names in (ALONE, STACK))
     last = last_epoch(base, *alone, *stack)
     written, *others = (scores(runs, epoch=last) for runs in (base, *alone))
     heights = [written, *(scores(runs, epoch=last) for runs in stack)]
@@ -66,7 +67,7 @@ UPDATES = """The split the wrong way round trains on fewer slices, so on {few:.0
 
 def updates_text(records):
     """What the reversed split does once it has had about as many updates as the others, or the most recorded."""
-    written, alone, as_run = (records.cell(name) for name in ("as written", "split reversed", "as run"))
+    written, alone, as_run = (records.variant(name) for name in ("as written", "split reversed", "as run"))
     epochs, longer = len(written[0].history), last_epoch(alone, as_run)
     return UPDATES.format(
         few=updates(alone, 1), many=updates(written, 1), epochs=epochs, seeds=len(alone), longer=longer,

@@ -1,12 +1,13 @@
-"""Run records as evidence: found by cell of the tree of ablations, with the numbers that claims are judged by."""
+"""Run records as evidence: found by variant of the tree of ablations, with the numbers that claims are judged by."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from atlas_lab.config import PROFILES
+from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.files import DataError
-from atlas_lab.paper.ablations import cell_config
+from atlas_lab.paper.ablations import variant_config
 from atlas_lab.statistics import mean_interval, paired_interval
 
 MIN_SEEDS = 5
@@ -19,7 +20,7 @@ class NotRecorded(DataError):
 
 
 class Records:
-    """Run records, by cell of the tree of ablations (see sweeps.py).
+    """Run records, by variant of the tree of ablations (see ablations.py).
 
     Parameters
     ----------
@@ -27,15 +28,15 @@ class Records:
     cohort : dict
         What figures/cohort.json says of the lesions, see `median_diameter`.
     base : RunConfig
-        The profile's settings, from which the cells are made.
+        The profile's settings, from which the variants are made.
     """
 
     def __init__(self, runs, cohort=None, base=PROFILES["course"].config):
         self.runs, self.cohort, self.base = runs, cohort or {}, base
 
-    def cell(self, name, split="slice"):
-        """The first MIN_SEEDS runs of a cell by seed, of the longest training of which there are so many."""
-        wanted = replace(cell_config(name, replace(self.base, epochs=60)), split_by=split, epochs=1)
+    def variant(self, name, split="slice"):
+        """The first MIN_SEEDS runs of a variant by seed, of the longest training of which there are so many."""
+        wanted = replace(variant_config(name, replace(self.base, epochs=60)), split_by=split, epochs=1)
         found = {}
         for run in self.runs:
             if replace(run.config, seed=wanted.seed, epochs=1) == wanted:
@@ -44,21 +45,6 @@ class Records:
         if not enough:
             raise NotRecorded(f"{name}, by {split}: fewer than {MIN_SEEDS} seeds are recorded")
         return sorted(found[max(enough)], key=lambda run: run.config.seed)[:MIN_SEEDS]
-
-
-def scores(runs, score="mean_dice", part="dev", epoch=None):
-    """One score of each run after an epoch (by default the last): float array, one number per seed."""
-    return np.array([run.curve(score, part)[(epoch or len(run.history)) - 1] for run in runs])
-
-
-def finals(runs, score, part="dev"):
-    """One score of each run's final evaluation."""
-    return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
-
-
-def last_epoch(*cells):
-    """The last epoch that all runs of some cells have."""
-    return min(len(run.history) for runs in cells for run in runs)
 
 
 def difference(runs, others, score="mean_dice", part="dev"):

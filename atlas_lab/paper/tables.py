@@ -1,20 +1,41 @@
-"""The table of what was measured, computed from run records."""
+"""The tables written from run records alone: what was measured, the ledger, and their copies in the README."""
 
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.files import atomic_path
+from atlas_lab.config import RunConfig
+from atlas_lab.experiment.run import Run
+from atlas_lab.files import write_text
+from atlas_lab.paper.claims import CLAIMS, Finding, judge_claims
+from atlas_lab.paper.evidence import Records
 
-BEGIN, END = "<!-- measured: begin -->\n", "<!-- measured: end -->\n"
+__all__ = [
+    "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table", "write_block",
+    "write_ledger", "write_measured",
+]
+
 COLUMNS = {
     "mean_dice": "Dice, mean over slices", "subject_dice": "Dice, whole scans", "precision": "precision",
     "recall": "recall", "area_ratio": "predicted / true area",
 }
 
 
-def group_by_config(runs):
+def marked_block(name: str, text: str) -> str:
+    """A text between the two marks that keep its place in the README."""
+    return f"<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
+
+
+def write_block(readme: Path, name: str, text: str) -> None:
+    """Put a text between the marks of its name in a README, in place of what stands there."""
+    begin, end = marked_block(name, "\n").split("\n\n")
+    before, _, rest = readme.read_text(encoding="utf-8").partition(begin)
+    write_text(readme, before + marked_block(name, text) + rest.partition(end)[2])
+
+
+def group_by_config(runs: list[Run]) -> dict[RunConfig, list[Run]]:
     """Runs that differ in nothing but the seed, together: config with seed 0 -> list of Run, by seed."""
     groups = defaultdict(list)
     for run in sorted(runs, key=lambda run: (run.config.split_by, run.config.epochs, run.config.seed)):
@@ -22,7 +43,7 @@ def group_by_config(runs):
     return dict(groups)
 
 
-def measured_table(runs):
+def measured_table(runs: list[Run]) -> str:
     """A Markdown table of final dev scores, one row per config, from records alone.
 
     Each cell: mean over seeds (lowest to highest seed) ± mean half width of the seeds' 95 % intervals over
@@ -33,7 +54,7 @@ def measured_table(runs):
         "|" + "---|" * (4 + len(COLUMNS)),
     ]
     for config, group in group_by_config(runs).items():
-        cells = [cell(group, "train", "mean_dice"), *(cell(group, "dev", score) for score in COLUMNS)]
+        cells = [score_cell(group, "train", "mean_dice"), *(score_cell(group, "dev", score) for score in COLUMNS)]
         lines.append(f"| {config.split_by} | {config.epochs} | {len(group)} | {' | '.join(cells)} |")
     sources = ", ".join(sorted({run.data["source"] for run in runs}))
     lines += [
@@ -44,8 +65,8 @@ def measured_table(runs):
     return "\n".join(lines) + "\n"
 
 
-def cell(runs, part, score):
-    """One cell of the table."""
+def score_cell(runs, part, score):
+    """One cell of the table of scores."""
     final = [run.final[part][score] for run in runs]
     values, low, high = (np.array([entry[key] for entry in final], float) for key in ("value", "low", "high"))
     half_widths = (high - low) / 2
@@ -54,14 +75,66 @@ def cell(runs, part, score):
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"
 
 
-def write_measured(runs, out, readme=None):
+def write_measured(runs: list[Run], out: Path, readme: Path | None = None) -> str:
     """Write the table to out/measured.md and between the two marks in a README; returns the table."""
     table = measured_table(runs)
-    texts = {out / "measured.md": table}
+    write_text(out / "measured.md", table)
     if readme is not None:
-        before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-        texts[readme] = before + BEGIN + table + END + rest.partition(END)[2]
-    for path, text in texts.items():
-        with atomic_path(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_block(readme, "measured", table)
     return table
+
+
+def ledger_table(findings: dict[str, dict[str, Finding]]) -> str:
+    """The ledger as a Markdown table, one row per claim.
+
+    Parameters
+    ----------
+    findings : dict
+        As `judge_claims` gives them, or some of them.
+    """
+    lines = [
+        "| claim | the paper | split by slice, as the paper | split by subject | holds when |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in findings.items():
+        cells = [finding_cell(found.get(split)) for split in ("slice", "subject")]
+        lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(cells)} | {CLAIMS[name].rule} |")
+    return "\n".join(lines) + "\n"
+
+
+def finding_cell(finding):
+    """One finding in words; empty where the claim is judged by slice only."""
+    return "" if finding is None else f"**{finding.verdict}**: {finding.measured}"
+
+
+def short_table(findings: dict[str, dict[str, Finding]]) -> str:
+    """The README's table: claim, verdict by slice, verdict by subject; claims without records are only counted."""
+    lines = ["| claim | the paper | by slice, as the paper | by subject |", "|---|---|---|---|"]
+    pending = [name for name, found in findings.items() if found["slice"].pending]
+    for name in [name for name in CLAIMS if name not in pending]:
+        verdicts = [getattr(findings[name].get(split), "verdict", "") for split in ("slice", "subject")]
+        lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(verdicts)} |")
+    note = f"\nStill to be recorded: {', '.join(pending)}.\n" if pending else ""
+    return "\n".join(lines) + "\n" + note
+
+
+def ledger_text(records: Records) -> str:
+    """The page figures/ledger.md."""
+    sources = ", ".join(sorted({run.data["source"] for run in records.runs}))
+    return (
+        "# The ledger\n\n"
+        f"Computed from {len(records.runs)} run records in figures/runs; {sources}. Numbers are means over seeds "
+        "with the 95 % interval of Student's t in brackets; differences are taken seed by seed. A claim is judged by "
+        "the rule in the last column, which the whole interval has to meet unless the rule says otherwise; claims.py "
+        "has each rule as a function.\n\n"
+        f"{ledger_table(judge_claims(records))}"
+    )
+
+
+def write_ledger(records: Records, out: Path, readme: Path | None = None) -> str:
+    """Write out/ledger.md and the short table between the two marks of a README; returns the ledger's text."""
+    text = ledger_text(records)
+    write_text(out / "ledger.md", text)
+    if readme is not None:
+        write_block(readme, "ledger", short_table(judge_claims(records)))
+    return text

@@ -1,21 +1,17 @@
-"""Pictures that compare the cells of the ablations: curves with intervals (Fig. 4), and by slice against by subject."""
+"""Pictures that compare variants: curves with intervals (Fig. 4), by slice against by subject, the waterfall."""
 
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from atlas_lab.paper.evidence import last_epoch, scores
-from atlas_lab.plots.style import COLOURS, mark_source
+from atlas_lab.experiment.run import last_epoch, scores
+from atlas_lab.plots.style import BLUE, COLOURS, GREY, ORANGE, mark_source
 from atlas_lab.statistics import mean_interval
 
 
 def plot_waterfall(written, effects):
     """The stack as a waterfall: a bar for each step from the Dice as written to the Dice as run; returns the figure."""
-    import matplotlib.pyplot as plt
-
-    from atlas_lab.plots.style import BLUE, GREY, ORANGE
-
     names = ["as written", *(effect.departure for effect in effects), "as run"]
     heights = [written, *(effect.dice for effect in effects)]
     figure, ax = plt.subplots(figsize=(6.5, 0.9 + 0.36 * len(names)), layout="constrained")
@@ -40,11 +36,11 @@ def plot_waterfall(written, effects):
 
 
 STYLES = ["-", "--", "-.", ":"]
-BY_SLICE, BY_SUBJECT = "#D55E00", "#0072B2"
+BY_SLICE, BY_SUBJECT = ORANGE, BLUE
 
 
-def plot_cells(groups, score="mean_dice", part="dev", label="dev Dice", ax=None, last=None):
-    """Fig. 4: a score against the epoch, one curve per cell with the 95 % interval over seeds; returns the axes.
+def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=None, last=None):
+    """Fig. 4: a score against the epoch, one curve per variant with the 95 % interval over seeds; returns the axes.
 
     Parameters
     ----------
@@ -79,12 +75,12 @@ def label_ends(ax, ends):
     last = low - step / 2  # a curve that ends at 0 has its name above the axis
     for value, epoch, name, colour in sorted(ends, key=lambda end: end[:2]):
         last = max(value, last + step)
-        place = {"xytext": (epoch * 1.03, last), "va": "center", "annotation_clip": False}
-        ax.annotate(name, (epoch, value), color=colour, fontsize=8, **place)
+        label = {"xytext": (epoch * 1.03, last), "va": "center", "annotation_clip": False}
+        ax.annotate(name, (epoch, value), color=colour, fontsize=8, **label)
 
 
 def plot_splits(pairs, score="mean_dice", label="dev Dice"):
-    """Dev Dice by slice against by subject, one line per cell, after the last epoch of both; returns the figure.
+    """Dev Dice by slice against by subject, one line per variant, after the last epoch of both; returns the figure.
 
     Parameters
     ----------

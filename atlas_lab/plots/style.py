@@ -29,7 +29,7 @@ def mark_source(figure, source):
 def small_pictures(dpi=90, colours=96):
     """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk.
 
-    Curves take the colours of `plot_cells`, which colour-blind readers can tell apart.
+    Curves take the colours of `plot_variants`, which colour-blind readers can tell apart.
     """
     from IPython import get_ipython
     from PIL import Image

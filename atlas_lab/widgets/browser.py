@@ -81,7 +81,7 @@ def browse(store, predictions, rows=None, count=12, zoom=3):
 
 def recorded_examples(run, store):
     """Rows and masks of the slices that a record has predictions of; see `browse` for what is refused."""
-    if run.data["hash"] != store.about["data_hash"]:
+    if run.data["data_hash"] != store.about["data_hash"]:
         raise DataError(f"{run.name} was recorded on other data ({run.data['source']}) than the store holds")
     if not run.examples:
         raise DataError(f"{run.name} has no predictions in its record; train it anew, or give predictions and rows")

@@ -12,7 +12,7 @@ from conftest import write_scan
 import atlas_lab as lab
 from atlas_lab.data import slicing as slices_module
 from atlas_lab.data.intensity import white_point
-from atlas_lab.experiment.permuted_masks import swap_masks
+from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.splits import neighbour_exposure
 
 
@@ -211,7 +211,7 @@ def test_neighbour_exposure_by_hand():
 
 def test_swapped_masks_are_all_there_and_are_another_person_s():
     store = rows_only(12, 4)
-    swapped = swap_masks(store, seed=1)
+    swapped = permute_masks(store, seed=1)
     donors = swapped.masks.sum(axis=(1, 2)) - 1  # a mask tells the scan it was made for
     own = np.repeat(np.arange(12), 4)
     assert sorted(donors) == sorted(own)
@@ -219,12 +219,12 @@ def test_swapped_masks_are_all_there_and_are_another_person_s():
     assert (subjects[donors] != subjects[own]).all()
     assert (swapped.table["lesion_pixels"] == swapped.masks.sum(axis=(1, 2))).all()
     assert swapped.images is store.images and store.masks[0].sum() == 1
-    assert not np.array_equal(swap_masks(store, seed=2).masks, swapped.masks)
+    assert not np.array_equal(permute_masks(store, seed=2).masks, swapped.masks)
 
 
 def test_masks_of_too_few_people_can_not_be_swapped():
     with pytest.raises(lab.DataError, match="at least four subjects"):
-        swap_masks(rows_only(2, 4))
+        permute_masks(rows_only(2, 4))
 
 
 def test_the_affine_of_stacked_slices_puts_a_lesion_where_it_was(scans):

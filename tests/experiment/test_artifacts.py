@@ -14,6 +14,7 @@ import atlas_lab as lab
 from atlas_lab.experiment.artifacts import (
     DEPARTURES,
     as_filed,
+    filled_batches,
     first_slices_spread,
     random_discs,
     scale_each_slice,
@@ -62,13 +63,13 @@ def test_dropout_is_where_it_is_said_to_be():
 
 def test_the_last_batch_is_topped_up_with_slices_drawn_again():
     sizes = {}
-    for last in ("short", "filled"):
+    for last, batches_of in (("short", random_batches), ("filled", filled_batches)):
         torch.manual_seed(0)
-        batches = random_batches(56, replace(CONFIG, last_batch=last))
+        batches = batches_of(56, 20)
         sizes[last] = [len(batch) for batch in batches]
         assert sorted(torch.cat(batches).tolist()[:56]) == list(range(56))
     assert sizes == {"short": [20, 20, 16], "filled": [20, 20, 20]}
-    assert [len(batch) for batch in random_batches(40, replace(CONFIG, last_batch="filled"))] == [20, 20]
+    assert [len(batch) for batch in filled_batches(40, 20)] == [20, 20]
 
 
 def test_each_slice_is_spread_over_all_grey_levels():
@@ -132,12 +133,12 @@ def test_their_spread_is_that_of_drawing_without_putting_back():
 def test_the_reported_dice_can_be_that_of_the_first_100():
     store = small_store(n_subjects=40)
     plain, first = (lab.run_experiment(replace(SHORT, scored_slices=which), store, quiet, fresh=True).history[0]["dev"]
-                    for which in ("all", "first 100"))
+                    for which in (None, 100))
     assert first["mean_dice"] == first["first_100"] == plain["first_100"] != plain["mean_dice"]
     model = lab.build_model(SHORT, store.shape)
     dataset = lab.SliceDataset(store)
     counts = evaluate(model, dataset)
-    assert counts.scores(SHORT)["mean_dice"] == pytest.approx(
+    assert counts.scores()["mean_dice"] == pytest.approx(
         nan_mean(dice_coefficient(lab.predict(model, store.images) > 0.5, store.masks)))
 
 

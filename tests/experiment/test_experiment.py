@@ -9,7 +9,7 @@ import torch
 
 import atlas_lab as lab
 from atlas_lab.experiment import checkpoint
-from atlas_lab.experiment.permuted_masks import swap_masks
+from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import run_to_dict, unpack_masks
 from atlas_lab.fast import layout as hardware
 from atlas_lab.splits import neighbour_exposure
@@ -84,7 +84,7 @@ def test_a_resumed_run_equals_an_unbroken_one(store, monkeypatch):
 
 def test_a_checkpoint_of_other_code_is_not_gone_on_with(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "code_version", lambda: {"package": "of last week"})
+        patch.setattr(checkpoint, "code_version", lambda: {"training": "of last week"})
         lab.run_experiment(CONFIG, store, quiet)
     lines = []
     lab.run_experiment(CONFIG, store, lines.append)
@@ -136,7 +136,7 @@ def test_history_final_and_provenance_are_complete(store):
     assert run.split == {
         "n_train": 56, "n_dev": 24, "dev_subjects": 8, "shared_subjects": 8, "neighbour_exposure": round(exposure, 4),
     }
-    assert run.data == {"source": "squares", "n_scans": 8, "n_slices": 80, "lesion_slices": 40, "hash": "0123"}
+    assert run.data == {"source": "squares", "n_scans": 8, "n_slices": 80, "lesion_slices": 40, "data_hash": "0123"}
     assert run.environment["torch"] == torch.__version__ and run.environment["threads"] == 1
     assert len(run.code["package"]) == 16
     dice = run.final["dev"]["mean_dice"]
@@ -173,7 +173,7 @@ def test_the_examples_of_a_record_are_what_the_network_predicts(store):
 def test_swapped_labels_train_on_swapped_masks(store):
     config = replace(CONFIG, epochs=1)
     swapped = lab.run_experiment(replace(config, labels="swapped"), store, quiet)
-    by_hand = lab.run_experiment(config, swap_masks(store, config.seed), quiet, fresh=True)
+    by_hand = lab.run_experiment(config, permute_masks(store, config.seed), quiet, fresh=True)
     plain = lab.run_experiment(config, store, quiet, fresh=True)
     assert swapped.history[0]["dev"] == by_hand.history[0]["dev"] != plain.history[0]["dev"]
 
@@ -213,7 +213,8 @@ def test_predict_takes_uint8_and_float(store):
     {"pos_weight": 0.0}, {"pos_weight": -1.0}, {"lr_drop_epoch": 3}, {"lr_drop_epoch": 0}, {"kernels": "3x5"},
     {"kernels": "3"}, {"start_probability": 1.0}, {"labels": "none"}, {"dropout_on": "none"},
     {"last_batch": "long"}, {"scaling": ""}, {"mask_files": "png"},
-    {"scored_slices": "100"}, {"smooth": -1.0},
+    {"scored_slices": "100"}, {"scored_slices": 0}, {"epochs": "3"}, {"epochs": True},
+    {"kernels": (3,)}, {"kernels": (0, 3)}, {"scale": 50}, {"smooth": -1.0},
     {"net": "resnet"}, {"loss": "hinge"}, {"pool": "median"}, {"split_by": "hemisphere"},
 ])
 def test_a_setting_that_means_nothing_is_refused_before_any_training(store, change):

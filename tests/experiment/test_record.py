@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import atlas_lab as lab
-from atlas_lab.config import check_config
-from atlas_lab.experiment.run import run_from_dict, run_to_dict, without_nan
+from atlas_lab.config import SETTINGS, check_config, config_from_plain, plain_settings, setting_text
+from atlas_lab.experiment.run import RECORDS, run_from_dict, run_to_dict, without_nan
 from atlas_lab.files import digest
-from atlas_lab.paper.tables import BEGIN, END, group_by_config, measured_table, write_measured
+from atlas_lab.paper.tables import group_by_config, marked_block, measured_table, write_measured
 
 # ---------------------------------------------------------------------------------------------------------- settings
 
@@ -90,12 +90,13 @@ def test_every_field_can_be_set_by_text():
     config = lab.RunConfig(
         net="n", pool="avg", convs_per_stage=3, dropout=0.5, loss="tversky", pos_weight=2.5, alpha=0.7, beta=0.3,
         smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=4, lr_drop_factor=0.5, max_grad_norm=1.25,
-        epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels="5-3", loss_over="slice",
+        epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels=(5, 3), loss_over="slice",
         start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
-        mask_files="jpeg", scored_slices="first 100",
+        mask_files="jpeg", scored_slices=100,
     )
     assert all(value != getattr(lab.RunConfig(), name) for name, value in asdict(config).items())
-    assert lab.config_from_strings(f"{name}={value}" for name, value in asdict(config).items()) == config
+    texts = [f"{name}={setting_text(name, value)}" for name, value in asdict(config).items()]
+    assert lab.config_from_strings(texts) == config
 
 
 def test_a_text_is_read_as_the_type_of_the_field_s_default_whatever_the_base_holds():
@@ -104,10 +105,15 @@ def test_a_text_is_read_as_the_type_of_the_field_s_default_whatever_the_base_hol
 
 
 @pytest.mark.parametrize("text, message", [
-    ("epochs", "'epochs' is not a setting.*FIELD=VALUE"),
-    ("", "'' is not a setting"),
+    ("epochs", "'epochs' is not a setting; write epochs=VALUE"),
+    ("", "'' is not a setting.*FIELD=VALUE"),
     ("=3", "'=3' is not a setting"),
-    ("epoch=3", "'epoch=3' is not a setting.*epochs"),
+    ("epoch=3", "'epoch=3' is not a setting; did you mean epochs"),
+    ("bach_size=3", "'bach_size=3' is not a setting; did you mean batch_size"),
+    ("pool=median", "pool is 'median'; it must be one of max, avg"), ("kernels=3x5", "kernels takes the sides of two"),
+    ("kernels=3-5-7", "must be the sides of two kernels"),
+    ("scored_slices=last", "scored_slices takes all, or first 100"),
+    ("lr_drop_epoch=10", "from 1 to 9"),
     ("Epochs=3", "'Epochs=3' is not a setting"),
     ("epochs=many", "'epochs=many'.*int"),
     ("epochs=2.5", "'epochs=2.5'.*int"),
@@ -122,19 +128,34 @@ def test_a_text_that_is_no_setting_is_refused(text, message):
 
 # -------------------------------------------------------------------------------------------------------------- names
 
-OTHER_VALUES = {str: "other", int: 977, float: 0.0977}
+OTHER_VALUES = {str: "other", int: 977, float: 0.0977, tuple: (7, 9)}
 
 
 def variants():
     """The baseline, and one config for each field that differs from it in that field alone."""
     base = lab.RunConfig()
-    changed = {f.name: OTHER_VALUES[int if f.name == "lr_drop_epoch" else type(f.default)] for f in fields(base)}
+    changed = {f.name: OTHER_VALUES[SETTINGS[f.name].metadata["kind"]] for f in fields(base)}
     return [base, *(replace(base, **{name: value}) for name, value in changed.items())]
 
 
 def test_configs_that_differ_in_any_field_have_different_names():
     names = [lab.run_name(config) for config in variants()]
     assert len(names) == len(fields(lab.RunConfig)) + 1 == len(set(names))
+
+
+def test_a_setting_s_text_in_a_record_stays_what_it_was():
+    """Names are digests of these texts: others would rename every record."""
+    plain = plain_settings(lab.RunConfig(kernels=(10, 3), scored_slices=100))
+    assert (plain["kernels"], plain["scored_slices"]) == ("10-3", "first 100")
+    assert plain_settings(lab.RunConfig())["scored_slices"] == "all"
+    assert config_from_plain(json.loads(json.dumps(plain))) == lab.RunConfig(kernels=(10, 3), scored_slices=100)
+
+
+@pytest.mark.parametrize("path", sorted(RECORDS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_shipped_record_has_the_name_of_its_settings(path):
+    run = lab.load_run(path)
+    assert run.name == path.stem
+    assert "data_hash" in run.data and "place_error" not in run.final["dev"]
 
 
 def test_equal_configs_have_equal_names():
@@ -180,7 +201,7 @@ def made_up_run(train=0.5, dev=0.25, half=0.05, source="made up", **settings):
     return lab.Run(
         config=lab.RunConfig(**settings), history=[entry, {**entry, "epoch": 2}],
         final={"train": scores(train), "dev": scores(dev)}, split={"n_train": 7, "n_dev": 3},
-        data={"source": source, "hash": "0123"}, code={"commit": None}, environment={"torch": "2"}, seconds=1.5,
+        data={"source": source, "data_hash": "0123"}, code={"commit": None}, environment={"torch": "2"}, seconds=1.5,
     )
 
 
@@ -295,13 +316,13 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group_by_seed():
 
 def test_the_table_is_written_between_the_marks_of_a_readme_and_again_without_a_change(tmp_path):
     readme, out = tmp_path / "README.md", tmp_path / "figures"
-    readme.write_text(f"before\n{BEGIN}| old |\n{END}after\n", encoding="utf-8")
+    readme.write_text("before\n" + marked_block("measured", "| old |\n") + "after\n", encoding="utf-8")
     runs = [made_up_run()]
     table = write_measured(runs, out, readme)
     assert table == measured_table(runs) == (out / "measured.md").read_text(encoding="utf-8")
-    assert readme.read_text(encoding="utf-8") == f"before\n{BEGIN}{table}{END}after\n"
+    assert readme.read_text(encoding="utf-8") == f"before\n{marked_block('measured', table)}after\n"
     write_measured(runs, out, readme)
-    assert readme.read_text(encoding="utf-8") == f"before\n{BEGIN}{table}{END}after\n"
+    assert readme.read_text(encoding="utf-8") == f"before\n{marked_block('measured', table)}after\n"
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["README.md", "measured.md"]
 
 

@@ -147,7 +147,7 @@ def test_comparison_sees_a_changed_number_and_compares_common_epochs_only(run):
 
 
 def test_a_run_on_other_data_is_not_held_against_the_record(run):
-    elsewhere = replace(run, data={**run.data, "hash": "another"}, history=json.loads(json.dumps(run.history)))
+    elsewhere = replace(run, data={**run.data, "data_hash": "another"}, history=json.loads(json.dumps(run.history)))
     elsewhere.history[0]["dev"]["mean_dice"] = 0.9
     assert "made on other data (ATLAS R1.1)" in lab.agreement_text(elsewhere, run)
     with pytest.raises(lab.DataError, match="disagrees"):
@@ -166,7 +166,7 @@ def test_the_shipped_records_are_of_the_embedded_cohort_with_full_provenance():
         assert run.data["source"].startswith("synthetic cohort")
         assert len(run.history) == run.config.epochs
         assert run.code["commit"] and not run.code["changed"]
-    assert len({run.data["hash"] for run in runs}) <= 1
+    assert len({run.data["data_hash"] for run in runs}) <= 1
     assert sum(path.stat().st_size for path in RECORDS.glob("*")) < 5_000_000
 
 

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from atlas_lab.architecture import layer_table
 from atlas_lab.config import RunConfig
 from atlas_lab.experiment.build import build_loss
-from atlas_lab.fast import layout as hardware
-from atlas_lab.fast import memory
+from atlas_lab.experiment.inference import open_model, save_model
+from atlas_lab.fast import layout, memory
 from atlas_lab.model import BaselineNet
+from atlas_lab.plots.architecture import architecture_blocks
 
 FAULTS = """
 import resource, torch
@@ -78,15 +80,9 @@ def test_twenty_steps_give_the_numbers_of_a_plain_loop(shape, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     start = BaselineNet(shape, dropout=0.0)
-    plain_start = copy.deepcopy(start)
-    for stage in (plain_start.encode, plain_start.decode):
-        for i, layer in enumerate(stage):
-            if isinstance(layer, nn.Linear):
-                stage[i] = nn.Linear(layer.in_features, layer.out_features)
-    plain_start.load_state_dict(start.state_dict())
-    placed = hardware.place(copy.deepcopy(start), "cpu")
+    placed = layout.place(copy.deepcopy(start), "cpu")
     ours = twenty_steps(placed, torch.optim.Adam(placed.parameters(), 1e-3, fused=True), build_loss(RunConfig()))
-    exact = plain_twenty_steps(plain_start, torch.float64)
+    exact = plain_twenty_steps(start, torch.float64)
     images = torch.rand(10, 1, *shape)
 
     @torch.no_grad()
@@ -95,16 +91,16 @@ def test_twenty_steps_give_the_numbers_of_a_plain_loop(shape, threads):
         error = (model(images.to(dtype)).double() - exact(images.double())).abs()
         return torch.stack([error.square().mean().sqrt(), error.max()])
 
-    rounding = errors(plain_twenty_steps(plain_start))
+    rounding = errors(plain_twenty_steps(start))
     assert (errors(ours) <= 2 * rounding).all()
-    assert (errors(plain_twenty_steps(plain_start, learning_rate=1.001e-3)) > 2 * rounding).all()
+    assert (errors(plain_twenty_steps(start, learning_rate=1.001e-3)) > 2 * rounding).all()
 
 
 @pytest.mark.parametrize("pool, convs_per_stage", [("max", 1), ("max", 3), ("avg", 1)])
 def test_a_placed_model_gives_the_same_logits_and_gradients(pool, convs_per_stage):
     torch.manual_seed(0)
     model = BaselineNet((32, 24), pool=pool, convs_per_stage=convs_per_stage, dropout=0.0)
-    placed = hardware.place(copy.deepcopy(model))
+    placed = layout.place(copy.deepcopy(model))
     images = torch.rand(5, 1, 32, 24)
     found = []
     for network in (model, placed):
@@ -116,23 +112,73 @@ def test_a_placed_model_gives_the_same_logits_and_gradients(pool, convs_per_stag
     assert list(placed.state_dict()) == list(model.state_dict())
 
 
-def test_a_placed_model_rectifies_after_max_pooling_only():
-    placed = {pool: hardware.place(BaselineNet((8, 8), pool=pool, convs_per_stage=2)) for pool in ("max", "avg")}
-    kinds = {pool: [type(layer).__name__ for layer in model.stage1] for pool, model in placed.items()}
-    assert kinds["max"] == ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU", "Dropout"]
-    assert kinds["avg"] == ["Conv2d", "ReLU", "Conv2d", "ReLU", "AvgPool2d", "Dropout"]
+@pytest.mark.parametrize("pool, pixels", [("max", 4 * 4), ("avg", 8 * 8)])
+def test_a_placed_model_rectifies_after_max_pooling_only(pool, pixels, monkeypatch):
+    """The largest of four rectified numbers is the rectified largest; it is not so for averages."""
+    net, rectified, relu = layout.place(BaselineNet((8, 8), pool=pool), "cpu"), [], torch.nn.functional.relu
+
+    def noted(features, **_):
+        rectified.append(features.shape[2] * features.shape[3])
+        return relu(features)
+
+    monkeypatch.setattr(torch.nn.functional, "relu", noted)
+    net(torch.rand(2, 1, 8, 8))
+    assert rectified == [pixels, pixels // 4]
+
+
+@pytest.mark.parametrize("pool", ["max", "avg"])
+def test_what_is_read_off_a_placed_model_is_fig_2(pool, tmp_path):
+    """Layers, their names in the state dict, a drawing and a saved model are those of the model that isn't placed."""
+    net = BaselineNet((32, 24), pool=pool)
+    placed = layout.place(copy.deepcopy(net), "cpu")
+    assert layer_table(placed) == layer_table(net)
+    assert list(placed.state_dict()) == list(net.state_dict())
+    assert [type(layer) for layer in placed.modules()] == [type(layer) for layer in net.modules()]
+    assert architecture_blocks(placed) == architecture_blocks(net)
+    save_model(tmp_path / "placed.pt", placed, RunConfig(pool=pool))
+    opened, _ = open_model(tmp_path / "placed.pt")
+    assert layer_table(opened) == layer_table(net)
+
+
+def test_a_network_that_is_not_the_baseline_keeps_its_own_forward_pass():
+    class Doubled(BaselineNet):
+        def forward(self, images):
+            return 2 * super().forward(images)
+
+    images = torch.rand(2, 1, 8, 8)
+    changed = BaselineNet((8, 8)).eval()
+    changed.upsample = nn.Upsample(scale_factor=2, mode="nearest")
+    for net in (Doubled((8, 8)).eval(), changed, nn.Conv2d(1, 1, 3, padding=1)):
+        before = net(images)
+        placed = layout.place(net, "cpu")
+        assert "forward" not in vars(placed)
+        torch.testing.assert_close(placed(images), before)
+
+
+def test_a_copy_of_a_placed_model_uses_its_own_weights():
+    placed = layout.place(BaselineNet((8, 8)).eval(), "cpu")
+    other, images = copy.deepcopy(placed), torch.rand(2, 1, 8, 8)
+    with torch.no_grad():
+        before = placed(images)
+        other.deconv2.bias += 1
+        assert torch.equal(placed(images), before)
+        torch.testing.assert_close(other(images), before + 1)
 
 
 def test_a_model_goes_where_it_is_told_to(monkeypatch):
-    monkeypatch.setattr(hardware, "pick_device", lambda: torch.device("meta"))
-    assert next(hardware.place(BaselineNet((8, 8))).parameters()).device.type == "meta"
-    assert next(hardware.place(BaselineNet((8, 8)), "cpu").parameters()).device.type == "cpu"
+    monkeypatch.setattr(layout, "pick_device", lambda: torch.device("meta"))
+    assert next(layout.place(BaselineNet((8, 8))).parameters()).device.type == "meta"
+    assert next(layout.place(BaselineNet((8, 8)), "cpu").parameters()).device.type == "cpu"
 
 
-def test_maps_in_a_placed_model_have_their_channels_last():
-    placed, layouts = hardware.place(BaselineNet((32, 24))), []
-    for layer in (placed.deconv1, placed.deconv2):
-        layer.register_forward_hook(lambda layer, inputs, output: layouts.append(
-            inputs[0].is_contiguous(memory_format=torch.channels_last)))
-    placed(torch.rand(3, 1, 32, 24).to(next(placed.parameters()).device))
+def test_maps_in_a_placed_model_have_their_channels_last(monkeypatch):
+    placed, layouts = layout.place(BaselineNet((32, 24)), "cpu"), []
+    deconvolve = layout.upsampled_deconvolution
+
+    def noted(features, deconvolution):
+        layouts.append(features.is_contiguous(memory_format=torch.channels_last))
+        return deconvolve(features, deconvolution)
+
+    monkeypatch.setattr(layout, "upsampled_deconvolution", noted)
+    placed(torch.rand(3, 1, 32, 24))
     assert layouts == [True, True]

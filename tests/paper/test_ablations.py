@@ -9,27 +9,27 @@ import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import check_config
 from atlas_lab.files import REPOSITORY
-from atlas_lab.paper.ablations import CELLS, SWEEPS, cell_config, sweep_configs
+from atlas_lab.paper.ablations import SWEEPS, VARIANTS, sweep_configs, variant_config
 
 BASE = lab.RunConfig(epochs=60)
 
 
-@pytest.mark.parametrize("cell", [name for name, change in CELLS.items() if change])
-def test_each_ablation_changes_one_setting_of_the_cell_it_is_compared_with(cell):
-    parent, field, value = CELLS[cell]
-    one, other = asdict(cell_config(cell, BASE)), asdict(cell_config(parent, BASE))
+@pytest.mark.parametrize("variant", [name for name, change in VARIANTS.items() if change])
+def test_each_ablation_changes_one_setting_of_the_cell_it_is_compared_with(variant):
+    parent, field, value = VARIANTS[variant]
+    one, other = asdict(variant_config(variant, BASE)), asdict(variant_config(parent, BASE))
     assert [name for name in one if one[name] != other[name]] == [field]
     assert one[field] == value
 
 
 def test_the_baseline_is_the_profile_s_own_config():
-    assert cell_config("baseline", BASE) == BASE == lab.RunConfig(epochs=60)
+    assert variant_config("baseline", BASE) == BASE == lab.RunConfig(epochs=60)
 
 
 def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
-    again = ("longer", "as_run_longer", "split")  # they train cells of the others for longer, or on other splits
-    cells = [cell for name, sweep in SWEEPS.items() if name not in again for cell in sweep.cells]
-    assert sorted(cells) == sorted(CELLS)
+    again = ("longer", "as_run_longer", "split")  # they train variants of the others for longer, or on other splits
+    variants = [variant for name, sweep in SWEEPS.items() if name not in again for variant in sweep.variants]
+    assert sorted(variants) == sorted(VARIANTS)
     configs = [config for name in SWEEPS for config in sweep_configs(name, lab.PROFILES["course"].config)]
     assert len({lab.run_name(config) for config in configs}) == len(configs)
     for config in configs:

@@ -12,18 +12,18 @@ from scipy import stats
 import atlas_lab as lab
 from atlas_lab.experiment.run import checksum
 from atlas_lab.files import REPOSITORY
-from atlas_lab.paper.ablations import SWEEPS, cell_config
+from atlas_lab.paper.ablations import SWEEPS, variant_config
 from atlas_lab.paper.claims import CLAIMS, judge_claims
 from atlas_lab.paper.evidence import LATE, Records, oscillation, recent_rise
-from atlas_lab.paper.ledger import BEGIN, END, ledger_text, short_table, write_ledger
+from atlas_lab.paper.tables import ledger_text, marked_block, short_table, write_ledger
 from atlas_lab.statistics import geometric_interval, mean_interval
 
 COHORT = {"diameter_mm": {"value": 20.0, "low": 18.0, "high": 20.9}}
 
 
-def made_up(cell, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, recall=0.5, swing=0.0, epochs=60):
+def made_up(variant, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, recall=0.5, swing=0.0, epochs=60):
     """A run whose dev Dice rises to `dev`, with a swing in the last epochs; scores vary a little with the seed."""
-    config = replace(cell_config(cell, lab.RunConfig(epochs=60)), epochs=epochs, split_by=split, seed=seed)
+    config = replace(variant_config(variant, lab.RunConfig(epochs=60)), epochs=epochs, split_by=split, seed=seed)
     wobble = 0.001 * (seed - 2)
     history = []
     for epoch in range(1, epochs + 1):
@@ -33,21 +33,21 @@ def made_up(cell, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, recal
         history.append({"epoch": epoch, "dev": part, "train": {**part, "mean_dice": dice + gap}})
     final = {name: {"value": value, "low": value, "high": value} for name, value in
              {**history[-1]["dev"], "lesion_dice": dev + 0.1 + wobble, "hit_rate": 0.8 + wobble,
-              "place_error": 0.5 + wobble}.items()}
+              "centroid_distance": 0.5 + wobble}.items()}
     return lab.Run(
         config, history, {"dev": final, "train": final}, {"n_train": 4190, "n_dev": 1795, "neighbour_exposure": 0.9},
-        {"source": "made up", "hash": "0"}, {}, {}, 1.0,
+        {"source": "made up", "data_hash": "0"}, {}, {}, 1.0,
     )
 
 
-def all_runs(**cells):
-    """Five seeds of every cell and split; `cells` gives arguments of single cells, "_" for a space."""
+def all_runs(**variants):
+    """Five seeds of every variant and split; `variants` gives arguments of single variants, "_" for a space."""
     runs = []
     for sweep in SWEEPS.values():
-        for cell in sweep.cells:
+        for variant in sweep.variants:
             for split in sweep.splits:
-                chosen = {"dev": 0.3 if split == "slice" else 0.1} | cells.get(cell.replace(" ", "_"), {})
-                runs += [made_up(cell, split, seed, epochs=sweep.epochs, **chosen) for seed in range(5)]
+                chosen = {"dev": 0.3 if split == "slice" else 0.1} | variants.get(variant.replace(" ", "_"), {})
+                runs += [made_up(variant, split, seed, epochs=sweep.epochs, **chosen) for seed in range(5)]
     return runs
 
 
@@ -71,7 +71,7 @@ def test_all_that_can_be_tested_holds_where_the_numbers_are_the_paper_s():
     assert found["C15"] == found["C16"] == "cannot be tested here" and found["C13"] == "does not hold"
 
 
-@pytest.mark.parametrize("claim, cell, change", [
+@pytest.mark.parametrize("claim, variant, change", [
     ("C1", "baseline", {"dev": 0.1}), ("C2", "baseline", {"area": 1.5}), ("C3", "weight_10", {"dev": 0.2}),
     ("C4", "weight_0.1", {"precision": 0.4}), ("C4", "weight_10", {"recall": 0.3}), ("C5", "batch_10", {"dev": 0.3}),
     ("C6", "batch_200", {"dev": 0.5}), ("C7", "decayed", {"swing": 0.3}), ("C7", "weight_1", {"swing": 0.0}),
@@ -79,8 +79,8 @@ def test_all_that_can_be_tested_holds_where_the_numbers_are_the_paper_s():
     ("C10", "three_convolutions", {"area": 1.0}), ("C10", "three_convolutions", {"dev": 0.6}),
     ("C11", "decayed", {"dev": 0.3}), ("C12", "decayed", {"gap": 0.3}),
 ])
-def test_each_verdict_turns_on_the_number_it_is_about(claim, cell, change):
-    numbers = {**PAPER, cell: {**PAPER.get(cell, {}), **change}}
+def test_each_verdict_turns_on_the_number_it_is_about(claim, variant, change):
+    numbers = {**PAPER, variant: {**PAPER.get(variant, {}), **change}}
     assert verdicts(all_runs(**numbers))[claim] == "does not hold"
 
 
@@ -115,7 +115,7 @@ def test_without_records_each_claim_says_what_is_missing():
 
 def test_the_longest_training_with_enough_seeds_counts():
     runs = [made_up("baseline", "slice", s, epochs=e) for e, n in ((20, 5), (40, 5), (60, 3)) for s in range(n)]
-    chosen = Records(runs).cell("baseline")
+    chosen = Records(runs).variant("baseline")
     assert [len(run.history) for run in chosen] == [40] * 5 and [run.config.seed for run in chosen] == [0, 1, 2, 3, 4]
 
 
@@ -166,10 +166,11 @@ def test_a_rise_is_no_oscillation_and_a_swing_is():
 
 def test_the_ledger_has_seventeen_rows_and_goes_between_the_readme_s_marks(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}{END}after\n")
+    readme.write_text(f"before\n{marked_block('ledger', '')}after\n")
     text = write_ledger(Records(all_runs(**PAPER), COHORT), tmp_path, readme)
     assert (tmp_path / "ledger.md").read_text() == text and text.count("\n| C") == 17
-    assert all(f"| C{i} |" in readme.read_text() for i in range(1, 18)) and readme.read_text().endswith(f"{END}after\n")
+    assert all(f"| C{i} |" in readme.read_text() for i in range(1, 18))
+    assert readme.read_text().startswith("before\n") and readme.read_text().endswith("<!-- ledger: end -->\nafter\n")
     assert "[" in text.split("| C1 |")[1].split("\n")[0]
 
 
@@ -184,7 +185,7 @@ def test_the_tables_in_the_repository_are_those_of_its_records():
     figures = REPOSITORY / "figures"
     records = Records(lab.load_runs(), json.loads((figures / "cohort.json").read_text()))
     assert (figures / "ledger.md").read_text() == ledger_text(records)
-    assert f"{BEGIN}{short_table(judge_claims(records))}{END}" in (REPOSITORY / "README.md").read_text()
+    assert marked_block("ledger", short_table(judge_claims(records))) in (REPOSITORY / "README.md").read_text()
 
 
 def test_a_number_changed_in_a_record_is_found_out_and_would_change_the_ledger(tmp_path):

@@ -9,7 +9,7 @@ from test_claims import COHORT, all_runs
 import atlas_lab as lab
 from atlas_lab.experiment.artifacts import DEPARTURES
 from atlas_lab.files import REPOSITORY
-from atlas_lab.paper.ablations import CELLS, SWEEPS
+from atlas_lab.paper.ablations import SWEEPS, VARIANTS
 from atlas_lab.paper.card import card_text, write_card
 from atlas_lab.paper.claims import judge_claims
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects, effects_table, updates_text
@@ -36,12 +36,12 @@ def records():
 def test_every_step_changes_one_setting_and_the_stack_ends_as_run():
     for name, departure in zip(ALONE[1:], list(DEPARTURES)[1:], strict=False):
         field, _, as_run = DEPARTURES[departure]
-        assert CELLS[name] == ("as written", field, as_run)
-    written = lab.cell_config("as written", lab.RunConfig())
+        assert VARIANTS[name] == ("as written", field, as_run)
+    written = lab.variant_config("as written", lab.RunConfig())
     assert lab.as_written(written) == written
-    stacked = lab.cell_config(STACK[-1], lab.RunConfig())
+    stacked = lab.variant_config(STACK[-1], lab.RunConfig())
     assert {f for f, _, run in DEPARTURES.values() if getattr(stacked, f) != run} == {"scored_slices"}
-    assert set(SWEEPS["as_run"].cells) | {"weight 1"} == {"as written", *ALONE, *STACK}
+    assert set(SWEEPS["as_run"].variants) | {"weight 1"} == {"as written", *ALONE, *STACK}
 
 
 def test_effects_are_the_differences_alone_and_in_the_stack(records):
@@ -56,7 +56,7 @@ def test_effects_are_the_differences_alone_and_in_the_stack(records):
 
 
 def test_the_reversed_split_is_told_of_with_its_updates(records):
-    """4,190 slices in batches of 100 are 42 updates, as in the made-up runs of both cells; 58 and 25 epochs of them."""
+    """4,190 slices in batches of 100 are 42 updates, as in the made-up runs of both; 58 and 25 epochs of them."""
     text = " ".join(updates_text(records).split())
     assert "42 updates an epoch instead of 42: after 25 epochs 0 of its 5 networks have found no lesion" in text
     assert "After 58 epochs, with 2,436 updates against 1,050 as written, 0 have found none" in text
@@ -90,7 +90,7 @@ def test_the_card_holds_the_best_model_s_numbers_the_effects_and_the_verdicts(re
     assert "the reported Dice goes from 0.200 [" in text and "to 0.270 [" in text
     assert "`dev_fraction` 0.3 and 0.7" in text
     deep = text.partition("| C10 | ")[2].partition("\n")[0].split(" | ")
-    assert [cell[:6] for cell in deep[1:]] == ["0.300 ", "0.200 ", "-0.100", "20 |"]
+    assert [variant[:6] for variant in deep[1:]] == ["0.300 ", "0.200 ", "-0.100", "20 |"]
     verdicts = [found["slice"].verdict for found in judge_claims(records).values()]
     assert f"{verdicts.count('holds')} of their claims hold here (" in text
     assert f"{verdicts.count('does not hold')} do not (" in text

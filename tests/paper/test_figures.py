@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import atlas_lab as lab
+from atlas_lab.experiment import replay
 from atlas_lab.experiment import run as runs
 from atlas_lab.paper import figures
-from atlas_lab.paper.tables import BEGIN, END, measured_table
+from atlas_lab.paper.tables import marked_block, measured_table
 
 LIVE = lab.RunConfig(epochs=2, batch_size=20, z_step=12)
 
@@ -51,7 +52,7 @@ def test_the_tables_in_the_repository_are_those_of_its_records():
     """After new records: `make figures`."""
     table = measured_table(lab.load_runs(loss=LIVE.loss, pos_weight=LIVE.pos_weight))
     assert (figures.REPOSITORY / "figures" / "measured.md").read_text() == table
-    assert f"{BEGIN}{table}{END}" in (figures.REPOSITORY / "README.md").read_text()
+    assert marked_block("measured", table) in (figures.REPOSITORY / "README.md").read_text()
 
 
 def test_fails_loudly_where_the_live_run_disagrees_with_its_record(small_job):
@@ -132,9 +133,9 @@ def test_a_run_on_a_gpu_is_not_held_against_a_record_made_on_a_processor(small_j
 def test_live_runs_are_made_on_the_kind_of_device_of_their_record(small_job, monkeypatch):
     _, records = small_job
     (record,) = lab.load_runs(records, split_by="slice")
-    monkeypatch.setattr(runs, "pick_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(replay, "pick_device", lambda: torch.device("cuda"))
     devices = []
-    monkeypatch.setattr(figures, "train", lambda *_, device, **__: devices.append(device))
+    monkeypatch.setattr(figures, "run_experiment", lambda *_, device, **__: devices.append(device))
     monkeypatch.setattr(figures, "open_store", lambda folder: None)
     for run in (record, on_gpu(record)):
         figures.first_epoch(run, "store")

@@ -66,10 +66,10 @@ def test_curves_are_the_records_numbers_and_their_mean():
 
 
 def test_cells_are_drawn_with_mean_interval_name_and_source():
-    cells = {"one": [fake_run(0, [0.1, 0.2]), fake_run(1, [0.3, 0.4])], "other": [fake_run(0, [0.0, 0.0])] * 2}
+    variants = {"one": [fake_run(0, [0.1, 0.2]), fake_run(1, [0.3, 0.4])], "other": [fake_run(0, [0.0, 0.0])] * 2}
     figure, axes = plt.subplots(1, 2)
     for ax in axes:
-        lab.plot_cells(cells, ax=ax)
+        lab.plot_variants(variants, ax=ax)
     np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [0.2, 0.3])
     assert {text.get_text() for text in axes[0].texts} == {"one", "other"}
     assert texts(figure).count("made for a test") == 1
@@ -81,9 +81,9 @@ def test_cells_are_drawn_with_mean_interval_name_and_source():
 def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_both_have():
     by_slice = [fake_run(0, [0.1, 0.5, 0.9]), fake_run(1, [0.1, 0.3, 0.9])]
     runs = by_slice, [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]
-    figure = lab.plot_splits({"a cell": runs})
+    figure = lab.plot_splits({"a variant": runs})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
-    assert "made for a test" in texts(figure) and "a cell" in texts(figure)
+    assert "made for a test" in texts(figure) and "a variant" in texts(figure)
 
 
 def test_architecture_is_drawn_from_the_model():

@@ -111,11 +111,12 @@ def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
 
 
 def test_a_run_s_record_can_be_browsed(store):
-    run = lab.Run(lab.RunConfig(), [], {}, {}, {"hash": store.about["data_hash"], "source": "squares"}, {}, {}, 0.0,
+    data = {"data_hash": store.about["data_hash"], "source": "squares"}
+    run = lab.Run(lab.RunConfig(), [], {}, {}, data, {}, {}, 0.0,
                   {"rows": [1, 3, 5], "masks": pack_masks(store.masks[[1, 3, 5]])})
     browser = lab.browse(store, run)
     assert browser.rows.tolist() == [1, 3, 5] and np.array_equal(browser.predictions, store.masks[[1, 3, 5]])
     with pytest.raises(lab.DataError, match="no predictions in its record"):
         lab.browse(store, replace(run, examples={}))
     with pytest.raises(lab.DataError, match="recorded on other data"):
-        lab.browse(store, replace(run, data={"hash": "other", "source": "circles"}))
+        lab.browse(store, replace(run, data={"data_hash": "other", "source": "circles"}))
