@@ -1,19 +1,19 @@
 """The command line: `python -m atlas_lab COMMAND`, also installed as `atlas-lab`."""
 
 import argparse
+import difflib
 import itertools
+import re
 import sys
 from pathlib import Path
 
-from atlas_lab.config import PROFILES, config_from_strings
+from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
 from atlas_lab.files import DataError, lab_home, refuse_patients_in_repository
-
-SETTINGS_HELP = "settings of RunConfig to change, as FIELD=VALUE: epochs=40 split_by=subject"
 
 
 def main(arguments=None):
     """Run one command; returns the exit code: 0, or 2 with one line on stderr if the input can't be used."""
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(as_options(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.run(options) or 0
     except DataError as error:
@@ -24,13 +24,34 @@ def main(arguments=None):
         return 130
 
 
+def as_options(arguments):
+    """FIELD=VALUE and --FIELD=VALUE as one, so that settings may be written either way, and anywhere on the line."""
+    words = []
+    for word in arguments:
+        name, equals, value = word.removeprefix("--").partition("=")
+        is_setting = name in SETTINGS and (equals or word.startswith("--"))
+        words.append(f"--{name.replace('_', '-')}{equals}{value}" if is_setting else word)
+    return words
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that, for a misspelt setting, says which one may have been meant."""
+
+    def error(self, message):
+        """Print one line on stderr and exit with code 2."""
+        for option in re.findall(r"--[\w-]+", message) if "unrecognized" in message else []:
+            near = difflib.get_close_matches(option.strip("-").replace("-", "_"), SETTINGS, 1)
+            message += f"; did you mean --{near[0].replace('_', '-')}?" if near else ""
+        super().error(message)
+
+
 def parser():
     """The commands and their options."""
-    top = argparse.ArgumentParser(prog="atlas-lab", description="ATLAS Lab: from scans to the paper's figures.")
+    top = Parser(prog="atlas-lab", description="ATLAS Lab: from scans to the paper's figures.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, text):
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(run=run)
         return sub
 
@@ -52,17 +73,16 @@ def parser():
     add_run_options(sub)
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
     sub.add_argument("--save-model", type=Path, metavar="FILE", help="also write the trained network, for predict")
-    sub.add_argument("settings", nargs="*", metavar="FIELD=VALUE", help=SETTINGS_HELP)
+    add_settings(sub, "VALUE")
+    sub.add_argument("names", nargs="*", help=argparse.SUPPRESS)  # what is no setting: refused with a line of its own
 
     text = "Train a named sweep of the paper's ablations, or every combination of settings, with several seeds."
     sub = command("sweep", run_sweep, text)
     add_run_options(sub)
     sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
-    sub.add_argument(
-        "settings", nargs="*", metavar="NAME | FIELD=V1,V2,...",
-        help="names of sweeps (weights, pooling, ..., or all), or each setting's values: epochs=10,40",
-    )
+    add_settings(sub, "V1,V2,...")
+    sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
     sub = command("predict", run_predict, "Segment one T1-weighted volume in MNI space. Not for clinical use.")
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, of any orientation and voxel size")
@@ -85,6 +105,24 @@ def add_run_options(sub):
     sub.add_argument("--profile", choices=PROFILES, default="course", help="base settings (default course)")
     sub.add_argument("--out", type=Path, help="folder for the record (default: runs/ in ATLAS_LAB_HOME)")
     sub.add_argument("--exclude", nargs="*", default=[], metavar="SCAN", help="scans to leave out, as in 031768/t01")
+
+
+class AddSetting(argparse.Action):
+    """Adds "FIELD=VALUE" to the settings given."""
+
+    def __call__(self, parser, namespace, value, option=None):
+        namespace.settings = [*namespace.settings, f"{self.const}={value}"]
+
+
+def add_settings(sub, value):
+    """An option for each setting of RunConfig, with what it may be and its default."""
+    sub.set_defaults(settings=[])
+    group = sub.add_argument_group("settings", f"as --FIELD {value} or FIELD={value}")
+    for name, about in SETTINGS.items():
+        group.add_argument(
+            f"--{name.replace('_', '-')}", action=AddSetting, const=name, metavar=value,
+            help=f"{about.metadata['text']} ({demand(about)}; default {setting_text(name, about.default)})",
+        )
 
 
 def run_cohort(options):
@@ -118,12 +156,13 @@ def run_check(options):
 
 def run_train(options):
     """The command `train`."""
+    config = config_from_strings([*options.settings, *options.names], PROFILES[options.profile].config)
+
     from atlas_lab.experiment.checkpoint import load_model
     from atlas_lab.experiment.experiment import run_experiment
     from atlas_lab.experiment.inference import save_model
     from atlas_lab.experiment.run import save_run, score_text
 
-    config = config_from_strings(options.settings, PROFILES[options.profile].config)
     store = prepare(config, options)
     run = run_experiment(config, store, fresh=options.fresh)
     if options.save_model:
@@ -168,24 +207,34 @@ def run_unlock(options):
 
 
 def run_sweep(options):
-    """The command `sweep`."""
-    from atlas_lab.experiment.sweep import sweep, with_seeds
-    from atlas_lab.paper.ablations import SWEEPS, sweep_configs
+    """The command `sweep`; every setting of every run is checked before the first is trained."""
+    configs = sweep_of(options)
 
-    base = PROFILES[options.profile].config
-    names = [setting for setting in options.settings if "=" not in setting]
-    if names:
-        if len(names) < len(options.settings):
-            raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
-        names = list(SWEEPS) if names == ["all"] else names
-        configs = [config for name in names for config in sweep_configs(name, base)]
+    from atlas_lab.experiment.sweep import sweep
+
+    sweep(configs, prepare(configs[0], options), options.out, options.jobs)
+
+
+def sweep_of(options):
+    """The configs that `sweep` is to train, all of them possible."""
+    base, seeds = PROFILES[options.profile].config, range(options.seeds)
+    named = [name for name in options.names if "=" not in name]
+    if named and (options.settings or len(named) < len(options.names)):
+        raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
+    if named:
+        from atlas_lab.paper.ablations import SWEEPS, sweep_configs
+
+        named = list(SWEEPS) if named == ["all"] else named
+        configs = [config for name in named for config in sweep_configs(name, base)]
     else:
         choices = [[f"{name}={value}" for value in values.split(",")] for name, _, values in
-                   (setting.partition("=") for setting in options.settings)]
+                   (setting.partition("=") for setting in [*options.settings, *options.names])]
         configs = [config_from_strings(pairs, base) for pairs in itertools.product(*choices)]
     if len({(config.scale, config.z_step) for config in configs}) > 1:
         raise DataError("one sweep runs on one set of slices; vary scale and z_step in sweeps of their own")
-    sweep(with_seeds(configs, range(options.seeds)), prepare(configs[0], options), options.out, options.jobs)
+    if any(config.seed != base.seed for config in configs):
+        raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
+    return with_seeds(configs, seeds)
 
 
 def prepare(config, options):

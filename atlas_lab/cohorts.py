@@ -2,7 +2,7 @@
 
 import os
 
-from atlas_lab.data.scans import find_scans, source_of
+from atlas_lab.data.scans import find_scans
 from atlas_lab.files import lab_home
 from atlas_lab.phantom.cohort import make_cohort
 
@@ -17,15 +17,3 @@ def cohort(n_subjects=60, seed=0, exclude=(), progress=True):
         return find_scans(os.environ["ATLAS_DATA"], exclude)
     out = lab_home() / "cohorts" / f"embedded-{n_subjects}-seed{seed}"
     return find_scans(make_cohort(out, n_subjects, seed, progress=progress), exclude)
-
-
-def data_notice(scans):
-    """What the data are, for the top of a notebook; with real scans it warns that outputs show patients."""
-    people = len({scan.subject for scan in scans})
-    text = f"{source_of(scans)}: {len(scans)} scans of {people} subjects, {len({scan.site for scan in scans})} sites"
-    if all(scan.synthetic for scan in scans):
-        return text
-    return (
-        f"{text}\nThe outputs of this notebook will show patient images. ATLAS is under a data use agreement: "
-        "clear the outputs before you save or share it."
-    )

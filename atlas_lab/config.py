@@ -9,7 +9,7 @@ from atlas_lab.files import DataError, digest
 
 __all__ = [
     "PROFILES", "Profile", "RunConfig", "changed_settings", "check_config", "config_from_plain", "config_from_strings",
-    "plain_settings", "run_name",
+    "plain_settings", "run_name", "setting_text", "with_seeds",
 ]
 
 SPLITS = ("slice", "scan", "subject", "site", "both")
@@ -139,7 +139,7 @@ def demand(about: Field) -> str:
     """What a setting's values must be, in words."""
     rule = about.metadata["rule"]
     if not rule:
-        return f"of type {about.metadata['kind'].__name__}, or none"
+        return "a whole number, or none"
     return rule[1] if callable(rule[0]) else f"one of {', '.join(rule)}"
 
 
@@ -218,6 +218,11 @@ def changed_settings(config: RunConfig) -> dict:
     """The settings of a config that are not the default, as plain values."""
     defaults = plain_settings(RunConfig())
     return {name: value for name, value in plain_settings(config).items() if value != defaults[name]}
+
+
+def with_seeds(configs: Iterable[RunConfig], seeds: Iterable[int]) -> list[RunConfig]:
+    """Each config with each seed, configs outermost."""
+    return [replace(config, seed=seed) for config in configs for seed in seeds]
 
 
 @dataclass(frozen=True)

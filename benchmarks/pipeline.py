@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sides import ask, ask_in_turn, in_turn, memory_mb, row, summary
+from scoring import SHAPE, evaluation_rows, lesion_rows, random_masks
+from sides import ask, ask_in_turn, memory_mb, row, summary
 
-N_SUBJECTS, SHAPE = 12, (232, 196)
-EVALUATED = 43_281  # axial slices of ATLAS R1.1
+N_SUBJECTS = 12
 
 
 def scans():
@@ -34,69 +34,6 @@ def scans():
 def files_of(some):
     """The T1 volumes and masks of scans."""
     return [path for scan in some for path in (scan.t1w, *scan.masks)]
-
-
-# ---------------------------------------------------------------------------------------------------- evaluation
-
-def random_masks(n):
-    """Predictions and targets, bool (n, 232, 196)."""
-    rng = np.random.default_rng(0)
-    return rng.random((n, *SHAPE)) > 0.98, rng.random((n, *SHAPE)) > 0.98
-
-
-def evaluation_rows(n=1000):
-    """Dice of every slice (ours also gives precision and recall), on n slices at a time until all are done."""
-    import torch
-    from monai.metrics import DiceMetric
-    from torchmetrics.segmentation import DiceScore
-
-    import atlas_lab as lab
-
-    pred, target = random_masks(n)
-    tensors = [torch.from_numpy(mask)[:, None] for mask in (pred, target)]
-    monai, samplewise = DiceMetric(reduction="none"), DiceScore(1, input_format="one-hot", average="micro")
-    repeats = -(-EVALUATED // n)
-
-    def ours():
-        counts = lab.confusion_counts(pred, target)[:3]
-        return lab.dice_from_counts(*counts), lab.precision_recall_area(*counts)
-
-    def theirs():
-        return monai(*(tensor.float() for tensor in tensors))
-
-    answers = [np.nanmean(ours()[0]), float(theirs().nanmean()), float(samplewise(*tensors))]
-    if max(answers) - min(answers) > 1e-6:
-        raise SystemExit(f"the sides' Dice differ: {answers}")
-    sides = in_turn({
-        "ours": lambda: [ours() for _ in range(repeats)],
-        "MONAI DiceMetric": lambda: [theirs() for _ in range(repeats)],
-        "torchmetrics DiceScore": lambda: [samplewise(*tensors) for _ in range(repeats)],
-    })
-    return [row(f"evaluation of {EVALUATED:,} slices of 232 x 196", "s", sides)]
-
-
-def lesions_in_a_loop(pred, target):
-    """Lesions found, invented and missed as one would write it: label, then ask every component."""
-    from scipy import ndimage
-
-    (true, n_true), (said, n_said) = ndimage.label(target), ndimage.label(pred)
-    found = sum(bool(pred[true == i].any()) for i in range(1, n_true + 1))
-    invented = sum(not target[said == i].any() for i in range(1, n_said + 1))
-    return found, invented, n_true - found
-
-
-def lesion_rows():
-    """Lesion-wise counts of all scans of the cohort, each mask moved by 5 mm for a prediction."""
-    import atlas_lab as lab
-
-    pairs = [(np.roll(mask, 5, axis=0), mask) for mask, _ in map(lab.load_lesion, scans())]
-    if any(lab.lesion_counts(*pair) != lesions_in_a_loop(*pair) for pair in pairs):
-        raise SystemExit("the sides count other lesions")
-    sides = in_turn({
-        "ours": lambda: [lab.lesion_counts(*pair) for pair in pairs],
-        "scipy loop": lambda: [lesions_in_a_loop(*pair) for pair in pairs],
-    })
-    return [row(f"lesion-wise counts of {len(pairs)} scans", "s", sides)]
 
 
 # --------------------------------------------------------------------------------------------------- preparation
@@ -174,7 +111,7 @@ def overlap_ours(some):
     """The lab's overlap map."""
     import atlas_lab as lab
 
-    return float(lab.cohort_overlap(some, progress=False).sum())
+    return float(lab.data.cohort_overlap(some, progress=False).sum())
 
 
 def overlap_stack(some):
@@ -216,7 +153,8 @@ def store_of(n, shape=SHAPE):
     """A store of n random slices on disk."""
     import pandas
 
-    import atlas_lab as lab
+    from atlas_lab.dataset import open_store
+
 
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
@@ -228,7 +166,7 @@ def store_of(n, shape=SHAPE):
             array[start : start + 500] = values[: n - start]
     pandas.DataFrame({"subject": "1", "session": "1", "site": "1", "z": range(n)}).to_csv(folder / "table.csv")
     (folder / "about.json").write_text("{}")
-    return lab.open_store(folder)
+    return open_store(folder)
 
 
 def batches(store):
@@ -266,11 +204,12 @@ def copy_tensors(store):
 def evaluate(work):
     """Dice, precision and recall of the same masks so many times."""
     import atlas_lab as lab
+    from atlas_lab.metrics import dice_from_counts
 
     times, (pred, target) = work
     for _ in range(times):
         counts = lab.confusion_counts(pred, target)[:3]
-        lab.dice_from_counts(*counts), lab.precision_recall_area(*counts)
+        dice_from_counts(*counts), lab.precision_recall_area(*counts)
 
 
 # -------------------------------------------------------------------------------------------------------- phantom
@@ -344,7 +283,7 @@ def rows():
     ask("pipeline.py", "make")
     return [
         *evaluation_rows(),
-        *lesion_rows(),
+        *lesion_rows(scans()),
         *file_rows("prepare", f"files to slices, {N_SUBJECTS} subjects, one process"),
         *file_rows("overlap", f"overlap map, {N_SUBJECTS} subjects"),
         *file_rows("batches", f"batches of 100 from {4 * UNITS['batches']:,} slices of 232 x 196", 5, 4),

@@ -7,10 +7,11 @@ import tempfile
 import time
 
 import atlas_lab as lab
+from atlas_lab.config import with_seeds
 
 if __name__ == "__main__":
     store = lab.prepare_slices(lab.cohort(progress=False), progress=False)
-    configs = lab.with_seeds([lab.RunConfig(epochs=2)], range(8))
+    configs = with_seeds([lab.RunConfig(epochs=2)], range(8))
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ATLAS_LAB_HOME"] = folder  # checkpoints of earlier runs would be gone on with
         started = time.perf_counter()

@@ -13,6 +13,7 @@ import atlas_lab as lab
 from atlas_lab.check import count_notes
 from atlas_lab.cli import main
 from atlas_lab.data.metadata import find_metadata, join_metadata, load_metadata
+from atlas_lab.files import lab_home
 
 
 def problems_of(root):
@@ -62,7 +63,7 @@ def test_counts_are_held_against_the_published_ones_for_real_releases_only(scans
     notes = count_notes(scans)
     assert notes[0] == "found 6 scans with masks; R1.1 has 229"
     assert "Site1 3 of 55" in notes[1] and "Site8 0 of 35" in notes[1]
-    assert count_notes(lab.find_scans(lab.make_cohort(lab.lab_home() / "c", 1, progress=False))) == []
+    assert count_notes(lab.find_scans(lab.make_cohort(lab_home() / "c", 1, progress=False))) == []
 
 
 def test_the_report_has_a_picture_of_every_usable_scan_and_the_exit_code_tells(tmp_path, capsys):
@@ -72,10 +73,10 @@ def test_the_report_has_a_picture_of_every_usable_scan_and_the_exit_code_tells(t
     printed = capsys.readouterr().out
     assert "patient images" in printed and "2 scans found, 1 of them unusable" in printed
     assert "031769/t01: 031769/t01: no lesion voxel" in printed
-    report = json.loads((lab.lab_home() / "check/report.json").read_text())
+    report = json.loads((lab_home() / "check/report.json").read_text())
     assert report["unusable"] == 1 and [f["scan"] for f in report["findings"]] == ["031768/t01", "031769/t01"]
     assert report["findings"][0]["volume_ml"] == 1.68 and report["findings"][1]["unusable"]
-    page = (lab.lab_home() / "check/report.html").read_text()
+    page = (lab_home() / "check/report.html").read_text()
     assert page.count("data:image/png;base64,") == 1 and "031769/t01" in page and "<script" not in page
     assert main(["check", str(tmp_path / "atlas"), "--jobs", "1", "--exclude", "031769/t01"]) == 0
 
@@ -123,7 +124,7 @@ def test_a_table_that_is_none_says_so(tmp_path):
 
 
 def test_the_embedded_cohort_s_own_table_fits_its_scans():
-    out = lab.make_cohort(lab.lab_home() / "c", 1, progress=False)
+    out = lab.make_cohort(lab_home() / "c", 1, progress=False)
     joined = join_metadata(lab.find_scans(out), out)
     assert joined["Notes"].tolist() == ["synthetic, not patient data"]
 

@@ -213,7 +213,7 @@ def test_nothing_predicted_and_nothing_there_is_0_over_0(dtype):
 @pytest.mark.parametrize("weight", [0.5, 1.0, 100.0])
 def test_build_loss_takes_the_weight_of_the_config(weight):
     logits, target = batch()
-    loss = lab.build_loss(lab.RunConfig(pos_weight=weight))(logits, target)
+    loss = lab.experiment.build_loss(lab.RunConfig(pos_weight=weight))(logits, target)
     expected = F.binary_cross_entropy_with_logits(logits, target, weight=1 + (weight - 1) * target)
     assert loss.item() == pytest.approx(expected.item())
 
@@ -221,25 +221,26 @@ def test_build_loss_takes_the_weight_of_the_config(weight):
 def test_build_loss_takes_alpha_beta_and_smooth_of_the_config():
     config = lab.RunConfig(loss="tversky", alpha=0.7, beta=0.3, smooth=2.0)
     logits, target = flat(0, 0, 0, 0), flat(1, 0, 0, 0)
-    assert lab.build_loss(config)(logits, target).item() == pytest.approx(1 - 2.5 / (2.5 + 0.7 * 1.5 + 0.3 * 0.5))
+    loss = lab.experiment.build_loss(config)(logits, target).item()
+    assert loss == pytest.approx(1 - 2.5 / (2.5 + 0.7 * 1.5 + 0.3 * 0.5))
 
 
 def test_the_default_tversky_settings_are_equation_3():
-    loss = lab.build_loss(lab.RunConfig(loss="tversky"))
+    loss = lab.experiment.build_loss(lab.RunConfig(loss="tversky"))
     assert loss(flat(0, 0, 0, 0), flat(1, 0, 0, 0)).item() == pytest.approx(1 - 0.5 / (0.5 + 1.5 + 0.5))
 
 
-@pytest.mark.parametrize("name", lab.LOSSES)
+@pytest.mark.parametrize("name", lab.experiment.LOSSES)
 def test_every_named_loss_can_be_built_and_has_a_gradient(name):
     logits, target = batch()
     logits.requires_grad_()
-    lab.build_loss(lab.RunConfig(loss=name))(logits, target).backward()
+    lab.experiment.build_loss(lab.RunConfig(loss=name))(logits, target).backward()
     assert torch.isfinite(logits.grad).all() and logits.grad.abs().max() > 0
 
 
 def test_an_unknown_loss_is_refused_with_the_choices():
     with pytest.raises(lab.DataError, match=r"'focal'.*cross_entropy, tversky"):
-        lab.build_loss(lab.RunConfig(loss="focal"))
+        lab.experiment.build_loss(lab.RunConfig(loss="focal"))
 
 
 def test_tversky_slice_by_slice_is_the_mean_of_each_slice_s_own_loss():

@@ -256,3 +256,15 @@ def source_of(scans):
     if all(scan.synthetic for scan in scans):
         return f"synthetic cohort, not patient data (layout {releases})"
     return f"ATLAS {releases}"
+
+
+def data_notice(scans):
+    """What the data are, for the top of a notebook; with real scans it warns that outputs show patients."""
+    people = len({scan.subject for scan in scans})
+    text = f"{source_of(scans)}: {len(scans)} scans of {people} subjects, {len({scan.site for scan in scans})} sites"
+    if all(scan.synthetic for scan in scans):
+        return text
+    return (
+        f"{text}\nThe outputs of this notebook will show patient images. ATLAS is under a data use agreement: "
+        "clear the outputs before you save or share it."
+    )

@@ -4,12 +4,12 @@ import os
 import sys
 import threading
 import time
-from dataclasses import replace
 from multiprocessing.managers import SyncManager
 from pathlib import Path
 
 from atlas_lab.config import check_config, run_name
 from atlas_lab.experiment.run import load_run, runs_folder, save_run, score_text
+from atlas_lab.files import DataError
 
 
 def sweep(configs, store, folder=None, jobs=2, report=print):
@@ -33,6 +33,11 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
     -------
     list of Run
         In the order of configs.
+
+    Raises
+    ------
+    DataError
+        If a config is impossible, before any is trained; or, after all others are recorded, if runs ended early.
     """
     from joblib import Parallel, delayed
     from tqdm import tqdm
@@ -53,9 +58,16 @@ def sweep(configs, store, folder=None, jobs=2, report=print):
         finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
         )
+        ended_early = []
         for count, run in enumerate(finished, start=1):
-            report(f"{count}/{len(waiting)} {run.name}: {run.seconds:.0f} s, {score_text(run)}")
+            if isinstance(run, str):
+                ended_early.append(run)
+            text = run if isinstance(run, str) else f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"
+            report(f"{count}/{len(waiting)} {text}")
         epochs_done.put(None)
+    if ended_early:
+        lines = "; ".join(ended_early)
+        raise DataError(f"{len(ended_early)} of {len(waiting)} runs ended early, without a record: {lines}")
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
 
 
@@ -95,12 +107,10 @@ def train_and_save(config, store_folder, folder, epochs_done):
             os._exit(1)
         epochs_done.put(1)
 
-    run = run_experiment(config, open_store(store_folder), report=count)
+    try:
+        run = run_experiment(config, open_store(store_folder), report=count)
+    except DataError as error:  # such as a loss that is no number any more: the other runs go on
+        return f"{run_name(config)}: {error}"
     epochs_done.put(config.epochs - trained)  # those that a checkpoint had already
     save_run(run, folder)
     return run
-
-
-def with_seeds(configs, seeds):
-    """Each config with each seed, configs outermost."""
-    return [replace(config, seed=seed) for config in configs for seed in seeds]

@@ -1,0 +1,14 @@
+"""The paper: its ablations as variants, its claims judged from records, its figures and tables."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
+    "ablations": ["SWEEPS", "VARIANTS", "sweep_configs", "variant_config"],
+    "evidence": ["Records", "n_updates", "oscillation", "recent_rise"],
+    "claims": ["CLAIMS", "judge_claims"],
+    "conventions": ["headline_dice"],
+    "effects": ["departure_effects", "effects_table", "updates_text"],
+    "tables": ["ledger_table", "measured_table"],
+    "card": ["special_table"],
+    "figures": ["draw_figures"],
+})

@@ -30,7 +30,7 @@ def test_every_scan_and_mask_of_a_layout_is_found(cohorts, name):
     n_masks = len([p for p in cohorts[name].rglob("*.nii.gz") if "esion" in p.name])
     assert sum(len(scan.masks) for scan in scans) == n_masks
     assert lab.check_scans(scans, jobs=1, progress=False).empty
-    assert name in lab.source_of(scans)
+    assert name in lab.data.source_of(scans)
 
 
 @pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "R1.1"])
@@ -39,7 +39,7 @@ def test_all_layouts_load_as_the_same_arrays(cohorts, name):
     for one, other in zip(lab.find_scans(cohorts["R1.1"]), lab.find_scans(cohorts[name]), strict=True):
         for a, b in zip(lab.load_scan(one), lab.load_scan(other), strict=True):
             np.testing.assert_array_equal(a, b)
-        np.testing.assert_array_equal(lab.load_lesion(one)[0], lab.load_lesion(other)[0])
+        np.testing.assert_array_equal(lab.data.load_lesion(one)[0], lab.data.load_lesion(other)[0])
 
 
 def test_raw_volumes_point_everywhere_on_disk(cohorts):

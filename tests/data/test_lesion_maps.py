@@ -93,7 +93,7 @@ def test_masks_of_differing_shapes_are_refused_with_both_shapes(other):
 ])
 def test_volume_by_hand(affine, ml):
     mask = box((10, 10, 10), (2, 5), (3, 7), (4, 9))  # 3 x 4 x 5 voxels
-    assert lab.lesion_volume_ml(mask, affine) == pytest.approx(ml)
+    assert lab.data.lesion_volume_ml(mask, affine) == pytest.approx(ml)
 
 
 @given(st.floats(0, 6.28), st.floats(-100, 100))
@@ -102,11 +102,11 @@ def test_turning_and_moving_a_head_does_not_change_a_volume(angle, shift):
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     affine = turn @ np.diag([1.0, 2, 3, 1])
     affine[:3, 3] = shift
-    assert lab.lesion_volume_ml(box((4, 4, 4), (0, 2), (1, 3), (2, 3)), affine) == pytest.approx(4 * 6 / 1000)
+    assert lab.data.lesion_volume_ml(box((4, 4, 4), (0, 2), (1, 3), (2, 3)), affine) == pytest.approx(4 * 6 / 1000)
 
 
 def test_an_empty_mask_has_no_volume():
-    assert lab.lesion_volume_ml(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0
+    assert lab.data.lesion_volume_ml(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0
 
 
 # ------------------------------------------------------------------------------------------------------------ side
@@ -133,32 +133,32 @@ def columns_at(*x_mm):
 def test_side_by_hand(x_mm, side):
     mask = columns_at(*x_mm)
     assert mask.sum() == len(x_mm)
-    assert lab.lesion_side(mask, MNI) == side
+    assert lab.data.lesion_side(mask, MNI) == side
 
 
 @pytest.mark.parametrize("x_mm", [[0], [0, 0, 0, 1], [*range(10, 14), *[0] * 5]])
 def test_the_midline_plane_belongs_to_neither_side(x_mm):
-    assert lab.lesion_side(columns_at(*x_mm), MNI) == "both"
+    assert lab.data.lesion_side(columns_at(*x_mm), MNI) == "both"
 
 
 def test_the_affine_decides_the_side_not_the_index():
     mask = columns_at(-40, -41, -42)
     flipped = MNI.copy()
     flipped[0] = [-1, 0, 0, 98]
-    assert lab.lesion_side(mask, MNI) == "left"
-    assert lab.lesion_side(mask, flipped) == "right"
-    assert lab.lesion_side(mask[::-1], flipped) == "left"
+    assert lab.data.lesion_side(mask, MNI) == "left"
+    assert lab.data.lesion_side(mask, flipped) == "right"
+    assert lab.data.lesion_side(mask[::-1], flipped) == "left"
 
 
 def test_side_when_x_runs_along_another_axis_of_the_array():
     swapped = MNI[:, [1, 0, 2, 3]]  # the second index of the array is x
     mask = columns_at(-40, -41).swapaxes(0, 1)
-    assert lab.lesion_side(mask, swapped) == "left"
+    assert lab.data.lesion_side(mask, swapped) == "left"
 
 
 def test_an_empty_mask_has_no_side():
     with pytest.raises(lab.DataError, match="no lesion voxel"):
-        lab.lesion_side(np.zeros((3, 3, 3), bool), MNI)
+        lab.data.lesion_side(np.zeros((3, 3, 3), bool), MNI)
 
 
 # ------------------------------------------------------------------------------------------------------ components
@@ -185,16 +185,16 @@ def components_by_flooding(mask, at_least):
        st.integers(1, 6))
 def test_components_equal_flooding(noise, share, at_least):
     mask = noise < share
-    found = lab.count_components(mask, MILLIMETRE, at_least_ml=(at_least - 0.5) / 1000)
+    found = lab.data.count_components(mask, MILLIMETRE, at_least_ml=(at_least - 0.5) / 1000)
     assert found == components_by_flooding(mask, at_least)
 
 
 def test_voxels_that_share_only_a_corner_are_one_piece():
     mask = np.zeros((4, 4, 4), bool)
     mask[0, 0, 0] = mask[1, 1, 1] = True
-    assert lab.count_components(mask, MILLIMETRE, at_least_ml=0) == 1
+    assert lab.data.count_components(mask, MILLIMETRE, at_least_ml=0) == 1
     mask[3, 3, 3] = True
-    assert lab.count_components(mask, MILLIMETRE, at_least_ml=0) == 2
+    assert lab.data.count_components(mask, MILLIMETRE, at_least_ml=0) == 2
 
 
 def test_pieces_below_a_tenth_of_a_millilitre_are_not_counted():
@@ -203,10 +203,10 @@ def test_pieces_below_a_tenth_of_a_millilitre_are_not_counted():
     mask[10:15, 0:5, 0:4] = True
     mask[10, 0, 0] = False          # 99 voxels
     mask[20:28, 0:8, 0:8] = True    # 512 voxels
-    assert lab.count_components(mask, MILLIMETRE) == 2
-    assert lab.count_components(mask, np.diag([1.0, 1, 2, 1])) == 3   # twice the volume
-    assert lab.count_components(mask, MILLIMETRE, at_least_ml=0.5) == 1
+    assert lab.data.count_components(mask, MILLIMETRE) == 2
+    assert lab.data.count_components(mask, np.diag([1.0, 1, 2, 1])) == 3   # twice the volume
+    assert lab.data.count_components(mask, MILLIMETRE, at_least_ml=0.5) == 1
 
 
 def test_an_empty_mask_has_no_component():
-    assert lab.count_components(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0
+    assert lab.data.count_components(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0

@@ -12,6 +12,7 @@ from conftest import AFFINE, box_mask, head, save, write_scan
 import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.data.scans import refuse_not_finite
+from atlas_lab.files import lab_home
 
 
 def test_finds_every_scan_and_all_its_masks(scans):
@@ -47,7 +48,7 @@ def test_masks_of_0_1_and_0_255_are_ored(scans):
 
 
 def test_lesion_alone_equals_lesion_of_the_loaded_scan(scans):
-    mask, affine = lab.load_lesion(scans[1])
+    mask, affine = lab.data.load_lesion(scans[1])
     np.testing.assert_array_equal(mask, lab.load_scan(scans[1]).mask)
     np.testing.assert_array_equal(affine, AFFINE)
 
@@ -127,7 +128,7 @@ def test_a_damaged_scan_gives_one_clear_line_and_nothing_half_written(damage, on
     assert problems["problem"].tolist() == [message]
     with pytest.raises(lab.DataError):
         lab.prepare_slices([scan], jobs=1, progress=False)
-    assert not list(lab.lab_home().glob("slices/*/about.json"))
+    assert not list(lab_home().glob("slices/*/about.json"))
 
 
 def test_the_command_line_says_the_same_line_from_its_workers(one_scan, tmp_path, monkeypatch, capfd):
@@ -140,7 +141,7 @@ def test_the_command_line_says_the_same_line_from_its_workers(one_scan, tmp_path
     assert main(["train", "--profile", "quick"]) == 2
     lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("atlas-lab")]
     assert lines == [f"atlas-lab: {caught.value}"]
-    assert not list(lab.lab_home().glob("runs/*")) and not list(lab.lab_home().glob("checkpoints/*"))
+    assert not list(lab_home().glob("runs/*")) and not list(lab_home().glob("checkpoints/*"))
 
 
 def test_folders_that_hold_no_release(tmp_path):
@@ -171,12 +172,12 @@ def test_the_real_atlas_is_taken_where_atlas_data_says(tree, monkeypatch, tmp_pa
 
 
 def test_the_notice_warns_of_patient_images_only_where_there_are_some(scans):
-    assert "6 scans of 5 subjects, 2 sites" in lab.data_notice(scans)
-    assert "data use agreement" in lab.data_notice(scans)
+    assert "6 scans of 5 subjects, 2 sites" in lab.data.data_notice(scans)
+    assert "data use agreement" in lab.data.data_notice(scans)
     synthetic = [replace(scan, synthetic=True) for scan in scans]
-    assert "synthetic cohort, not patient data" in lab.data_notice(synthetic)
-    assert "data use agreement" not in lab.data_notice(synthetic)
-    assert "data use agreement" in lab.data_notice([synthetic[0], scans[1]])
+    assert "synthetic cohort, not patient data" in lab.data.data_notice(synthetic)
+    assert "data use agreement" not in lab.data.data_notice(synthetic)
+    assert "data use agreement" in lab.data.data_notice([synthetic[0], scans[1]])
 
 
 def test_check_command_tells_by_its_exit_code(tree, one_scan, tmp_path, capsys):

@@ -12,8 +12,9 @@ from conftest import write_scan
 import atlas_lab as lab
 from atlas_lab.data import slicing as slices_module
 from atlas_lab.data.intensity import white_point
+from atlas_lab.dataset import SliceStore, open_store
 from atlas_lab.experiment.permuted_masks import permute_masks
-from atlas_lab.splits import neighbour_exposure
+from atlas_lab.splits import Split, neighbour_exposure
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_no_scans_and_no_store(tmp_path):
     with pytest.raises(lab.DataError, match="no scans"):
         lab.prepare_slices([])
     with pytest.raises(lab.DataError, match="no finished slice store"):
-        lab.open_store(tmp_path)
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("by", ["slice", "scan", "subject", "site"])
@@ -182,7 +183,7 @@ def rows_only(n_scans, n_slices, z_step=2):
         "z": np.tile(np.arange(n_slices), n_scans) * z_step,
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
-    return lab.SliceStore(None, np.zeros((n, 8, 8), np.uint8), masks, table, {"z_step": z_step})
+    return SliceStore(None, np.zeros((n, 8, 8), np.uint8), masks, table, {"z_step": z_step})
 
 
 def test_a_split_both_ways_holds_out_people_and_slices_of_other_people():
@@ -205,7 +206,8 @@ def test_neighbour_exposure_is_1_minus_the_square_of_the_dev_share(by, low, high
 
 def test_neighbour_exposure_by_hand():
     store = rows_only(2, 5)
-    split = lab.Split(np.array([0, 3, 9]), np.array([1, 5, 6, 8]))  # scan 1: z 0, 3 of 0..4; scan 2 starts at row 5
+    # Scan 1: rows 0 to 4; scan 2 starts at row 5.
+    split = Split(np.array([0, 3, 9]), np.array([1, 5, 6, 8]))
     assert neighbour_exposure(store, split) == 0.5  # row 1 by 0, row 8 by 9; rows 5 and 6 by nothing
 
 
@@ -229,7 +231,7 @@ def test_masks_of_too_few_people_can_not_be_swapped():
 
 def test_the_affine_of_stacked_slices_puts_a_lesion_where_it_was(scans):
     store = lab.prepare_slices(scans[:1], scale=4, z_step=2, jobs=1, progress=False)
-    mask, affine = lab.load_lesion(scans[0])
+    mask, affine = lab.data.load_lesion(scans[0])
     stacked = np.asarray(store.masks).transpose(2, 1, 0)[:, ::-1]
     found = slices_module.stack_affine(store)
     assert "".join(nibabel.aff2axcodes(found)) == "RAS"

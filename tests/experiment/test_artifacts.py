@@ -11,6 +11,7 @@ from PIL import Image
 from test_experiment import CONFIG, quiet, small_store
 
 import atlas_lab as lab
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.artifacts import (
     DEPARTURES,
     as_filed,
@@ -38,7 +39,7 @@ def dev_history(config, store):
 
 
 def test_the_two_configs_differ_in_all_departures_and_in_nothing_else():
-    written, run = lab.as_written(CONFIG), lab.as_run(CONFIG)
+    written, run = lab.experiment.as_written(CONFIG), lab.experiment.as_run(CONFIG)
     for field, as_written, as_run in DEPARTURES.values():
         assert (getattr(written, field), getattr(run, field)) == (as_written, as_run)
     assert replace(run, **{field: value for field, value, _ in DEPARTURES.values()}) == written
@@ -47,7 +48,7 @@ def test_the_two_configs_differ_in_all_departures_and_in_nothing_else():
 @pytest.mark.parametrize("departure", DEPARTURES)
 def test_each_departure_changes_the_reported_numbers(departure, store):
     field, _, as_run = DEPARTURES[departure]
-    config = lab.as_written(SHORT)
+    config = lab.experiment.as_written(SHORT)
     if departure == "Dice of the first 100 slices":
         store = small_store(n_subjects=40)  # dev has more than 100 slices
     assert dev_history(config, store) != dev_history(replace(config, **{field: as_run}), store)
@@ -55,7 +56,7 @@ def test_each_departure_changes_the_reported_numbers(departure, store):
 
 def test_dropout_is_where_it_is_said_to_be():
     for where, dense in (("all", 0.15), ("pooling", 0.0)):
-        model = lab.build_model(replace(CONFIG, dropout_on=where), (16, 16))
+        model = lab.experiment.build_model(replace(CONFIG, dropout_on=where), (16, 16))
         after_pooling = [stage[-1].p for stage in (model.stage1, model.stage2)]
         on_dense = [layer.p for layer in [*model.encode, *model.decode] if isinstance(layer, torch.nn.Dropout)]
         assert after_pooling == [0.15, 0.15] and on_dense == [dense] * 3
@@ -105,22 +106,22 @@ def test_a_run_on_jpeg_masks_is_also_scored_on_the_masks_as_drawn(store):
 def test_what_a_perfect_mask_scores_against_a_jpeg(area, ceiling):
     masks = random_discs([area] * 150)
     assert (masks.sum(axis=(1, 2)) == area).all()
-    assert lab.jpeg_ceiling(masks).mean() == pytest.approx(ceiling, abs=0.05)
+    assert lab.experiment.jpeg_ceiling(masks).mean() == pytest.approx(ceiling, abs=0.05)
 
 
 def test_the_ceiling_is_the_dice_of_the_masks_by_the_metric():
     masks = random_discs([5, 80, 900])
     targets = np.stack([through_jpeg(mask) > 0 for mask in masks])
-    np.testing.assert_allclose(lab.jpeg_ceiling(masks), dice_coefficient(masks, targets))
+    np.testing.assert_allclose(lab.experiment.jpeg_ceiling(masks), dice_coefficient(masks, targets))
 
 
 def test_the_first_slices_are_of_those_that_are_not_skipped_in_an_order_of_their_own():
     dice = np.array([np.nan, 0.2, np.nan, 0.4, 0.9, np.nan])
-    assert lab.first_slices_dice(dice, count=100) == pytest.approx(0.5)
-    one = {lab.first_slices_dice(dice, count=1, seed=seed) for seed in range(30)}
+    assert lab.experiment.first_slices_dice(dice, count=100) == pytest.approx(0.5)
+    one = {lab.experiment.first_slices_dice(dice, count=1, seed=seed) for seed in range(30)}
     assert one == {0.2, 0.4, 0.9}
-    assert lab.first_slices_dice(dice, 2, seed=3) == lab.first_slices_dice(dice, 2, seed=3)
-    assert np.isnan(lab.first_slices_dice([np.nan]))
+    assert lab.experiment.first_slices_dice(dice, 2, seed=3) == lab.experiment.first_slices_dice(dice, 2, seed=3)
+    assert np.isnan(lab.experiment.first_slices_dice([np.nan]))
 
 
 def test_their_spread_is_that_of_drawing_without_putting_back():
@@ -135,7 +136,7 @@ def test_the_reported_dice_can_be_that_of_the_first_100():
     plain, first = (lab.run_experiment(replace(SHORT, scored_slices=which), store, quiet, fresh=True).history[0]["dev"]
                     for which in (None, 100))
     assert first["mean_dice"] == first["first_100"] == plain["first_100"] != plain["mean_dice"]
-    model = lab.build_model(SHORT, store.shape)
+    model = lab.experiment.build_model(SHORT, store.shape)
     dataset = lab.SliceDataset(store)
     counts = evaluate(model, dataset)
     assert counts.scores()["mean_dice"] == pytest.approx(
@@ -146,7 +147,7 @@ def test_the_reported_dice_can_be_that_of_the_first_100():
 def test_the_reversed_split_leaves_half_of_dev_with_a_neighbour_in_train(dev_fraction, exposure):
     table = pandas.DataFrame({"subject": np.repeat([f"{i:06d}" for i in range(30)], 189), "session": "t01",
                               "site": "Site1", "z": np.tile(np.arange(189), 30), "lesion_pixels": 0})
-    store = lab.SliceStore(None, np.zeros((len(table), 4, 4), np.uint8), np.zeros((len(table), 4, 4), bool), table,
-                           {"z_step": 1})
+    nothing = np.zeros((len(table), 4, 4), bool)
+    store = SliceStore(None, nothing, nothing, table, {"z_step": 1})
     split = lab.split_slices(store, "slice", dev_fraction)
     assert neighbour_exposure(store, split) == pytest.approx(exposure, abs=0.01)

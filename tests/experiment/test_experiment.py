@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import atlas_lab as lab
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment import checkpoint
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import run_to_dict, unpack_masks
@@ -32,7 +33,7 @@ def small_store(n_subjects=8, slices_each=10):
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
     about = {"source": "squares", "n_scans": n_subjects, "z_step": 1, "data_hash": "0123"}
-    return lab.SliceStore(None, images, masks, table, about)
+    return SliceStore(None, images, masks, table, about)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +195,7 @@ def test_evaluate_counts_what_the_mask_of_each_slice_says(store):
 def test_evaluate_leaves_the_model_in_its_mode_and_drops_nothing(store):
     model = lab.BaselineNet((16, 16), dropout=0.9).train()
     dataset = lab.SliceDataset(store)
-    loss = lab.build_loss(CONFIG)
+    loss = lab.experiment.build_loss(CONFIG)
     first, second = (lab.evaluate(model, dataset, loss) for _ in range(2))
     assert first.loss == second.loss and model.training
 

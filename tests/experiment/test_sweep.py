@@ -15,9 +15,11 @@ from conftest import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.cli import main
+from atlas_lab.config import with_seeds
 from atlas_lab.experiment import sweep as sweep_module
 from atlas_lab.experiment.inference import open_model
 from atlas_lab.experiment.run import RECORDS
+from atlas_lab.files import lab_home
 
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
 
@@ -37,7 +39,7 @@ def run(store):
 
 def test_a_record_survives_the_disk(run, tmp_path):
     path = lab.save_run(run, tmp_path)
-    again = lab.load_run(path)
+    again = lab.experiment.load_run(path)
     assert again.config == run.config and again.split == run.split and again.data == run.data
     assert np.array_equal(again.curve("loss", "train"), run.curve("loss", "train"))
     text = path.read_text()
@@ -64,7 +66,7 @@ def test_a_record_without_a_field_names_it(run, tmp_path):
     values = json.loads(path.read_text())
     path.write_text(json.dumps({name: value for name, value in values.items() if name not in ("split", "final")}))
     with pytest.raises(lab.DataError, match=r"\.json: not a run record: final, split missing; make it anew"):
-        lab.load_run(path)
+        lab.experiment.load_run(path)
 
 
 def test_a_record_that_was_changed_by_hand_is_found_out(run, tmp_path):
@@ -73,15 +75,15 @@ def test_a_record_that_was_changed_by_hand_is_found_out(run, tmp_path):
     values["final"]["dev"]["mean_dice"]["value"] = 0.48
     path.write_text(json.dumps(values))
     with pytest.raises(lab.DataError, match=r"\.json: the contents don't fit the checksum"):
-        lab.load_run(path)
+        lab.experiment.load_run(path)
     del values["checksum"]
     path.write_text(json.dumps(values))
     with pytest.raises(lab.DataError, match="the contents don't fit the checksum"):
-        lab.load_run(path)
+        lab.experiment.load_run(path)
 
 
 def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeypatch):
-    configs = lab.with_seeds([CONFIG, replace(CONFIG, split_by="subject")], range(2))
+    configs = with_seeds([CONFIG, replace(CONFIG, split_by="subject")], range(2))
     lines = []
     runs = lab.sweep(configs, store, tmp_path, jobs=2, report=lines.append)
     assert [run.config for run in runs] == configs
@@ -94,7 +96,7 @@ def test_a_sweep_records_every_seed_and_runs_none_twice(store, tmp_path, monkeyp
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
 def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
-    root, home = tmp_path / "atlas", lab.lab_home()
+    root, home = tmp_path / "atlas", lab_home()
     for i, subject in enumerate(("031768", "031769", "031770")):
         write_scan(root, f"Site{i + 1}", subject)
     monkeypatch.setenv("ATLAS_DATA", str(root))
@@ -116,7 +118,7 @@ def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, monkeypatch):
     shutil.rmtree(home / "checkpoints")
     assert main([*command[3:], "--out", str(tmp_path / "whole"), *settings]) == 0
     (killed,), (whole,) = lab.load_runs(tmp_path / "killed"), lab.load_runs(tmp_path / "whole")
-    assert lab.compare_runs(killed, whole).identical and killed.history[:done] != []
+    assert lab.experiment.compare_runs(killed, whole).identical and killed.history[:done] != []
 
 
 def wait_for(condition, seconds=120):
@@ -129,7 +131,7 @@ def wait_for(condition, seconds=120):
 
 def test_a_sweep_s_run_equals_the_same_run_alone(store, run, tmp_path):
     (swept,) = lab.sweep([CONFIG], store, tmp_path, jobs=1, report=lambda line: None)
-    agreement = lab.compare_runs(run, swept)
+    agreement = lab.experiment.compare_runs(run, swept)
     assert agreement.identical and agreement.same_data and agreement.same_environment
     assert agreement.epochs == 2
 
@@ -137,27 +139,27 @@ def test_a_sweep_s_run_equals_the_same_run_alone(store, run, tmp_path):
 def test_comparison_sees_a_changed_number_and_compares_common_epochs_only(run):
     changed = replace(run, history=json.loads(json.dumps(run.history)))
     changed.history[1]["dev"]["mean_dice"] = run.history[1]["dev"]["mean_dice"] + 0.25
-    agreement = lab.compare_runs(run, changed)
+    agreement = lab.experiment.compare_runs(run, changed)
     assert not agreement.identical
     assert agreement.largest_difference["mean_dice"] == pytest.approx(0.25)
     shorter = replace(changed, config=replace(CONFIG, epochs=1), history=changed.history[:1])
-    assert lab.compare_runs(run, shorter).identical
+    assert lab.experiment.compare_runs(run, shorter).identical
     with pytest.raises(lab.DataError, match="differ in more than their epochs"):
-        lab.compare_runs(run, replace(run, config=replace(CONFIG, seed=5)))
+        lab.experiment.compare_runs(run, replace(run, config=replace(CONFIG, seed=5)))
 
 
 def test_a_run_on_other_data_is_not_held_against_the_record(run):
     elsewhere = replace(run, data={**run.data, "data_hash": "another"}, history=json.loads(json.dumps(run.history)))
     elsewhere.history[0]["dev"]["mean_dice"] = 0.9
-    assert "made on other data (ATLAS R1.1)" in lab.agreement_text(elsewhere, run)
+    assert "made on other data (ATLAS R1.1)" in lab.experiment.agreement_text(elsewhere, run)
     with pytest.raises(lab.DataError, match="disagrees"):
-        lab.agreement_text(replace(elsewhere, data=run.data), run)
+        lab.experiment.agreement_text(replace(elsewhere, data=run.data), run)
 
 
 def test_a_number_that_only_one_side_has_is_no_agreement(run):
     changed = replace(run, history=json.loads(json.dumps(run.history)))
     changed.history[0]["dev"]["loss"] = None
-    assert not lab.compare_runs(run, changed).identical
+    assert not lab.experiment.compare_runs(run, changed).identical
 
 
 def test_the_shipped_records_are_of_the_embedded_cohort_with_full_provenance():

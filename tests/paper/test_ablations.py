@@ -7,7 +7,7 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.config import check_config
+from atlas_lab.config import check_config, run_name
 from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import SWEEPS, VARIANTS, sweep_configs, variant_config
 
@@ -31,11 +31,11 @@ def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
     variants = [variant for name, sweep in SWEEPS.items() if name not in again for variant in sweep.variants]
     assert sorted(variants) == sorted(VARIANTS)
     configs = [config for name in SWEEPS for config in sweep_configs(name, lab.PROFILES["course"].config)]
-    assert len({lab.run_name(config) for config in configs}) == len(configs)
+    assert len({run_name(config) for config in configs}) == len(configs)
     for config in configs:
         check_config(config)
-        lab.build_model(config, (16, 16))
-        lab.build_loss(config)
+        lab.experiment.build_model(config, (16, 16))
+        lab.experiment.build_loss(config)
 
 
 def test_the_readme_names_every_sweep():

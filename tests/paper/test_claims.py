@@ -34,7 +34,7 @@ def made_up(variant, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, re
     final = {name: {"value": value, "low": value, "high": value} for name, value in
              {**history[-1]["dev"], "lesion_dice": dev + 0.1 + wobble, "hit_rate": 0.8 + wobble,
               "centroid_distance": 0.5 + wobble}.items()}
-    return lab.Run(
+    return lab.experiment.Run(
         config, history, {"dev": final, "train": final}, {"n_train": 4190, "n_dev": 1795, "neighbour_exposure": 0.9},
         {"source": "made up", "data_hash": "0"}, {}, {}, 1.0,
     )

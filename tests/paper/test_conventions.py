@@ -11,7 +11,7 @@ from scipy import ndimage
 from torchmetrics.segmentation import DiceScore
 
 import atlas_lab as lab
-from atlas_lab.metrics import lesion_counts
+from atlas_lab.metrics import lesion_counts, lesion_f1
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def monai_dice(pred, target, **settings):
 
 def test_the_numbers_are_those_of_monai_and_torchmetrics(masks):
     pred, target, scans = masks
-    ours = lab.headline_dice(pred, target, scans)
+    ours = lab.paper.headline_dice(pred, target, scans)
     one, other = pred[:, None], target[:, None]
     volumes = [mask.reshape(40, 1, 25, 8, 8) for mask in (pred, target)]
     theirs = {
@@ -53,7 +53,7 @@ def test_the_numbers_are_those_of_monai_and_torchmetrics(masks):
 def test_an_empty_pair_is_the_only_thing_three_of_them_disagree_on():
     mask = np.zeros((2, 4, 4), bool)
     mask[0, :2, :2] = True
-    numbers = lab.headline_dice(mask, mask, ["a", "a"])
+    numbers = lab.paper.headline_dice(mask, mask, ["a", "a"])
     assert numbers == {"paper's code": 1, "ATLAS challenge": 1, "MONAI default": 1, "X-Net": 0.5,
                        "torchmetrics global": 1, "nnU-Net": 1}
 
@@ -63,7 +63,7 @@ def test_a_false_alarm_on_a_slice_without_lesion_is_invisible_to_monai_s_default
     target[0, :2, :2] = True
     pred = target.copy()
     pred[1, 0, 0] = True
-    numbers = lab.headline_dice(pred, target, ["a", "b"])
+    numbers = lab.paper.headline_dice(pred, target, ["a", "b"])
     assert numbers["MONAI default"] == 1 and numbers["paper's code"] == numbers["nnU-Net"] == 0.5
     assert numbers["torchmetrics global"] == pytest.approx(8 / 9)
 
@@ -72,7 +72,7 @@ def test_the_whole_brain_finds_every_lesion_by_the_one_voxel_rule():
     target = np.zeros((20, 20, 20), bool)
     target[2:5, 2:5, 2:5] = target[10:14, 10, 10] = target[18, 18, 18] = True
     brain = np.ones_like(target)
-    assert lesion_counts(brain, target) == (3, 0, 0) and lab.lesion_f1(brain, target) == 1
+    assert lesion_counts(brain, target) == (3, 0, 0) and lesion_f1(brain, target) == 1
     dice = 2 * target.sum() / (target.sum() + brain.sum())
     assert dice < 0.01
 
@@ -84,7 +84,7 @@ def test_connectivity_changes_the_counts():
     pred[0, 0, 0] = True
     assert lesion_counts(pred, target, touching=1) == (1, 0, 1)
     assert lesion_counts(pred, target, touching=3) == (1, 0, 0)
-    assert np.isnan(lab.lesion_f1(np.zeros_like(target), np.zeros_like(target)))
+    assert np.isnan(lesion_f1(np.zeros_like(target), np.zeros_like(target)))
 
 
 @given(arrays(bool, (2, 6, 7)))
@@ -100,4 +100,4 @@ def test_lesions_are_those_of_a_loop_over_components(pair):
 def test_f1_of_lesions_that_are_single_pixels_is_dice(n_true, n_pred):
     target, pred = np.zeros((2, 1, 30), bool)
     target[0, : 2 * n_true : 2], pred[0, : 2 * n_pred : 2] = True, True
-    assert lab.lesion_f1(pred, target) == pytest.approx(2 * min(n_true, n_pred) / (n_true + n_pred))
+    assert lesion_f1(pred, target) == pytest.approx(2 * min(n_true, n_pred) / (n_true + n_pred))

@@ -37,9 +37,9 @@ def test_every_step_changes_one_setting_and_the_stack_ends_as_run():
     for name, departure in zip(ALONE[1:], list(DEPARTURES)[1:], strict=False):
         field, _, as_run = DEPARTURES[departure]
         assert VARIANTS[name] == ("as written", field, as_run)
-    written = lab.variant_config("as written", lab.RunConfig())
-    assert lab.as_written(written) == written
-    stacked = lab.variant_config(STACK[-1], lab.RunConfig())
+    written = lab.paper.variant_config("as written", lab.RunConfig())
+    assert lab.experiment.as_written(written) == written
+    stacked = lab.paper.variant_config(STACK[-1], lab.RunConfig())
     assert {f for f, _, run in DEPARTURES.values() if getattr(stacked, f) != run} == {"scored_slices"}
     assert set(SWEEPS["as_run"].variants) | {"weight 1"} == {"as written", *ALONE, *STACK}
 

@@ -10,6 +10,7 @@ import torch
 import atlas_lab as lab
 from atlas_lab.experiment import replay
 from atlas_lab.experiment import run as runs
+from atlas_lab.files import lab_home
 from atlas_lab.paper import figures
 from atlas_lab.paper.tables import marked_block, measured_table
 
@@ -70,10 +71,10 @@ def test_a_small_difference_is_within_the_tolerance_and_is_told(small_job):
     (record,) = lab.load_runs(records, split_by="slice")
     live = replace(record, history=json.loads(json.dumps(record.history)))
     live.history[0]["dev"]["mean_dice"] = (record.history[0]["dev"]["mean_dice"] or 0) + 0.001
-    text = lab.agreement_text(live, record)
+    text = lab.experiment.agreement_text(live, record)
     assert "within the tolerance, on the record's kind of machine" in text and "0.0010" in text
     live.environment = {**record.environment, "processor": "another"}
-    assert "on another kind of machine" in lab.agreement_text(live, record)
+    assert "on another kind of machine" in lab.experiment.agreement_text(live, record)
 
 
 def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
@@ -85,10 +86,10 @@ def test_the_tolerance_is_tighter_in_the_first_epochs(small_job):
         live = replace(record, history=json.loads(json.dumps(long)))
         live.history[epoch]["dev"]["mean_dice"] = (long[epoch]["dev"]["mean_dice"] or 0) + 0.01
         if allowed:
-            assert "within the tolerance" in lab.agreement_text(live, replace(record, history=long))
+            assert "within the tolerance" in lab.experiment.agreement_text(live, replace(record, history=long))
         else:
             with pytest.raises(lab.DataError, match=r"first 3 epochs 0\.0100"):
-                lab.agreement_text(live, replace(record, history=long))
+                lab.experiment.agreement_text(live, replace(record, history=long))
 
 
 @pytest.mark.parametrize("times, allowed", [(1.004, True), (1.02, False), (0.98, False)])
@@ -98,10 +99,10 @@ def test_the_first_epoch_s_loss_must_agree_too_since_dice_may_still_be_zero(smal
     live = replace(record, history=json.loads(json.dumps(record.history)))
     live.history[0]["train"]["loss"] *= times
     if allowed:
-        assert "loss of the first epoch 0.40%, tolerance 1%" in lab.agreement_text(live, record)
+        assert "loss of the first epoch 0.40%, tolerance 1%" in lab.experiment.agreement_text(live, record)
     else:
         with pytest.raises(lab.DataError, match=r"loss of the first epoch 2\.00%"):
-            lab.agreement_text(live, record)
+            lab.experiment.agreement_text(live, record)
 
 
 @pytest.mark.parametrize("part", ["train", "dev"])
@@ -111,7 +112,7 @@ def test_a_first_loss_that_is_not_a_number_is_no_agreement(small_job, part):
     live = replace(record, history=json.loads(json.dumps(record.history)))
     live.history[0][part]["loss"] = None
     with pytest.raises(lab.DataError, match="disagrees with its record"):
-        lab.agreement_text(live, record)
+        lab.experiment.agreement_text(live, record)
 
 
 def on_gpu(run):
@@ -124,10 +125,10 @@ def test_a_run_on_a_gpu_is_not_held_against_a_record_made_on_a_processor(small_j
     (record,) = lab.load_runs(records, split_by="slice")
     live = on_gpu(replace(record, history=json.loads(json.dumps(record.history))))
     live.history[0]["dev"]["mean_dice"] = 0.9
-    assert "made on cpu, the live run on NVIDIA T4" in lab.agreement_text(live, record)
-    assert "made on NVIDIA T4, the live run on cpu" in lab.agreement_text(record, live)
+    assert "made on cpu, the live run on NVIDIA T4" in lab.experiment.agreement_text(live, record)
+    assert "made on NVIDIA T4, the live run on cpu" in lab.experiment.agreement_text(record, live)
     with pytest.raises(lab.DataError, match="disagrees with its record"):
-        lab.agreement_text(live, on_gpu(record))
+        lab.experiment.agreement_text(live, on_gpu(record))
 
 
 def test_live_runs_are_made_on_the_kind_of_device_of_their_record(small_job, monkeypatch):
@@ -147,7 +148,7 @@ def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()
     lines = []
     figures.draw_figures(report=lines.append)
-    assert (lab.lab_home() / "figures" / "figure_1a.png").exists()
+    assert (lab_home() / "figures" / "figure_1a.png").exists()
     assert any("ATLAS R1.1" in line for line in lines) and any("patient images" in line for line in lines)
     with pytest.raises(lab.DataError, match="data use agreement"):
         figures.draw_figures(figures.REPOSITORY / "figures", lines.append)

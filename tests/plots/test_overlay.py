@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 import atlas_lab as lab
-from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, outline
+from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, outline, overlay
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -38,7 +38,7 @@ def test_the_colours_are_of_the_okabe_ito_palette():
 
 def test_without_masks_the_picture_is_the_grey_slice():
     image = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
-    picture = lab.overlay(image)
+    picture = overlay(image)
     assert picture.dtype == np.uint8 and picture.shape == (6, 8, 3)
     for channel in range(3):
         assert np.array_equal(picture[..., channel], image)
@@ -47,26 +47,26 @@ def test_without_masks_the_picture_is_the_grey_slice():
 @pytest.mark.parametrize("value, level", [(0.0, 0), (1.0, 255), (0.2, 51), (-3.0, 0), (7.0, 255), (0.999, 255)])
 def test_float_slices_run_from_0_to_1_and_are_clipped(value, level):
     for dtype in (np.float32, np.float64):
-        assert (lab.overlay(np.full((2, 2), value, dtype)) == level).all()
+        assert (overlay(np.full((2, 2), value, dtype)) == level).all()
 
 
 def test_float_and_uint8_slices_give_the_same_picture():
     image = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8)
-    both = [lab.overlay(kind, square(), square(rows=(2, 6))) for kind in (image, image / 255)]
+    both = [overlay(kind, square(), square(rows=(2, 6))) for kind in (image, image / 255)]
     assert np.array_equal(*both)
 
 
 def test_the_mask_is_an_orange_outline_on_the_inside_of_its_edge():
-    picture = lab.overlay(grey(), square())
+    picture = overlay(grey(), square())
     expected = square() & ~square(rows=(2, 4), columns=(3, 6))
     assert np.array_equal(where_is(picture, ORANGE), expected)
     assert (picture[~expected] == 100).all()
 
 
 def test_a_wider_line_grows_inwards():
-    picture = lab.overlay(grey(), square(), line=2)
+    picture = overlay(grey(), square(), line=2)
     assert np.array_equal(where_is(picture, ORANGE), square())  # 4 rows: two lines of 2 meet
-    assert not where_is(lab.overlay(grey(), square(), line=0), ORANGE).any()
+    assert not where_is(overlay(grey(), square(), line=0), ORANGE).any()
 
 
 @given(MASKS, st.integers(0, 4))
@@ -77,7 +77,7 @@ def test_outline_is_all_that_lies_within_line_steps_of_the_outside(mask, line):
 
 
 def test_the_prediction_is_a_translucent_blue_fill():
-    picture = lab.overlay(grey(), prediction=square(), opacity=0.5)
+    picture = overlay(grey(), prediction=square(), opacity=0.5)
     # Half way between 100 and each of 86, 180, 233; 166.5 is rounded to even.
     assert (picture[square()] == [93, 140, 166]).all()
     assert (picture[~square()] == 100).all()
@@ -85,19 +85,19 @@ def test_the_prediction_is_a_translucent_blue_fill():
 
 @pytest.mark.parametrize("opacity, colour", [(0, [100, 100, 100]), (0.25, [96, 120, 133]), (1, BLUE)])
 def test_opacity_goes_from_invisible_to_hiding_the_image(opacity, colour):
-    picture = lab.overlay(grey(), prediction=square(), opacity=opacity)
+    picture = overlay(grey(), prediction=square(), opacity=opacity)
     assert (picture[square()] == colour).all()
 
 
 def test_the_brightness_under_the_fill_stays_visible():
     image = np.zeros((2, 2), np.uint8)
     image[0] = 200
-    picture = lab.overlay(image, prediction=np.ones((2, 2), bool))
+    picture = overlay(image, prediction=np.ones((2, 2), bool))
     assert picture[0, 0].tolist() == [143, 190, 216] and picture[1, 0].tolist() == [43, 90, 116]
 
 
 def test_the_outline_lies_on_top_of_the_fill():
-    picture = lab.overlay(grey(), square(), square(), opacity=1)
+    picture = overlay(grey(), square(), square(), opacity=1)
     edge = square() & ~square(rows=(2, 4), columns=(3, 6))
     assert np.array_equal(where_is(picture, ORANGE), edge)
     assert np.array_equal(where_is(picture, BLUE), square() & ~edge)
@@ -105,7 +105,7 @@ def test_the_outline_lies_on_top_of_the_fill():
 
 @given(MASKS, MASKS)
 def test_false_alarms_are_blue_and_missed_lesion_has_an_outline_but_no_fill(mask, prediction):
-    picture = lab.overlay(np.zeros((7, 9)), mask, prediction, opacity=1)
+    picture = overlay(np.zeros((7, 9)), mask, prediction, opacity=1)
     orange, blue = where_is(picture, ORANGE), where_is(picture, BLUE)
     assert not (orange & ~mask).any()
     assert np.array_equal(blue, prediction & ~orange)
@@ -116,12 +116,12 @@ def test_false_alarms_are_blue_and_missed_lesion_has_an_outline_but_no_fill(mask
 def test_zoom_repeats_each_pixel(zoom):
     image = np.random.default_rng(1).integers(0, 256, (3, 4), dtype=np.uint8)
     prediction = square((3, 4), (0, 2), (1, 4))
-    once = lab.overlay(image, prediction=prediction)
-    assert np.array_equal(lab.overlay(image, prediction=prediction, zoom=zoom), np.kron(once, np.ones((zoom, zoom, 1))))
+    once = overlay(image, prediction=prediction)
+    assert np.array_equal(overlay(image, prediction=prediction, zoom=zoom), np.kron(once, np.ones((zoom, zoom, 1))))
 
 
 def test_the_outline_is_measured_in_enlarged_pixels():
-    picture = lab.overlay(grey((3, 3)), square((3, 3), (1, 2), (1, 2)), zoom=5, line=1)
+    picture = overlay(grey((3, 3)), square((3, 3), (1, 2), (1, 2)), zoom=5, line=1)
     assert picture.shape == (15, 15, 3)
     expected = np.zeros((15, 15), bool)
     expected[5:10, 5:10] = True
@@ -132,7 +132,7 @@ def test_the_outline_is_measured_in_enlarged_pixels():
 def test_inputs_are_left_alone():
     image, mask, prediction = grey(), square(), square(rows=(0, 3))
     before = image.copy(), mask.copy(), prediction.copy()
-    lab.overlay(image, mask, prediction)
+    overlay(image, mask, prediction)
     for now, then in zip((image, mask, prediction), before, strict=True):
         assert np.array_equal(now, then)
 
@@ -141,7 +141,7 @@ def test_inputs_are_left_alone():
 @pytest.mark.parametrize("shape", [(8, 6), (6, 8, 1), (1, 6, 8), (6, 1)])
 def test_a_mask_of_another_shape_is_refused_with_both_shapes(name, shape):
     with pytest.raises(lab.DataError) as error:
-        lab.overlay(grey(), **{name: np.ones(shape, bool)})
+        overlay(grey(), **{name: np.ones(shape, bool)})
     assert name in str(error.value) and str(shape) in str(error.value) and "(6, 8)" in str(error.value)
 
 
@@ -163,7 +163,7 @@ def lab_colour(rgb):
 
 def test_without_green_cones_outline_fill_and_brain_stay_apart():
     brain = np.arange(30, 226, dtype=np.uint8)[None]  # tissue, not air or the brightest vessels
-    plain, filled = lab.overlay(brain)[0], lab.overlay(brain, prediction=np.ones_like(brain, bool))[0]
+    plain, filled = overlay(brain)[0], overlay(brain, prediction=np.ones_like(brain, bool))[0]
     orange = lab_colour(np.array(ORANGE))
     for one, other in ((filled, plain), (filled, ORANGE), (plain, ORANGE)):
         apart = np.linalg.norm(lab_colour(one)[:, None] - np.atleast_2d(lab_colour(other))[None], axis=-1)

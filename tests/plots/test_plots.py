@@ -13,6 +13,7 @@ import atlas_lab as lab
 from atlas_lab.experiment.run import Run
 from atlas_lab.files import REPOSITORY
 from atlas_lab.plots import saving
+from atlas_lab.plots.overlay import overlay
 
 matplotlib.use("Agg")
 SYNTHETIC = {"cohort": "synthetic", "source": "test"}
@@ -49,16 +50,16 @@ def test_triplet_and_grid_draw_what_overlay_gives():
     rng = np.random.default_rng(0)
     image, target, prediction = rng.integers(0, 255, (3, 20, 16), np.uint8)
     target, prediction = target > 200, prediction > 200
-    figure = lab.show_triplet(image, target, prediction)
-    expected = lab.overlay(image, target, prediction, zoom=20, line=6)
+    figure = lab.plots.show_triplet(image, target, prediction)
+    expected = overlay(image, target, prediction, zoom=20, line=6)
     np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), expected)
-    grid = lab.plot_grid(image[None].repeat(5, 0), target[None].repeat(5, 0), ["a"] * 5, columns=3)
+    grid = lab.plots.plot_grid(image[None].repeat(5, 0), target[None].repeat(5, 0), ["a"] * 5, columns=3)
     assert sum(bool(ax.images) for ax in grid.axes) == 5
 
 
 def test_curves_are_the_records_numbers_and_their_mean():
     runs = [fake_run(0, [0.1, 0.2, 0.3]), fake_run(1, [0.3, 0.4, 0.7])]
-    ax = lab.plot_histories(runs)
+    ax = lab.plots.plot_histories(runs)
     drawn = [line.get_ydata() for line in ax.lines]
     for expected in ([0.1, 0.2, 0.3], [0.3, 0.4, 0.7], [0.2, 0.3, 0.5], [0.1, 0.15, 0.25]):
         assert any(np.allclose(expected, line) for line in drawn)
@@ -69,7 +70,7 @@ def test_cells_are_drawn_with_mean_interval_name_and_source():
     variants = {"one": [fake_run(0, [0.1, 0.2]), fake_run(1, [0.3, 0.4])], "other": [fake_run(0, [0.0, 0.0])] * 2}
     figure, axes = plt.subplots(1, 2)
     for ax in axes:
-        lab.plot_variants(variants, ax=ax)
+        lab.plots.plot_variants(variants, ax=ax)
     np.testing.assert_allclose(axes[0].lines[0].get_ydata(), [0.2, 0.3])
     assert {text.get_text() for text in axes[0].texts} == {"one", "other"}
     assert texts(figure).count("made for a test") == 1
@@ -81,25 +82,25 @@ def test_cells_are_drawn_with_mean_interval_name_and_source():
 def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_both_have():
     by_slice = [fake_run(0, [0.1, 0.5, 0.9]), fake_run(1, [0.1, 0.3, 0.9])]
     runs = by_slice, [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]
-    figure = lab.plot_splits({"a variant": runs})
+    figure = lab.plots.plot_splits({"a variant": runs})
     np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
     assert "made for a test" in texts(figure) and "a variant" in texts(figure)
 
 
 def test_architecture_is_drawn_from_the_model():
-    shown = texts(lab.plot_architecture(lab.BaselineNet((56, 48), pool="avg", convs_per_stage=3)))
+    shown = texts(lab.plots.plot_architecture(lab.BaselineNet((56, 48), pool="avg", convs_per_stage=3)))
     for shape in ("1 ch\n56 x 48", "8 ch\n28 x 24", "16 ch\n14 x 12", "2,688", "1,024", "256"):
         assert shape in shown
     assert "avg pool" in shown and "conv 5x5\nconv 5x5\nconv 5x5" in shown
     assert f"{lab.count_parameters(lab.BaselineNet((56, 48), convs_per_stage=3)):,} parameters" in shown
-    assert "max pool" in texts(lab.plot_architecture(lab.BaselineNet((56, 48))))
+    assert "max pool" in texts(lab.plots.plot_architecture(lab.BaselineNet((56, 48))))
 
 
 def test_overlap_map_is_in_percent_of_subjects():
     overlap = np.zeros((197, 233, 189), np.float32)
     overlap[60:80, 100:120, 60:100] = 0.3
     affine = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])
-    shown = texts(lab.plot_overlap_map(overlap, affine, "a title"))
+    shown = texts(lab.plots.plot_overlap_map(overlap, affine, "a title"))
     assert "% of subjects" in shown and "a title" in shown
 
 

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 import atlas_lab as lab
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import pack_masks
+from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.browser import SIZES, worst_first
 from atlas_lab.widgets.panels import disc, playground
 from atlas_lab.widgets.viewer import SliceViewer
@@ -25,7 +27,7 @@ def test_the_playground_s_numbers_are_those_of_the_metrics():
     target, pred = disc(28, 30, 10), disc(36, 30, 10)
     dice = 2 * (target & pred).sum() / (target.sum() + pred.sum())
     assert f"Dice {dice:.2f}" in text and f"precision {(target & pred).sum() / pred.sum():.2f}" in text
-    np.testing.assert_array_equal(picture, lab.overlay(np.full((64, 64), 60, np.uint8), target, pred, zoom=5))
+    np.testing.assert_array_equal(picture, overlay(np.full((64, 64), 60, np.uint8), target, pred, zoom=5))
     assert "Dice 1.00" in playground(28, 30, 10, 1.0)[1] and "Dice 0.00" in playground(60, 60, 2, 1.0)[1]
 
 
@@ -41,12 +43,12 @@ def test_moving_a_slider_redraws_and_a_saved_notebook_keeps_the_picture():
 def test_a_higher_weight_calls_more_pixels_lesion():
     rng = np.random.default_rng(0)
     images, chances = rng.integers(0, 255, (5, 8, 12), dtype=np.uint8), rng.random((5, 8, 12)) * 0.4
-    panel = lab.weight_panel(images, chances > 0.3, chances)
+    panel = lab.widgets.weight_panel(images, chances > 0.3, chances)
     assert shown(panel).shape == (2 * 3 * 8, 4 * 3 * 12, 3) and "recall 0.00" in panel.text.value
     panel.sliders["pos_weight"].value = 100
     pred = chances > 1 / 101
     assert f"precision {(pred & (chances > 0.3)).sum() / pred.sum():.2f} · recall 1.00" in panel.text.value
-    first = lab.overlay(images[0], chances[0] > 0.3, pred[0], zoom=3)
+    first = overlay(images[0], chances[0] > 0.3, pred[0], zoom=3)
     np.testing.assert_array_equal(shown(panel)[:24, :36], first)
 
 
@@ -55,7 +57,7 @@ def test_the_overlap_panel_opens_at_the_peak_and_counts_millilitres():
     overlap[2:4, 3:5, 6] = 0.5
     affine = np.diag([10.0, 10, 10, 1])
     affine[2, 3] = -20
-    panel = lab.overlap_panel(overlap, affine, np.full(overlap.shape, 90, np.uint8), zoom=1)
+    panel = lab.widgets.overlap_panel(overlap, affine, np.full(overlap.shape, 90, np.uint8), zoom=1)
     assert panel.sliders["z"].value == 40 and ": 4 ml in all" in panel.text.value
     blue = (shown(panel) != 90).any(axis=-1)
     assert blue.sum() == 4 and blue[12 - 1 - 3, 2]
@@ -74,7 +76,7 @@ def store():
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
     images = np.random.default_rng(0).integers(1, 255, masks.shape, dtype=np.uint8)
-    return lab.SliceStore(None, images, masks, table, {"z_step": 2, "data_hash": "squares", "scale": 4})
+    return SliceStore(None, images, masks, table, {"z_step": 2, "data_hash": "squares", "scale": 4})
 
 
 def test_the_worst_slices_come_first_and_undefined_ones_not_at_all(store):
@@ -106,13 +108,13 @@ def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
     assert isinstance(viewer, SliceViewer) and viewer.index == 5 and viewer.shape == [16, 16, 6]
     data, _ = browser._repr_mimebundle_()
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
-    first = lab.overlay(store.images[5], store.masks[5], predictions[2], zoom=3)
+    first = overlay(store.images[5], store.masks[5], predictions[2], zoom=3)
     np.testing.assert_array_equal(picture[:48, :48], first)
 
 
 def test_a_run_s_record_can_be_browsed(store):
     data = {"data_hash": store.about["data_hash"], "source": "squares"}
-    run = lab.Run(lab.RunConfig(), [], {}, {}, data, {}, {}, 0.0,
+    run = lab.experiment.Run(lab.RunConfig(), [], {}, {}, data, {}, {}, 0.0,
                   {"rows": [1, 3, 5], "masks": pack_masks(store.masks[[1, 3, 5]])})
     browser = lab.browse(store, run)
     assert browser.rows.tolist() == [1, 3, 5] and np.array_equal(browser.predictions, store.masks[[1, 3, 5]])

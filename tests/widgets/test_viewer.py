@@ -20,6 +20,7 @@ from PIL import Image
 
 import atlas_lab as lab
 from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets import viewer as viewer_module
 from atlas_lab.widgets.plain import PlainViewer
 
@@ -60,7 +61,7 @@ def test_it_opens_on_the_slice_with_most_lesion_and_shows_a_still_picture_of_it(
     viewer = lab.view_slices(*volumes, zoom=3)
     assert (viewer.plane, viewer.index) == (0, 6)
     image, target, prediction = volumes
-    expected = lab.overlay(*turned((to_uint8(image, white_point(image)), target, prediction), 6), zoom=3)
+    expected = overlay(*turned((to_uint8(image, white_point(image)), target, prediction), 6), zoom=3)
     np.testing.assert_array_equal(picture_of(viewer.still), expected)
     data, _ = viewer._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]) == viewer.still
@@ -175,7 +176,7 @@ def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
 def test_three_dimensions_show_the_same_volumes(volumes):
     pytest.importorskip("ipyniivue", reason="ipyniivue, an extra, is not installed")
     image, target, prediction = volumes
-    widget = lab.view_3d(image, target, {"U-Net": prediction * 0.6})
+    widget = lab.widgets.view_3d(image, target, {"U-Net": prediction * 0.6})
     assert [volume.name for volume in widget.volumes] == ["image.nii.gz", "target.nii.gz", "U-Net.nii.gz"]
     shown = [nibabel.Nifti1Image.from_bytes(gzip.decompress(volume.data)).get_fdata() for volume in widget.volumes]
     for got, wanted in zip(shown, (to_uint8(image, white_point(image)), target, prediction), strict=True):
@@ -188,10 +189,10 @@ def test_three_dimensions_refuse_what_the_slices_refuse_and_say_what_is_missing(
     image, target, _ = volumes
     if importlib.util.find_spec("ipyniivue"):
         with pytest.raises(lab.DataError, match=r"target has shape \(19, 30, 9\)"):
-            lab.view_3d(image, target[1:])
+            lab.widgets.view_3d(image, target[1:])
     monkeypatch.setitem(sys.modules, "ipyniivue", None)
     with pytest.raises(lab.DataError, match="pip install"):
-        lab.view_3d(image)
+        lab.widgets.view_3d(image)
 
 
 # ------------------------------------------------------------------------------------------------- the plain viewer

@@ -13,6 +13,7 @@ import pytest
 import atlas_lab as lab
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.files import REPOSITORY
+from atlas_lab.plots.overlay import overlay
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no test in a browser")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -80,7 +81,7 @@ def expected(volumes, plane, index, threshold=0.5, opacity=0.5, zoom=3, scale=1.
         "sagittal": lambda volume: volume[index, :, ::-1].T,
     }[plane]
     grey = to_uint8(image, white_point(image))
-    return lab.overlay(cut(grey), cut(target), cut(levels > threshold * 255), opacity, zoom=zoom)
+    return overlay(cut(grey), cut(target), cut(levels > threshold * 255), opacity, zoom=zoom)
 
 
 def largest(target, axis):
@@ -216,7 +217,7 @@ def test_notebook_01_shows_the_viewer_in_jupyterlab(browser, jupyter, monkeypatc
     }""", timeout=400_000, polling=2000)
     monkeypatch.setenv("ATLAS_LAB_HOME", str(REPOSITORY / "data"))
     scans = lab.cohort(progress=False)
-    image, mask, _ = lab.load_scan(lab.typical_scan(scans, lab.prepare_slices(scans, progress=False)))
+    image, mask, _ = lab.load_scan(lab.data.typical_scan(scans, lab.prepare_slices(scans, progress=False)))
     index = tab.evaluate(f"{VIEWER}.index[0]")
     assert index == mask.sum(axis=(0, 1)).argmax()
     grey = to_uint8(image, white_point(image))
@@ -225,6 +226,6 @@ def test_notebook_01_shows_the_viewer_in_jupyterlab(browser, jupyter, monkeypatc
         if key:
             tab.keyboard.press(key)  # Jupyter has shortcuts of its own on some of these
         turned = [volume[:, ::-1, shown].T for volume in (grey, mask)]
-        np.testing.assert_array_equal(canvas(tab), lab.overlay(*turned, zoom=2))
+        np.testing.assert_array_equal(canvas(tab), overlay(*turned, zoom=2))
     assert all(url.startswith(("http://127.0.0.1", "blob:", "data:", "ws:")) for url in requests)
     tab.close()

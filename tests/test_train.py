@@ -1,0 +1,134 @@
+"""The loop: it takes any network and any loss, goes on where it was, and ends when the loss is no number."""
+
+import json
+import re
+
+import numpy as np
+import pandas
+import pytest
+import torch
+from torch.nn import functional as F
+
+import atlas_lab as lab
+from atlas_lab.dataset import SliceStore
+from atlas_lab.files import REPOSITORY
+from atlas_lab.train import random_batches, train_epoch
+
+
+@pytest.fixture(scope="module")
+def store():
+    """Forty noisy slices of four people, with a bright square that is the lesion."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 60, (40, 16, 16)).astype(np.uint8)
+    masks = np.zeros(images.shape, bool)
+    for i in range(0, 40, 2):
+        row, column = rng.integers(2, 10, 2)
+        masks[i, row : row + 4, column : column + 4] = True
+    images[masks] += 120
+    table = pandas.DataFrame({"subject": np.repeat(list("abcd"), 10), "session": "t01", "site": "Site1",
+                              "z": np.tile(np.arange(10), 4), "lesion_pixels": masks.sum(axis=(1, 2))})
+    return SliceStore(None, images, masks, table, {"source": "squares", "n_scans": 4, "z_step": 1, "data_hash": "0"})
+
+
+class TwoConvolutions(torch.nn.Module):
+    """A network that the package doesn't know."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Conv2d(8, 1, 3, padding=1)
+        self.dropout = torch.nn.Dropout(0.1)
+
+    def forward(self, images):
+        return self.second(self.dropout(torch.relu(self.first(images))))
+
+
+def squared_error(logits, target):
+    """A loss that the package doesn't know."""
+    return F.mse_loss(torch.sigmoid(logits), target)
+
+
+def parts(store):
+    return [lab.SliceDataset(store, rows) for rows in lab.split_slices(store, by="subject")]
+
+
+def trained(store, epochs, history=(), net=None, optimizer=None, **settings):
+    if net is None:
+        torch.manual_seed(3)
+        net = TwoConvolutions()
+        optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    history = lab.fit(net, squared_error, optimizer, *parts(store), epochs, batch_size=10, history=history, **settings)
+    return net, optimizer, history
+
+
+def test_a_network_and_a_loss_that_the_package_does_not_know_learn_the_squares(store):
+    net, _, history = trained(store, 40)
+    assert [entry["epoch"] for entry in history] == list(range(1, 41))
+    assert history[-1]["dev"]["mean_dice"] > 0.8 > history[0]["dev"]["mean_dice"]
+    dev = parts(store)[1]
+    mask = lab.predict(net, store.images[dev.rows]) > 0.5
+    assert lab.mean_dice(mask, store.masks[dev.rows]) == history[-1]["dev"]["mean_dice"]
+    assert json.loads(json.dumps(history, allow_nan=True))[-1] == history[-1]
+
+
+def test_going_on_from_a_history_gives_what_an_unbroken_training_gives(store):
+    unbroken = trained(store, 4)
+    net, optimizer, history = trained(store, 2)
+    resumed = trained(store, 4, history, net, optimizer)
+    for one, other in zip(unbroken[0].state_dict().values(), resumed[0].state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    without_time = [[{k: v for k, v in entry.items() if k != "seconds"} for entry in found[2]]
+                    for found in (unbroken, resumed)]
+    assert repr(without_time[0]) == repr(without_time[1]) and len(history) == 2  # repr: NaN is NaN
+
+
+def test_the_learning_rate_can_follow_the_epoch_and_callers_are_told_after_each(store):
+    seen = []
+    *_, history = trained(store, 3, learning_rate=lambda epoch: 0.1 / epoch, after_epoch=lambda h: seen.append(len(h)))
+    assert [entry["learning_rate"] for entry in history] == [0.1, 0.05, 0.1 / 3] and seen == [1, 2, 3]
+
+
+def test_scores_are_what_the_caller_wants(store):
+    *_, history = trained(store, 1, scores=lambda found: {"slices": len(found.tp)})
+    assert (history[0]["train"], history[0]["dev"]) == ({"slices": 10}, {"slices": 10})  # train: as many as dev has
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_ends_training_with_its_epoch(store, number):
+    net, done = TwoConvolutions(), []
+
+    def breaks(logits, target):
+        return squared_error(logits, target) * (number if len(done) == 2 else 1.0)
+
+    optimizer = torch.optim.Adam(net.parameters(), 0.02)
+    with pytest.raises(lab.DataError, match=r"the loss of epoch 3 is (nan|inf).*rate of 0.02 may be too large"):
+        lab.fit(net, breaks, optimizer, *parts(store), 5, after_epoch=lambda history: done.append(len(history)))
+    assert done == [1, 2]
+
+
+def test_an_epoch_is_one_step_for_each_batch(store):
+    train, _ = parts(store)
+    net = torch.nn.Conv2d(1, 1, 1)
+    batches = [[0, 1], [2, 3], [4, 5]]
+    loss = train_epoch(net, train, squared_error, torch.optim.SGD(net.parameters(), 0.0), batches)
+    with torch.no_grad():
+        each = [squared_error(net(images), target).item() for images, target in map(train.__getitem__, batches)]
+    assert loss == pytest.approx(np.mean(each))
+    torch.manual_seed(0)
+    assert sorted(torch.cat(random_batches(23, 5)).tolist()) == list(range(23))
+
+
+def test_the_readme_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
+    """Its blocks, one after the other, on a small store; what they write goes to a folder of the test."""
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lab, "cohort", lambda: ["scans"], raising=False)
+    monkeypatch.setattr(lab, "prepare_slices", lambda scans: store, raising=False)
+    monkeypatch.setattr(lab, "sweep", lambda configs, found: [lab.run_experiment(c, found, print) for c in configs],
+                        raising=False)
+    names = {}
+    for block in blocks:
+        exec(block.replace("[40]", "[4]"), names)
+    assert len(names["history"]) == 3 and len(names["runs"]) == 2
+    assert set(names["by_person"]) == set(names["dev"].table["subject"]) and (tmp_path / "history.png").exists()
+    own = blocks[0].split("net = ")[1].split("history = ")[0]
+    assert len([line for line in own.splitlines() if line.strip()]) <= 15
