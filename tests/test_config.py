@@ -95,7 +95,7 @@ def test_no_texts_give_the_base():
 def test_every_field_can_be_set_by_text():
     config = lab.RunConfig(
         pool="avg", convs_per_stage=3, dropout=0.5, loss="tversky", pos_weight=2.5, alpha=0.7, beta=0.3,
-        smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=4, lr_drop_factor=0.5, max_grad_norm=1.25,
+        smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=2, lr_drop_factor=0.5, max_grad_norm=1.25,
         epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels=(5, 3), loss_over="slice",
         start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
         mask_files="jpeg", scored_slices=100,

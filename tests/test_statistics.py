@@ -115,9 +115,9 @@ def test_centroid_distances_equal_scipy_s_centres_of_mass(pred, target):
 
 
 def test_the_centroid_distance_of_a_cohort_is_the_mean_over_slices_that_have_one():
-    place = np.array([1.0, math.nan, 4.0])
-    sums = metrics.sums_by_subject([1, 0, 1], [1, 1, 1], [1, 1, 1], ["a", "a", "b"], ["a", "a", "b"], place)
-    assert sums["place"].tolist() == [1, 4] and sums["placed"].tolist() == [1, 1]
+    distances = np.array([1.0, math.nan, 4.0])
+    sums = metrics.sums_by_subject([1, 0, 1], [1, 1, 1], [1, 1, 1], ["a", "a", "b"], ["a", "a", "b"], distances)
+    assert sums["centroid_distance"].tolist() == [1, 4] and sums["with_centroids"].tolist() == [1, 1]
     assert bootstrap_scores(sums)["centroid_distance"]["value"] == 2.5
 
 
