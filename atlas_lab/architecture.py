@@ -1,15 +1,17 @@
 """What a network is made of, read off by running it: layers, numbers of parameters, receptive fields."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 
 
-def count_parameters(model):
+def count_parameters(model: nn.Module) -> int:
     """Number of trainable numbers in a model."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def layer_table(model, input_shape=None):
+def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) -> list[dict]:
     """One row per layer, in the order of the forward pass, read off the model by running it once.
 
     Parameters
@@ -71,7 +73,7 @@ def receptive_fields(layers):
     return fields
 
 
-def field_of_view(kernels, strides):
+def field_of_view(kernels: Iterable[int], strides: Iterable[int]) -> int:
     """Side in pixels of the square of input that one output of a chain of layers sees.
 
     Each layer with kernel k widens the field by k - 1 steps, where a step, in pixels of the input, is the product of
@@ -83,7 +85,7 @@ def field_of_view(kernels, strides):
     return field
 
 
-def receptive_field(model):
+def receptive_field(model: nn.Module) -> int:
     """Side in pixels of the square of input that one deepest convolutional feature sees (claim C17).
 
     At one pixel per millimetre this is a length in mm; at scale s multiply by s.

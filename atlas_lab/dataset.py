@@ -52,7 +52,7 @@ class SliceStore:
         return scan_name(self.table["subject"], self.table["session"]).to_numpy(str)
 
 
-def open_store(folder):
+def open_store(folder: str | Path) -> SliceStore:
     """Open a finished store. Raises DataError if the folder holds none."""
     import pandas
 
@@ -83,11 +83,11 @@ class SliceDataset(torch.utils.data.Dataset):
     `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
     """
 
-    def __init__(self, store, rows=None):
+    def __init__(self, store: SliceStore, rows: np.ndarray | None = None):
         self.store = store
         self.rows = np.arange(len(store)) if rows is None else np.asarray(rows)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index):

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from atlas_lab.files import DataError
 
 
-def weighted_cross_entropy(logits, target, pos_weight):
+def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, pos_weight: float) -> torch.Tensor:
     """Cross-entropy per pixel in which a lesion pixel counts `pos_weight` times; mean over all pixels.
 
     Equation 2 of the paper, with the minus sign that is missing in print:
@@ -19,7 +19,7 @@ def weighted_cross_entropy(logits, target, pos_weight):
     return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
 
 
-def best_probability(chance, pos_weight):
+def best_probability(chance, pos_weight: float):
     """The probability that minimises the weighted cross-entropy of a pixel whose chance of being lesion is known.
 
     It is w c / (w c + 1 - c): with w = 1 the chance itself, with w = 100 above 1/2 from a chance of 1 in 101 on. So
@@ -31,7 +31,10 @@ def best_probability(chance, pos_weight):
 SUMS = {"batch": (0, 1, 2, 3), "slice": (1, 2, 3)}  # the axes over which soft counts are summed
 
 
-def tversky_loss(logits, target, alpha=1.0, beta=1.0, smooth=0.0, reduction="batch"):
+def tversky_loss(
+    logits: torch.Tensor, target: torch.Tensor, alpha: float = 1.0, beta: float = 1.0, smooth: float = 0.0,
+    reduction: str = "batch",
+) -> torch.Tensor:
     """1 - TP / (TP + alpha FP + beta FN) with soft counts summed over the whole batch, or over each slice.
 
     `alpha` weighs false positives and `beta` false negatives (Salehi et al. 2017). Equation 3 of the paper

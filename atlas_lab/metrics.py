@@ -3,6 +3,8 @@
 All functions take NumPy arrays or torch tensors of masks and return NumPy arrays.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from atlas_lab.files import DataError
@@ -12,7 +14,7 @@ SMALLEST_LESION_ML = 0.1  # smaller components are not counted as lesions of the
 EMPTY = {"skip": np.nan, "one": 1.0, "zero": 0.0}
 
 
-def confusion_counts(pred, target):
+def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Count true and false positives and negatives in each slice.
 
     Parameters
@@ -49,7 +51,7 @@ def count_each(masks):
     return np.fromiter(map(np.count_nonzero, masks), np.int64)
 
 
-def dice_from_counts(tp, fp, fn, empty="skip"):
+def dice_from_counts(tp, fp, fn, empty: str = "skip") -> np.ndarray:
     """Dice = 2 TP / (2 TP + FP + FN), equation 1 of the paper, from counts of any shape.
 
     Where target and prediction are both empty it is 0 / 0, and `empty` decides: "skip" gives NaN, to be left
@@ -63,13 +65,13 @@ def dice_from_counts(tp, fp, fn, empty="skip"):
     return np.where(denominator > 0, 2 * tp / np.where(denominator > 0, denominator, 1), EMPTY[empty])
 
 
-def dice_coefficient(pred, target, empty="skip"):
+def dice_coefficient(pred, target, empty: str = "skip") -> np.ndarray:
     """Dice of each slice: masks (..., H, W) -> float64 (...); see `dice_from_counts` for `empty`."""
     tp, fp, fn, _ = confusion_counts(pred, target)
     return dice_from_counts(tp, fp, fn, empty)
 
 
-def mean_dice(pred, target, empty="skip"):
+def mean_dice(pred, target, empty: str = "skip") -> float:
     """Mean over slices of the Dice of each slice: the paper's number. NaN if every slice is skipped.
 
     A slice with 5 lesion pixels weighs as much as one with 5,000, and under "skip" each false positive on a
@@ -78,7 +80,7 @@ def mean_dice(pred, target, empty="skip"):
     return nan_mean(dice_coefficient(pred, target, empty))
 
 
-def subject_dice(pred, target, subjects, empty="skip"):
+def subject_dice(pred, target, subjects: Sequence, empty: str = "skip") -> dict:
     """Dice over all pixels of each subject or scan, as the segmentation challenges report it.
 
     Parameters
@@ -98,7 +100,7 @@ def subject_dice(pred, target, subjects, empty="skip"):
     return dict(zip(labels.tolist(), dice_from_counts(*sums, empty).tolist(), strict=True))
 
 
-def precision_recall_area(tp, fp, fn):
+def precision_recall_area(tp, fp, fn) -> tuple[float, float, float]:
     """Precision, recall and predicted area over true area, of all slices pooled.
 
     Returns
@@ -112,7 +114,7 @@ def precision_recall_area(tp, fp, fn):
     return tuple(float(x) for x in (ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(tp + fp, tp + fn)))
 
 
-def centroid_distances(pred, target):
+def centroid_distances(pred, target) -> np.ndarray:
     """How far a prediction lies from its target, in radii of the target: masks (N, H, W) -> float64 (N,).
 
     The distance of the two masks' centroids, over the radius of the circle with the target's area: below 1 the
@@ -202,7 +204,7 @@ def scores_from_sums(sums):
     return scores
 
 
-def lesion_counts(pred, target, touching=1):
+def lesion_counts(pred, target, touching: int = 1) -> tuple[int, int, int]:
     """Lesions found, missed and invented, by the one-voxel rule of the ATLAS and ISLES challenges.
 
     A true component counts as found if at least one predicted voxel lies in it; a predicted component is a false
@@ -232,7 +234,7 @@ def lesion_counts(pred, target, touching=1):
     return found, n_pred - len(np.unique(pred_label[both])), n_true - found
 
 
-def lesion_f1(pred, target, touching=1):
+def lesion_f1(pred, target, touching: int = 1) -> float:
     """2 TP / (2 TP + FP + FN) over lesions in place of pixels; NaN where there are none in either mask.
 
     A prediction of the whole brain is one component, which touches every lesion: its lesion F1 is 1.

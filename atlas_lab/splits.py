@@ -1,13 +1,14 @@
 """Train and dev: what is kept together, how much of dev has been seen all the same, and masks of other people."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.config import SPLITS
+from atlas_lab.dataset import SliceStore
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
-
-SPLITS = ("slice", "scan", "subject", "site", "both")
 
 
 class Split(NamedTuple):
@@ -17,7 +18,7 @@ class Split(NamedTuple):
     dev: np.ndarray
 
 
-def split_slices(store, by="slice", dev_fraction=0.3, seed=0):
+def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3, seed: int = 0) -> Split:
     """Divide a store into train and dev at random.
 
     Parameters
@@ -66,7 +67,7 @@ def split_both_ways(store, dev_fraction, seed):
     return Split(train[~seen], np.sort(np.concatenate([train[seen], unseen])))
 
 
-def neighbour_exposure(store, split):
+def neighbour_exposure(store: SliceStore, split: Split) -> float:
     """Share of dev's slices of which a neighbour, the next slice of the same scan up or down, is in train.
 
     A neighbour is z_step mm away: nearly the same picture, with nearly the same mask.
@@ -78,7 +79,7 @@ def neighbour_exposure(store, split):
     return float(np.mean(near))
 
 
-def seen_in_train(subjects, split):
+def seen_in_train(subjects: Sequence, split: Split) -> np.ndarray:
     """Which of dev's slices are of a subject that train has slices of: bool array, in the order of split.dev.
 
     Parameters

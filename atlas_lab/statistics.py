@@ -1,5 +1,6 @@
 """Means over seeds and scores over subjects, with their 95 % intervals."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from atlas_lab.metrics import scores_from_sums
 
 
-def bootstrap_scores(sums, level=0.95, n_resamples=2000, seed=0):
+def bootstrap_scores(sums: dict, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> dict:
     """Scores with percentile bootstrap intervals, resampling whole subjects.
 
     Slices of one subject are alike, so drawing slices singly would make the intervals far too narrow
@@ -49,7 +50,7 @@ class Interval(NamedTuple):
         return bool(self.low <= high and low <= self.high)
 
 
-def mean_interval(values, level=0.95):
+def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of a few independent numbers, such as one per seed, with the interval of Student's t.
 
     NaNs are left out; with fewer than two numbers left the interval holds all numbers, and the mean of none is NaN.
@@ -65,7 +66,7 @@ def mean_interval(values, level=0.95):
     return Interval(mean, mean - half, mean + half)
 
 
-def paired_interval(ones, others, level=0.95):
+def paired_interval(ones: Sequence[float], others: Sequence[float], level: float = 0.95) -> Interval:
     """Mean of the differences ones - others, pair by pair, with its interval.
 
     Runs of one seed share their split, so most of what makes a run good or bad is the same in both and cancels.
@@ -73,7 +74,7 @@ def paired_interval(ones, others, level=0.95):
     return mean_interval(np.subtract(ones, others), level)
 
 
-def geometric_interval(values, level=0.95):
+def geometric_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """The same for ratios, which spread by factors: the interval of their logarithms, and back.
 
     NaNs and zeros are left out.

@@ -3,8 +3,9 @@
 import torch
 
 from atlas_lab.config import run_name
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
-from atlas_lab.experiment.run import without_nan
+from atlas_lab.experiment.run import Run, without_nan
 from atlas_lab.files import DataError, atomic_path, lab_home
 from atlas_lab.provenance import code_version
 
@@ -52,7 +53,7 @@ def restore_checkpoint(folder, model, optimizer):
     return state["history"]
 
 
-def load_model(run, store):
+def load_model(run: Run, store: SliceStore) -> torch.nn.Module:
     """The trained network of a run, in evaluation mode.
 
     Raises DataError if this machine has not trained it: records are shared, weights are not.

@@ -63,13 +63,13 @@ class Run:
         return np.array([entry[part][score] for entry in self.history], dtype=float)
 
 
-def pack_masks(masks):
+def pack_masks(masks: np.ndarray) -> dict:
     """Masks (N, H, W) as {"shape", "bits"}: one bit a pixel, compressed, as text that JSON can hold."""
     masks = np.asarray(masks, dtype=bool)
     return {"shape": list(masks.shape), "bits": base64.b64encode(zlib.compress(np.packbits(masks), 9)).decode()}
 
 
-def unpack_masks(packed):
+def unpack_masks(packed: dict) -> np.ndarray:
     """The masks that `pack_masks` packed, bool (N, H, W)."""
     bits = np.frombuffer(zlib.decompress(base64.b64decode(packed["bits"])), np.uint8)
     return np.unpackbits(bits, count=math.prod(packed["shape"])).reshape(packed["shape"]).astype(bool)
@@ -109,7 +109,7 @@ def runs_folder():
     return lab_home() / "runs"
 
 
-def save_run(run, folder=None):
+def save_run(run: Run, folder: str | Path | None = None) -> Path:
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = Path(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
@@ -131,7 +131,7 @@ def checksum(values):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def load_run(path):
+def load_run(path: str | Path) -> Run:
     """Read one record. Raises DataError if it is none, lacks a field, or was changed after it was written.
 
     Fields of Run that have a default may be missing: earlier code did not write them.
@@ -154,7 +154,7 @@ def load_run(path):
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
 
 
-def load_runs(folder=None, **settings):
+def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:
     """All records of a folder, in order of name, that have the given settings: load_runs(split_by="subject").
 
     Parameters
@@ -168,7 +168,7 @@ def load_runs(folder=None, **settings):
     return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
 
 
-def score_text(run, part="dev"):
+def score_text(run: Run, part: str = "dev") -> str:
     """Final mean Dice of a run with its interval, for people to read."""
     dice = run.final[part]["mean_dice"]
     return f"{part} Dice {dice['value']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"

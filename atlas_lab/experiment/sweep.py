@@ -4,15 +4,20 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.managers import SyncManager
 from pathlib import Path
 
-from atlas_lab.config import check_config, run_name
-from atlas_lab.experiment.run import load_run, runs_folder, save_run, score_text
+from atlas_lab.config import RunConfig, check_config, run_name
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run, score_text
 from atlas_lab.files import DataError
 
 
-def sweep(configs, store, folder=None, jobs=2, report=print):
+def sweep(
+    configs: Sequence[RunConfig], store: SliceStore, folder: str | Path | None = None, jobs: int = 2,
+    report: Callable[[str], None] = print,
+) -> list[Run]:
     """Train many configs side by side, one single-threaded process each, and save a record of each.
 
     Two processes of one thread do more than one of two threads, and one thread gives the same numbers on

@@ -17,6 +17,7 @@ from atlas_lab.paper.evidence import (
     LATE,
     RECENT,
     NotRecorded,
+    Records,
     difference,
     gap,
     late_dice,
@@ -283,7 +284,7 @@ CLAIMS = {
 }
 
 
-def judge_claims(records):
+def judge_claims(records: Records) -> dict[str, dict[str, Finding]]:
     """All findings: {"C1": {"slice": Finding, "subject": Finding}, ...}; NotRecorded becomes a Finding that says so."""
     findings = {}
     for name, claim in CLAIMS.items():

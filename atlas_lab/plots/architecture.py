@@ -4,13 +4,15 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from torch import nn
 
 from atlas_lab.architecture import count_parameters, layer_table
 from atlas_lab.plots.style import BLUE, GREY
 
 
-def plot_architecture(model):
+def plot_architecture(model: nn.Module) -> Figure:
     """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
 
     Each block is one shape of the data on its way. Feature maps are blue, as tall as the map and wider with

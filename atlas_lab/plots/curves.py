@@ -2,11 +2,16 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from atlas_lab.experiment.run import Run
 from atlas_lab.plots.style import BLUE, GREY
 
 
-def plot_histories(runs, score="mean_dice", label="Dice", ax=None):
+def plot_histories(
+    runs: list[Run], score: str = "mean_dice", label: str = "Dice", ax: Axes | None = None,
+) -> Axes:
     """A score against the epoch: dev solid, train dashed; thin lines are seeds, the thick one is their mean.
 
     Parameters
@@ -34,7 +39,7 @@ def plot_histories(runs, score="mean_dice", label="Dice", ax=None):
     return ax
 
 
-def plot_split_curves(groups):
+def plot_split_curves(groups: list[list[Run]]) -> Figure:
     """Dice against the epoch, one panel per way of splitting, on one scale; returns the figure.
 
     Parameters
@@ -50,6 +55,6 @@ def plot_split_curves(groups):
     return figure
 
 
-def plot_history(run, score="mean_dice", label="Dice", ax=None):
+def plot_history(run: Run, score: str = "mean_dice", label: str = "Dice", ax: Axes | None = None) -> Axes:
     """A score of one run against the epoch; see `plot_histories`."""
     return plot_histories([run], score, label, ax)

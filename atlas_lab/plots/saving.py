@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from atlas_lab.files import atomic_path, refuse_patients_in_repository, write_json
 from atlas_lab.plots.style import mark_source
 from atlas_lab.provenance import code_version
 
 
-def save_figure(figure, path, provenance):
+def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
     """Write a figure as PNG and, beside it, a JSON file that says what made it.
 
     The synthetic cohort is named on the picture itself. A figure that is on disk already with the same pixels

@@ -4,6 +4,7 @@ import ipywidgets
 import numpy as np
 
 from atlas_lab.data.slicing import stack_affine
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, unpack_masks
 from atlas_lab.files import DataError
 from atlas_lab.metrics import dice_coefficient
@@ -50,7 +51,9 @@ def worst_first(store, rows, predictions, subject=None, site=None, size="any"):
     return positions[np.argsort(dice[positions], kind="stable")], dice
 
 
-def browse(store, predictions, rows=None, count=12, zoom=3):
+def browse(
+    store: SliceStore, predictions: "np.ndarray | Run", rows: np.ndarray | None = None, count: int = 12, zoom: int = 3,
+) -> "Browser":
     """Slices with target and prediction, worst Dice first, with filters; each opens its scan in the viewer.
 
     Parameters

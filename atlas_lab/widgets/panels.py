@@ -64,7 +64,7 @@ def playground(x, y, radius, pos_weight):
     return overlay(np.full((SIDE, SIDE), 60, np.uint8), target, pred, zoom=5), f"{scores}<br>losses: {text}"
 
 
-def dice_playground():
+def dice_playground() -> Panel:
     """Move and grow a predicted disc over a target, and see which scores and losses move. Returns a Panel."""
     return Panel(playground, {
         "x": ipywidgets.IntSlider(36, 0, SIDE - 1), "y": ipywidgets.IntSlider(30, 0, SIDE - 1),
