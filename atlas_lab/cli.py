@@ -5,6 +5,7 @@ import difflib
 import itertools
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
@@ -172,26 +173,18 @@ def run_train(options):
 
 def run_predict(options):
     """The command `predict`."""
-    import numpy as np
+    from atlas_lab.experiment.inference import open_model
+    from atlas_lab.experiment.own_files import plan_jobs, write_outputs
+    from atlas_lab.experiment.own_scan import NOTICE, predict_scan
+    from atlas_lab.plots.slices import plot_prediction
 
-    from atlas_lab.data.nifti import write_volume
-    from atlas_lab.experiment.inference import NOTICE, open_model, predict_scan
-
-    for path in (options.out, options.probability):
-        if path and not path.name.endswith((".nii", ".nii.gz")):
-            raise DataError(f"{path}: the name must end in .nii or .nii.gz")
-    for path in (options.out, options.probability, options.picture):
-        if path:
-            refuse_patients_in_repository(path, str(options.t1w))
-    found = predict_scan(*open_model(options.model), options.t1w)
-    write_volume(options.out, found.mask.astype(np.uint8), found.affine)
-    if options.probability:
-        write_volume(options.probability, found.probability, found.affine)
-    if options.picture:
-        from atlas_lab.plots.slices import save_prediction
-
-        save_prediction(found, options.picture, f"{options.t1w.name}: {found.volume_ml:.1f} ml called lesion")
-    print(f"{found.volume_ml:.1f} ml called lesion, in {options.out}\n{NOTICE}")
+    jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
+    model, config = open_model(options.model)
+    for job in jobs:
+        found = predict_scan(model, config, job.t1w)
+        write_outputs(job, found, partial(plot_prediction, title=job.t1w.name))
+        print(f"{found.volume_ml:.1f} ml called lesion, in {job.mask}")
+    print(NOTICE)
 
 
 def run_unlock(options):
