@@ -7,7 +7,7 @@ import numpy as np
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import to_grid
 from atlas_lab.data.scans import read_t1w
-from atlas_lab.data.slicing import axial_slices, upsample, downsample
+from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.experiment.artifacts import scale_each_slice
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, is_on_grid, to_ras, voxel_ml

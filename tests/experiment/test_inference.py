@@ -8,7 +8,7 @@ from conftest import AFFINE, head, save
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.slicing import axial_slices, upsample, downsample
+from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.experiment.inference import open_model, save_model
 from atlas_lab.experiment.own_scan import predict_scan
 
