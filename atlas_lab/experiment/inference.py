@@ -1,30 +1,74 @@
 """A trained network as one file, to be used on other scans: written, read back, and refused if it is broken."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 
-from atlas_lab.config import config_from_plain, plain_settings
+from atlas_lab.config import RunConfig, config_from_plain, plain_settings
+from atlas_lab.data.placement import SKULL, skull_brightness
+from atlas_lab.data.slicing import stack_affine
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
 from atlas_lab.files import DataError, atomic_path
+from atlas_lab.provenance import pick_device
 
-__all__ = ["open_model", "save_model"]
+__all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
+
+LOOKED_AT = 5  # scans of a store that are looked at for skulls
 
 
-def save_model(path, model, config):
-    """Write a trained network and its config as one file of tensors and plain values, atomically."""
+class SavedModel(NamedTuple):
+    """A trained network, its RunConfig, and what it was trained on (see `describe_training`)."""
+
+    model: torch.nn.Module
+    config: RunConfig
+    data: dict
+
+
+def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, store: SliceStore) -> None:
+    """Write a trained network, its config and what it was trained on as one file of tensors and plain values."""
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    contents = {"config": plain_settings(config), "input_shape": list(model.input_shape), "state": state}
+    contents = {
+        "config": plain_settings(config), "input_shape": list(model.input_shape), "data": describe_training(store),
+        "state": state,
+    }
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    room = sum(tensor.nbytes for tensor in state.values())
+    with atomic_path(path, room=room) as temporary, open(temporary, "wb") as file:
         torch.save(contents, file)
 
 
-def open_model(path):
-    """A network and its RunConfig from a file of `save_model`.
+def describe_training(store: SliceStore) -> dict:
+    """What a network has seen: "source", "scans", "hash", and "skull", whether the scans show skull and scalp."""
+    names = list(dict.fromkeys(store.scan_names))
+    looked_at = names[:: max(1, len(names) // LOOKED_AT)]
+    brightness = []
+    for name in looked_at:
+        stack = np.asarray(store.images[store.scan_names == name])[:, ::-1].transpose(2, 1, 0)
+        brightness.append(skull_brightness(stack, stack_affine(store)))
+    return {
+        "source": store.about["source"], "scans": store.about["n_scans"], "hash": store.about["data_hash"],
+        "skull": bool(np.median(brightness) >= SKULL),
+    }
 
-    The file is read with weights_only, so that nothing in it is executed. Raises DataError if it is none, or if a
-    weight is NaN or infinite: such a network finds nothing anywhere, which reads like "no lesion".
+
+def open_model(path: str | Path, device: str | None = None) -> SavedModel:
+    """The network, config and training data in a file of `save_model`; "data" is empty in files of older versions.
+
+    The file is read with weights_only, so that nothing in it is executed.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where to put the network: "cpu", "cuda", ...; by default where `pick_device` says.
+
+    Raises
+    ------
+    DataError
+        If the file is none, if a weight is NaN or infinite - such a network finds nothing anywhere, which reads like
+        "no lesion" -, or if there is no such device.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -43,4 +87,13 @@ def open_model(path):
             f"{path}: {broken:,} of the network's {len(weights):,} weights are NaN or infinite, so its training broke "
             "down; train it again, with a smaller learning_rate"
         )
-    return model.eval(), config
+    return SavedModel(_placed(model.eval(), device), config, contents.get("data", {}))
+
+
+def _placed(model: torch.nn.Module, device: str | None) -> torch.nn.Module:
+    """The model on a device. Raises DataError if this machine has none of that name."""
+    try:
+        return model.to(torch.device(device) if device else pick_device())
+    except (RuntimeError, AssertionError) as error:  # a name that is none; a torch without CUDA
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"there is no device {device!r} here ({reason}); try cpu") from error

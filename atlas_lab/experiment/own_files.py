@@ -1,6 +1,7 @@
 """The files of `predict`: what it reads and what it writes, checked before any work, and written all or none."""
 
 import os
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.data.nifti import read_image
-from atlas_lab.experiment.own_scan import Prediction
+from atlas_lab.experiment.inference import SavedModel
+from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
 
-__all__ = ["Job", "is_same_place", "plan_jobs", "write_outputs"]
+__all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
 
 VOLUMES = (".nii.gz", ".nii")
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
@@ -60,7 +62,7 @@ def plan_jobs(
         _check_endings(job)
     read = [*(job.t1w for job in jobs), *([model] if model else [])]
     _refuse_overlap(read, [path for job in jobs for path in job.outputs])
-    needed = sum(_bytes_needed(job) for job in jobs)
+    needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
     for job in jobs:
         for path in job.outputs:
             check_target(path, source_of_file(job.t1w), needed)
@@ -127,20 +129,50 @@ def is_same_place(one: Path, other: Path) -> bool:
     return spelled[0] == spelled[1]
 
 
-def _bytes_needed(job: Job) -> int:
-    """At most what the outputs of a job take on disk. Raises DataError if the scan is none."""
-    voxels = int(np.prod(read_image(job.t1w, header_only=True).shape))
+def _bytes_needed(job: Job, alone: bool) -> int:
+    """At most what the outputs of a job take on disk; DataError if the scan can't be read and is the only one."""
+    try:
+        voxels = int(np.prod(read_image(job.t1w, header_only=True).shape))
+    except DataError:
+        if alone:
+            raise
+        return 0  # it will be told when its turn comes
     return voxels * (5 if job.probability else 1) + (2_000_000 if job.picture else 0)
 
 
-def write_outputs(job: Job, found: Prediction, draw: Callable[[Prediction], object]) -> None:
-    """Write the mask and what else is asked for; if one can't be written, none is.
+def run_jobs(
+    jobs: Sequence[Job], saved: SavedModel, to_register: bool, to_strip: bool,
+    draw: Callable[[Prediction, str], object],
+) -> int:
+    """Segment scan after scan, write what each job asks for and print its account; returns how many it went well for.
+
+    A scan of several that can't be used is told on stderr and the next one taken; a single one raises DataError.
 
     Parameters
     ----------
     draw : callable
-        Gives a matplotlib figure of the prediction.
+        Gives a matplotlib figure of a prediction and its title.
     """
+    from tqdm import tqdm
+
+    done = 0
+    with tqdm(jobs, disable=None, leave=False) as bar:  # None: only on a terminal
+        for job in bar:
+            try:
+                found = predict_scan(saved, job.t1w, to_register, to_strip, report=bar.set_description)
+                write_outputs(job, found, draw)
+            except DataError as error:
+                if len(jobs) == 1:
+                    raise
+                bar.write(f"atlas-lab: {error}", file=sys.stderr)
+                continue
+            done += 1
+            bar.write("\n  ".join([f"{found.volume_ml:.1f} ml called lesion, in {job.mask}", *found.account]))
+    return done
+
+
+def write_outputs(job: Job, found: Prediction, draw: Callable[[Prediction, str], object]) -> None:
+    """Write the mask and what else is asked for; if one can't be written, none is. `draw`: see `run_jobs`."""
     import matplotlib.pyplot as plt
     import nibabel
 
@@ -152,6 +184,6 @@ def write_outputs(job: Job, found: Prediction, draw: Callable[[Prediction], obje
                 image.header.set_xyzt_units("mm")
                 nibabel.save(image, stack.enter_context(atomic_path(path, shows)))
         if job.picture:
-            figure = draw(found)
+            figure = draw(found, job.t1w.name)
             figure.savefig(stack.enter_context(atomic_path(job.picture, shows)), dpi=150)
             plt.close(figure)

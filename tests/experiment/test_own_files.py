@@ -4,12 +4,9 @@ import os
 
 import numpy as np
 import pytest
-import torch
 from conftest import AFFINE, save
 
 import atlas_lab as lab
-from atlas_lab.cli import main
-from atlas_lab.experiment.inference import open_model, save_model
 from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, write_outputs
 from atlas_lab.experiment.own_scan import Prediction
 
@@ -19,11 +16,10 @@ def scan(tmp_path):
     return save(tmp_path / "T1.nii.gz", np.ones((20, 20, 20), np.float32))
 
 
-@pytest.fixture(scope="module")
-def model_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "model.pt"
-    torch.manual_seed(0)
-    save_model(path, lab.BaselineNet((56, 48)), lab.RunConfig())
+@pytest.fixture
+def model_file(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"network")
     return path
 
 
@@ -123,18 +119,5 @@ def test_all_outputs_are_written_or_none(scan, tmp_path):
 
     before = everything(tmp_path)
     with pytest.raises(lab.DataError, match=r"x\.png: can't be written: the disk is full"):
-        write_outputs(job, found, lambda _: NoPicture())
+        write_outputs(job, found, lambda found, title: NoPicture())
     assert everything(tmp_path) == before
-
-
-def test_a_network_with_weights_that_are_no_numbers_is_refused(scan, tmp_path, capsys):
-    model = lab.BaselineNet((56, 48))
-    with torch.no_grad():
-        model.deconv2.bias[0] = float("nan")
-    save_model(tmp_path / "bad.pt", model, lab.RunConfig())
-    with pytest.raises(lab.DataError, match=r"bad\.pt: 1 of the network's [\d,]+ weights are NaN"):
-        open_model(tmp_path / "bad.pt")
-    command = ["predict", str(scan), "-o", str(tmp_path / "m.nii.gz"), "--model", str(tmp_path / "bad.pt")]
-    assert main(command) == 2 and not (tmp_path / "m.nii.gz").exists()
-    said = capsys.readouterr()
-    assert "training broke down" in said.err and "ml" not in said.out
