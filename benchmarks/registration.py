@@ -125,8 +125,8 @@ def report(moved_rows, lying_rows):
         print(f"lying in MNI space, {name} ({sites}): {sum(not place.in_mni for place in places)} of {len(places)} "
               f"refused; moved by at most {max(p.moved_mm for p in places):.1f} mm (median "
               f"{np.median([p.moved_mm for p in places]):.1f}), correlation at least "
-              f"{min(p.correlation for p in places):.2f}, covered at least {min(p.covered for p in places):.0%}, fitted "
-              f"at least {min(p.fitted for p in places):.2f}, skull {min(p.skull for p in places):.2f} to "
+              f"{min(p.correlation for p in places):.2f}, covered at least {min(p.covered for p in places):.0%}, "
+              f"fitted at least {min(p.fitted for p in places):.2f}, skull {min(p.skull for p in places):.2f} to "
               f"{max(p.skull for p in places):.2f}")
 
 

@@ -22,7 +22,7 @@ from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras, voxel_ml
 from atlas_lab.train import predict
 
-__all__ = ["NOTICE", "Prediction", "predict_scan"]
+__all__ = ["NOTICE", "Prediction", "back_to", "predict_scan"]
 
 NOTICE = "For teaching and research only: not for clinical use, and not to be relied on for any person."
 # Lesion volumes in ml. ATLAS R2.0 (FACTS of its publication): at most 497. 1,449 masks of acute stroke (OpenNeuro
@@ -104,7 +104,7 @@ def predict_scan(
         size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
         account.append(f"resampled from voxels of {size} mm to ATLAS's of 1 mm, and the mask back")
     found = _segment(saved, on_grid, path, account)
-    probability = _back_to(image.shape, placed, found)
+    probability = back_to(image.shape, placed, found)
     mask = probability > 0.5
     account += [*_volume_lines(found > 0.5, mask, affine, placed), *_training_lines(saved, placement)]
     return Prediction(image, probability, mask, affine, tuple(account))
@@ -185,7 +185,7 @@ def _turned(shape: tuple[int, ...], affine: np.ndarray) -> tuple[tuple[int, ...]
     return turned.shape, turned_affine
 
 
-def _back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> np.ndarray:
+def back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """A volume on ATLAS's grid brought to another grid: by turning axes alone where that is enough."""
     from nibabel import Nifti1Image, orientations
     from nilearn.image import resample_img
@@ -194,10 +194,12 @@ def _back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> 
         ras = orientations.axcodes2ornt("RAS")
         turn = orientations.ornt_transform(ras, orientations.io_orientation(affine))
         return np.ascontiguousarray(orientations.apply_orientation(volume, turn))
-    moved = resample_img(
-        Nifti1Image(volume, AFFINE), target_affine=affine, target_shape=shape, interpolation="linear",
-        copy_header=True, force_resample=True,
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Resampling binary images")  # probabilities of 0 and 1 alone are fine
+        moved = resample_img(
+            Nifti1Image(volume, AFFINE), target_affine=affine, target_shape=shape, interpolation="linear",
+            copy_header=True, force_resample=True,
+        )
     return np.asarray(moved.dataobj, dtype=np.float32)
 
 
