@@ -19,6 +19,9 @@ def main(arguments=None):
     except DataError as error:
         print(f"atlas-lab: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # where no message of our own stands: a file that vanishes while it is read, say
+        print(f"atlas-lab: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("atlas-lab: interrupted; the same command goes on from here", file=sys.stderr)
         return 130

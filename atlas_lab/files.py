@@ -12,7 +12,8 @@ from pathlib import Path
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "DataError", "atomic_path", "check_target", "digest", "lab_home",
-    "refuse_patients_in_repository", "source_of_file", "write_json", "write_text",
+    "refuse_patients_in_repository", "source_of_file", "take_room",
+    "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -137,6 +138,13 @@ def atomic_path(path: str | Path, shows: str | None = None, room: int = 0) -> It
             os.replace(temporary, target)
     finally:
         shutil.rmtree(private, ignore_errors=True)
+
+
+def take_room(path: Path) -> None:
+    """Have the disk set aside all of a file's bytes: else a memory map of it kills its writer once the disk is full."""
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from atlas_lab.files import (
     check_target,
     refuse_patients_in_repository,
     source_of_file,
+    take_room,
     write_json,
 )
 
@@ -187,3 +188,13 @@ def test_whose_data_a_file_holds(tmp_path):
     (tmp_path / "person.nii").write_text("2")
     (tmp_path / "ATLAS_R1.1" / "person.nii").symlink_to(tmp_path / "person.nii")  # a link makes nobody synthetic
     assert source_of_file(tmp_path / "ATLAS_R1.1" / "person.nii") == "person.nii, a scan of a person"
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system sets no room aside")
+def test_a_file_to_be_mapped_takes_its_room_at_once(tmp_path):
+    with open(tmp_path / "a.npy", "wb") as file:
+        file.truncate(2_000_000)  # as a memory map makes it: a hole
+    assert (tmp_path / "a.npy").stat().st_blocks * 512 < 2_000_000
+    take_room(tmp_path / "a.npy")
+    stat = (tmp_path / "a.npy").stat()
+    assert stat.st_size == 2_000_000 and stat.st_blocks * 512 >= 2_000_000
