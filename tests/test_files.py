@@ -133,6 +133,27 @@ def test_a_real_limit_of_the_system_is_told_in_one_line(tmp_path):
     assert f"DataError: {tmp_path / 'a.nii.gz'}: can't be written: the file would be too large" in ran.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of a process")
+def test_torch_too_tells_what_the_system_says(tmp_path):
+    code = (
+        "import resource, signal, sys, torch\n"
+        "from atlas_lab.files import atomic_path\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "with atomic_path(sys.argv[1]) as temporary, open(temporary, 'wb') as file:\n"
+        "    torch.save({'weights': torch.zeros(300_000)}, file)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "m.pt")], capture_output=True, text=True)
+    assert ran.returncode == 1 and names(tmp_path) == []
+    assert f"DataError: {tmp_path / 'm.pt'}: can't be written: the file would be too large" in ran.stderr
+
+
+def test_errors_of_other_kinds_pass_through(tmp_path):
+    with pytest.raises(RuntimeError, match="a bug"), atomic_path(tmp_path / "a.txt"):
+        raise RuntimeError("a bug")
+    assert names(tmp_path) == []
+
+
 # ---------------------------------------------------------------------------------------------------- patients' data
 
 @pytest.fixture
