@@ -156,7 +156,7 @@ def _told_in_one_line(target: Path) -> Iterator[None]:
         error = raised
         while error and not isinstance(error, OSError):  # torch raises its own error while it handles the system's
             error = error.__cause__ or error.__context__
-        if error is None or isinstance(error.filename, str) and not _is_about(Path(error.filename), target):
+        if error is None or (isinstance(error.filename, str) and not _is_about(Path(error.filename), target)):
             raise  # of something else, such as a file that the writer was reading
         why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
         raise DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}") from raised
