@@ -14,7 +14,7 @@ from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import GridWarning
 from atlas_lab.data.scans import load_scan, source_of
 from atlas_lab.data.slicing import axial_slices, downsample
-from atlas_lab.files import DataError, atomic_path, write_json
+from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.plots.overlay import overlay
 
 # Totals of the releases as published: scans per site (R1.1), or of all (FACTS: Liew et al. 2018 and 2022).
@@ -164,9 +164,8 @@ def write_report(scans, inspections, notes, out):
     write_json(out / "report.json", {
         "source": source_of(scans), "scans": len(scans), "unusable": sum(bool(f.unusable) for f in inspections),
         "notes": notes, "findings": rows,
-    })
-    with atomic_path(out / "report.html") as temporary:
-        temporary.write_text(page(scans, inspections, notes), encoding="utf-8")
+    }, source_of(scans))
+    write_text(out / "report.html", page(scans, inspections, notes), source_of(scans))
     return out / "report.html"
 
 

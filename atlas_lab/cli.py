@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
-from atlas_lab.files import DataError, lab_home, refuse_patients_in_repository
+from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
 
 
 def main(arguments=None):
@@ -18,6 +18,9 @@ def main(arguments=None):
         return options.run(options) or 0
     except DataError as error:
         print(f"atlas-lab: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # where no message of our own stands: a file that vanishes while it is read, say
+        print(f"atlas-lab: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("atlas-lab: interrupted; the same command goes on from here", file=sys.stderr)
@@ -84,12 +87,16 @@ def parser():
     add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
-    sub = command("predict", run_predict, "Segment one T1-weighted volume in MNI space. Not for clinical use.")
-    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, of any orientation and voxel size")
-    sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz")
+    text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
+    sub = command("predict", run_predict, text)
+    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
+    sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
     sub.add_argument("--model", type=Path, required=True, help="a network that train --save-model wrote")
+    sub.add_argument("--register", action="store_true", help="register to the MNI152 template first (SimpleITK)")
+    sub.add_argument("--strip", action="store_true", help="take skull and scalp away first (deepbet)")
     sub.add_argument("--probability", type=Path, metavar="FILE", help="also write the lesion probability of each voxel")
     sub.add_argument("--picture", type=Path, metavar="FILE", help="also draw the slice with most lesion, .png")
+    sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
 
     sub = command("unlock", run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
     sub.add_argument("archive", type=Path, help="the encrypted archive")
@@ -163,35 +170,29 @@ def run_train(options):
     from atlas_lab.experiment.inference import save_model
     from atlas_lab.experiment.run import save_run, score_text
 
+    if options.save_model:
+        check_target(options.save_model)  # before hours of training
     store = prepare(config, options)
     run = run_experiment(config, store, fresh=options.fresh)
     if options.save_model:
-        save_model(options.save_model, load_model(run, store), config)
+        save_model(options.save_model, load_model(run, store), config, store)
     print(f"{score_text(run)} (95 % interval over subjects); record {save_run(run, options.out)}")
 
 
 def run_predict(options):
-    """The command `predict`."""
-    import numpy as np
+    """The command `predict`; 1 if some scans of a folder could not be segmented."""
+    from atlas_lab.experiment.inference import open_model
+    from atlas_lab.experiment.own_files import plan_jobs, run_jobs
+    from atlas_lab.experiment.own_scan import NOTICE
+    from atlas_lab.plots.slices import plot_prediction
 
-    from atlas_lab.data.nifti import write_volume
-    from atlas_lab.experiment.inference import NOTICE, open_model, predict_scan
-
-    for path in (options.out, options.probability):
-        if path and not path.name.endswith((".nii", ".nii.gz")):
-            raise DataError(f"{path}: the name must end in .nii or .nii.gz")
-    for path in (options.out, options.probability, options.picture):
-        if path:
-            refuse_patients_in_repository(path, str(options.t1w))
-    found = predict_scan(*open_model(options.model), options.t1w)
-    write_volume(options.out, found.mask.astype(np.uint8), found.affine)
-    if options.probability:
-        write_volume(options.probability, found.probability, found.affine)
-    if options.picture:
-        from atlas_lab.plots.slices import save_prediction
-
-        save_prediction(found, options.picture, f"{options.t1w.name}: {found.volume_ml:.1f} ml called lesion")
-    print(f"{found.volume_ml:.1f} ml called lesion, in {options.out}\n{NOTICE}")
+    jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
+    saved = open_model(options.model, options.device)
+    done = run_jobs(jobs, saved, options.register, options.strip, plot_prediction)
+    if options.t1w.is_dir():
+        print(f"{done} of {len(jobs)} scans segmented, in {options.out}")
+    print(NOTICE)
+    return 0 if done == len(jobs) else 1
 
 
 def run_unlock(options):

@@ -1,20 +1,39 @@
-"""Where the lab's files live, how they are written, and the one error that bad input raises."""
+"""Where the lab's files live, the one gate through which they are written, and the one error that bad input raises."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+__all__ = [
+    "REPOSITORY", "SYNTHETIC_MARKER", "DataError", "atomic_path", "check_target", "digest", "lab_home",
+    "refuse_patients_in_repository", "source_of_file", "take_room",
+    "write_json", "write_text",
+]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC_MARKER = "synthetic.json"  # lies in the release folder of an embedded cohort, and of no other
+SPARE = 2**20  # bytes that must stay free on a disk beyond what a file is known to need
+
+_WHY = {
+    errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
+    errno.EFBIG: "the file would be too large for this disk", errno.EROFS: "the disk is read-only",
+    errno.EACCES: "you may not write there", errno.EPERM: "you may not write there",
+    errno.ENAMETOOLONG: "the name is too long", errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.ELOOP: "its links lead in a circle",
+}
 
 
 class DataError(ValueError):
     """Bad input. The message is one line: what was found, where, what was expected, what to do."""
 
 
-def lab_home():
+def lab_home() -> Path:
     """Folder for everything derived (cohorts, slice stores, checkpoints): `ATLAS_LAB_HOME`, or data/ here."""
     if os.environ.get("ATLAS_LAB_HOME"):
         return Path(os.environ["ATLAS_LAB_HOME"]).expanduser()
@@ -22,45 +41,155 @@ def lab_home():
     return REPOSITORY / "data" if in_a_clone else Path.home() / "atlas_lab_data"
 
 
-def refuse_patients_in_repository(path, source):
-    """Raise DataError if a file with patient images would land in the repository, data/ (git-ignored) left aside."""
-    path = Path(path).resolve()
-    if path.is_relative_to(REPOSITORY) and not path.is_relative_to(REPOSITORY / "data"):
+def source_of_file(path: str | Path) -> str:
+    """Whose data a file holds: the embedded cohort's if its marker lies in a folder above, else a person's."""
+    real = Path(os.path.realpath(path))
+    if any((folder / SYNTHETIC_MARKER).is_file() for folder in real.parents):
+        return "synthetic cohort, not patient data"
+    return f"{real.name}, a scan of a person"
+
+
+def refuse_patients_in_repository(path: str | Path, source: str) -> None:
+    """Raise DataError if a file with patient images would land in the repository, data/ (git-ignored) left aside.
+
+    Links are followed, and folders compared as the file system does, so that no other spelling gets by.
+    """
+    path = Path(os.path.realpath(path))
+    above = (path, *path.parents)
+    if any(_is_same(folder, REPOSITORY) for folder in above) and not any(
+        _is_same(folder, REPOSITORY / "data") for folder in above
+    ):
         raise DataError(
             f"{path}: this would show patient images ({source}), and ATLAS's data use agreement forbids publishing "
             "them in the repository; choose a folder outside of it"
         )
 
 
-@contextmanager
-def atomic_path(path):
-    """Give a temporary path beside `path` to write to; rename it onto `path` if all went well.
-
-    The temporary name keeps all suffixes of `path`, because nibabel chooses the format by them. A reader
-    therefore sees the old file, or no file, or the whole new one, whenever the writer is interrupted.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{os.getpid()}-{path.name}")
+def _is_same(one: Path, other: Path) -> bool:
+    """True for two spellings of one place, whether it exists yet or not."""
     try:
-        yield temporary
-        os.replace(temporary, path)
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> Path:
+    """Find out before any work whether a file can be written; returns its path, links followed.
+
+    Parameters
+    ----------
+    path : path of a file, which may exist and whose folder may not
+    shows : str, optional
+        Whose data the file shows, as `source_of` and `source_of_file` say it; None for nobody's. Whatever is not
+        synthetic counts as a patient's.
+    room : int
+        Bytes that the file will need.
+
+    Raises
+    ------
+    DataError
+        If patients' data would land in the repository, if the path is a folder, a device or below a file, if one
+        may not write there, if the name is too long, or if the disk has less room.
+    """
+    target = Path(os.path.realpath(Path(path).expanduser()))
+    if shows and not shows.startswith("synthetic"):
+        refuse_patients_in_repository(target, shows)
+    with _told_in_one_line(target):
+        if target.is_symlink():  # followed already, so it must lead to itself
+            raise OSError(errno.ELOOP, "", str(target))
+        if target.is_dir():
+            raise DataError(f"{target} is a folder; give the name of a file")
+        if target.exists() and not target.is_file():
+            raise DataError(f"{target} is a device or a pipe; give the name of a file")
+        folder = next(parent for parent in target.parents if parent.exists())
+        if not folder.is_dir():
+            raise OSError(errno.ENOTDIR, "", str(folder))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+            raise OSError(errno.EROFS if read_only else errno.EACCES, "", str(folder))
+        longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+        if any(len(os.fsencode(part)) > longest for part in target.relative_to(folder).parts):
+            raise OSError(errno.ENAMETOOLONG, "", str(target))
+        free = shutil.disk_usage(folder).free
+    if free < room + SPARE:
+        needed = f"about {room / 1e6:,.0f} MB are" if room >= 1e6 else "room is"
+        raise DataError(f"{target}: {needed} needed and {free / 1e6:,.1f} MB free; {_remedy(target)}")
+    return target
+
+
+@contextmanager
+def atomic_path(path: str | Path, shows: str | None = None, room: int = 0) -> Iterator[Path]:
+    """The gate for all that the lab writes: give a temporary path to write to, rename it onto `path` if all went well.
+
+    The temporary file lies beside `path`, in a folder that only its owner can look into and whose name nobody can
+    guess; it keeps the suffixes of `path`, because nibabel chooses the format by them. A reader therefore sees the
+    old file, or no file, or the whole new one, whenever the writer is interrupted. A link is followed, not replaced.
+
+    Parameters and errors as `check_target`; an OSError while the file is written becomes a DataError too.
+    """
+    target = check_target(path, shows, room)
+    with _told_in_one_line(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        private = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
+    try:
+        with _told_in_one_line(target):
+            temporary = private / "".join([".new", *target.suffixes[-2:]])
+            yield temporary
+            os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(private, ignore_errors=True)
 
 
-def write_text(path, text):
-    """Write a text file, atomically."""
-    with atomic_path(path) as temporary:
+def take_room(path: Path) -> None:
+    """Have the disk set aside all of a file's bytes: else a memory map of it kills its writer once the disk is full."""
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+@contextmanager
+def _told_in_one_line(target: Path) -> Iterator[None]:
+    """Turn an OSError about a target, its folders or its temporary file into a DataError that says what to do."""
+    try:
+        yield
+    except (OSError, RuntimeError) as raised:
+        error = raised
+        while error and not isinstance(error, OSError):  # torch raises its own error while it handles the system's
+            error = error.__cause__ or error.__context__
+        if error is None or (isinstance(error.filename, str) and not _is_about(Path(error.filename), target)):
+            raise  # of something else, such as a file that the writer was reading
+        why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
+        raise DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}") from raised
+
+
+def _is_about(path: Path, target: Path) -> bool:
+    """True if a path is a target, a folder above it, or the temporary file that stands in for it."""
+    return any(_is_same(path, place) for place in (target, *target.parents)) or ".writing-" in path.as_posix()
+
+
+def _remedy(target: Path, number: int | None = errno.ENOSPC) -> str:
+    """What to do so that a file can be written, after an error of that number."""
+    if number not in _WHY or number in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
+        return "name another place"
+    is_derived = target.is_relative_to(os.path.realpath(lab_home()))
+    place = "set ATLAS_LAB_HOME to" if is_derived else "name"
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"make room there, or {place} a folder on another disk"
+    return f"{place} a folder that you may write to"
+
+
+def write_text(path: str | Path, text: str, shows: str | None = None) -> None:
+    """Write a text file through `atomic_path`."""
+    with atomic_path(path, shows) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, values):
-    """Write `values` as readable JSON, atomically."""
-    write_text(path, json.dumps(values, indent=1) + "\n")
+def write_json(path: str | Path, values: object, shows: str | None = None) -> None:
+    """Write `values` as readable JSON through `atomic_path`."""
+    write_text(path, json.dumps(values, indent=1) + "\n", shows)
 
 
-def digest(values):
+def digest(values: object) -> str:
     """Twelve hexadecimal digits that name a JSON-able value: equal values have equal digests."""
     text = json.dumps(values, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 CONDA_NAMES = {"torch": "pytorch", "isal": "python-isal"}
 
 
-def requirements():
-    """Name -> version range of all dependencies in pyproject.toml, extras included."""
+def requirements(*extras):
+    """Name -> version range of the dependencies in pyproject.toml, those of some extras included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["test"]
+    lines = project["dependencies"] + [line for name in extras for line in project["optional-dependencies"][name]]
     lines = [line.partition(";")[0] for line in lines]  # conda has no markers of platforms
     return {re.match(r"[\w-]+", line)[0]: re.sub(r"^[\w-]+", "", line) for line in lines}
 
@@ -32,14 +32,14 @@ def test_the_conda_environment_agrees_with_pyproject():
     # The pattern takes the list of channels too; they come first and have no version.
     assert [name for name in listed if not listed[name]] == ["conda-forge", "nodefaults"]
     ranges = {name: version for name, version in listed.items() if version}
-    assert ranges == {CONDA_NAMES.get(name, name): version for name, version in requirements().items()}
+    assert ranges == {CONDA_NAMES.get(name, name): version for name, version in requirements("test").items()}
     assert text.rstrip().endswith("- pip:\n      - -e .")
 
 
 def test_every_dependency_has_a_tested_version():
     lines = (ROOT / "constraints.txt").read_text().lower().splitlines()
     pinned = {line.partition("==")[0].replace("_", "-") for line in lines if "==" in line}
-    assert set(requirements()) <= pinned
+    assert {name.lower() for name in requirements("test", "scan")} <= pinned
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="this torch is a CUDA build, which brings its libraries")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.data.intensity import from_zero
 from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.nifti import read_image, read_volume, to_grid
 from atlas_lab.dataset import scan_name
@@ -180,12 +181,16 @@ def load_scan(scan):
 
 
 def read_t1w(path):
-    """A T1 volume as it lies in its file, float32, and its affine. Raises DataError if it can't be used."""
+    """A T1 volume as it lies in its file, float32, and its affine; see `from_zero` for intensities that are shifted.
+
+    Raises DataError if it can't be used.
+    """
     image, affine = read_volume(path)
     refuse_not_finite(image, path)
+    image = from_zero(image.astype(np.float32, copy=False), path)
     if not (image > 0).any():
         raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
-    return image.astype(np.float32, copy=False), affine
+    return image, affine
 
 
 def load_lesion(scan):

@@ -1,6 +1,7 @@
 """From scans to a store of axial slices, and from slices back to a volume."""
 
 import hashlib
+import math
 import os
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.scans import load_scan, source_of
 from atlas_lab.dataset import open_store
-from atlas_lab.files import DataError, digest, lab_home, write_json
+from atlas_lab.files import DataError, atomic_path, digest, lab_home, take_room, write_json
 from atlas_lab.grid import AFFINE, GRID
 
 STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
@@ -109,7 +110,7 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     depth = len(range(0, GRID[2], z_step))
     height, width = (size // scale // 4 * 4 for size in CROPPED)
     shape = (depth * len(scans), height, width)
-    create_arrays(partial, shape)
+    create_arrays(partial, shape, source_of(scans))
     tasks = (delayed(fill_part)(partial, i, scan, scale, z_step) for i, scan in enumerate(scans))
     parts = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
@@ -131,14 +132,16 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     os.replace(partial, folder)
 
 
-def create_arrays(partial, shape):
-    """Make the store's two empty arrays on disk, unless an interrupted call has left them."""
-    partial.mkdir(parents=True, exist_ok=True)
+def create_arrays(partial, shape, source):
+    """Make the store's two empty arrays on disk, unless an interrupted call has left them.
+
+    Raises DataError if the disk has no room for them, or if patients' slices would land in the repository.
+    """
     for name, dtype in (("images", np.uint8), ("masks", bool)):
         if not (partial / f"{name}.npy").exists():
-            unfinished = partial / f"{name}.new.npy"
-            np.lib.format.open_memmap(unfinished, "w+", dtype, shape).flush()
-            os.replace(unfinished, partial / f"{name}.npy")
+            with atomic_path(partial / f"{name}.npy", source, math.prod(shape)) as temporary:
+                np.lib.format.open_memmap(temporary, "w+", dtype, shape).flush()
+                take_room(temporary)
 
 
 def fill_part(partial, position, scan, scale, z_step):

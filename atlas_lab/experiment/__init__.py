@@ -9,7 +9,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "run": ["Run", "load_run", "load_runs", "pack_masks", "save_run", "score_text", "unpack_masks"],
     "replay": ["Agreement", "agreement_text", "compare_runs"],
 
-    "inference": ["open_model", "predict_scan", "save_model"],
+    "inference": ["SavedModel", "open_model", "save_model"],
+    "own_scan": ["Prediction", "predict_scan"],
     "artifacts": [
         "as_run", "as_written", "first_slices_dice", "jpeg_ceiling", "random_discs", "sampling_error",
         "through_jpeg",

@@ -23,8 +23,9 @@ def save_checkpoint(folder, model, optimizer, history, finished):
     state = {"model": model.state_dict(), "history": without_nan(history), "training": code_version()["training"]}
     if not finished:
         state["optimizer"] = optimizer.state_dict()
-    with atomic_path(folder / "checkpoint.pt") as temporary:
-        torch.save(state, temporary)
+    # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
+    with atomic_path(folder / "checkpoint.pt") as temporary, open(temporary, "wb") as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(folder, device="cpu"):

@@ -1,36 +1,74 @@
-"""A trained network on one scan of your own: turned, resampled if it must be, predicted, and put back on its grid."""
+"""A trained network as one file, to be used on other scans: written, read back, and refused if it is broken."""
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from atlas_lab.config import config_from_plain, plain_settings
-from atlas_lab.data.intensity import to_uint8, white_point
-from atlas_lab.data.nifti import to_grid
-from atlas_lab.data.scans import read_t1w
-from atlas_lab.data.slicing import axial_slices, downsample, upsample
+from atlas_lab.config import RunConfig, config_from_plain, plain_settings
+from atlas_lab.data.placement import SKULL, skull_brightness
+from atlas_lab.data.slicing import stack_affine
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
 from atlas_lab.files import DataError, atomic_path
-from atlas_lab.grid import AFFINE, is_on_grid, to_ras, voxel_ml
-from atlas_lab.train import predict
+from atlas_lab.provenance import pick_device
 
-NOTICE = "For teaching and research only: not for clinical use, and not to be relied on for any person."
+__all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
+
+LOOKED_AT = 5  # scans of a store that are looked at for skulls
 
 
-def save_model(path, model, config):
-    """Write a trained network and its config as one file of tensors and plain values, atomically."""
+class SavedModel(NamedTuple):
+    """A trained network, its RunConfig, and what it was trained on (see `describe_training`)."""
+
+    model: torch.nn.Module
+    config: RunConfig
+    data: dict
+
+
+def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, store: SliceStore) -> None:
+    """Write a trained network, its config and what it was trained on as one file of tensors and plain values."""
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    contents = {"config": plain_settings(config), "input_shape": list(model.input_shape), "state": state}
-    with atomic_path(path) as temporary:
-        torch.save(contents, temporary)
+    contents = {
+        "config": plain_settings(config), "input_shape": list(model.input_shape), "data": describe_training(store),
+        "state": state,
+    }
+    # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
+    room = sum(tensor.nbytes for tensor in state.values())
+    with atomic_path(path, room=room) as temporary, open(temporary, "wb") as file:
+        torch.save(contents, file)
 
 
-def open_model(path):
-    """A network and its RunConfig from a file of `save_model`.
+def describe_training(store: SliceStore) -> dict:
+    """What a network has seen: "source", "scans", "hash", and "skull", whether the scans show skull and scalp."""
+    names = list(dict.fromkeys(store.scan_names))
+    looked_at = names[:: max(1, len(names) // LOOKED_AT)]
+    brightness = []
+    for name in looked_at:
+        stack = np.asarray(store.images[store.scan_names == name])[:, ::-1].transpose(2, 1, 0)
+        brightness.append(skull_brightness(stack, stack_affine(store)))
+    return {
+        "source": store.about["source"], "scans": store.about["n_scans"], "hash": store.about["data_hash"],
+        "skull": bool(np.median(brightness) >= SKULL),
+    }
 
-    The file is read with weights_only, so that nothing in it is executed. Raises DataError if it is none.
+
+def open_model(path: str | Path, device: str | None = None) -> SavedModel:
+    """The network, config and training data in a file of `save_model`; "data" is empty in files of older versions.
+
+    The file is read with weights_only, so that nothing in it is executed.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where to put the network: "cpu", "cuda", ...; by default where `pick_device` says.
+
+    Raises
+    ------
+    DataError
+        If the file is none, if a weight is NaN or infinite - such a network finds nothing anywhere, which reads like
+        "no lesion" -, or if there is no such device.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -43,70 +81,19 @@ def open_model(path):
     except Exception as error:  # torch raises many kinds for a file that is no model, or another one
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(f"{path}: not a network that this lab has saved ({reason})") from error
-    return model.eval(), config
+    weights = torch.cat([tensor.flatten() for tensor in model.state_dict().values()])
+    if broken := int((~weights.isfinite()).sum()):
+        raise DataError(
+            f"{path}: {broken:,} of the network's {len(weights):,} weights are NaN or infinite, so its training broke "
+            "down; train it again, with a smaller learning_rate"
+        )
+    return SavedModel(_placed(model.eval(), device), config, contents.get("data", {}))
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """A scan and what a network says of it, all on the scan's own grid.
-
-    Attributes
-    ----------
-    image, probability : float32 (X, Y, Z)
-    mask : bool (X, Y, Z)
-        Where the probability is above 0.5.
-    affine : float64 (4, 4)
-    volume_ml : float
-        Of the mask.
-    """
-
-    image: np.ndarray
-    probability: np.ndarray
-    mask: np.ndarray
-    affine: np.ndarray
-
-    @property
-    def volume_ml(self):
-        """Volume of the mask in millilitres."""
-        return float(self.mask.sum() * voxel_ml(self.affine))
-
-
-def predict_scan(model, config, path):
-    """Predict the lesion of one T1w volume in MNI space, of any orientation and voxel size.
-
-    Parameters
-    ----------
-    model, config : as from `open_model`
-    path : path of a NIfTI file
-
-    Returns
-    -------
-    Prediction
-
-    Raises
-    ------
-    DataError
-        If the file can't be used.
-    """
-    own, own_affine = read_t1w(path)
-    image, _ = to_grid(own, own_affine, path)
-    slices = to_uint8(downsample(axial_slices(image), config.scale), white_point(image))
-    probability = back_to(own.shape, own_affine, upsample(predict(model, slices), config.scale))
-    return Prediction(own, probability, probability > 0.5, own_affine)
-
-
-def back_to(shape, affine, volume):
-    """A volume on ATLAS's grid brought to another grid: by turning axes alone where that is enough."""
-    from nibabel import Nifti1Image, orientations
-    from nilearn.image import resample_img
-
-    turned = to_ras(np.empty(shape, np.bool_), affine)
-    if is_on_grid(turned[0].shape, turned[1]):
-        ras = orientations.axcodes2ornt("RAS")
-        turn = orientations.ornt_transform(ras, orientations.io_orientation(affine))
-        return np.ascontiguousarray(orientations.apply_orientation(volume, turn))
-    moved = resample_img(
-        Nifti1Image(volume, AFFINE), target_affine=affine, target_shape=shape, interpolation="linear",
-        copy_header=True, force_resample=True,
-    )
-    return np.asarray(moved.dataobj, dtype=np.float32)
+def _placed(model: torch.nn.Module, device: str | None) -> torch.nn.Module:
+    """The model on a device. Raises DataError if this machine has none of that name."""
+    try:
+        return model.to(torch.device(device) if device else pick_device())
+    except (RuntimeError, AssertionError) as error:  # a name that is none; a torch without CUDA
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"there is no device {device!r} here ({reason}); try cpu") from error

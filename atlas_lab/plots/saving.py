@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from atlas_lab.files import atomic_path, refuse_patients_in_repository, write_json
+from atlas_lab.files import atomic_path, check_target, write_json
 from atlas_lab.plots.style import mark_source
 from atlas_lab.provenance import code_version
 
@@ -37,8 +37,8 @@ def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
         agreement, and nothing of it may be published here.
     """
     path = Path(path)
-    if provenance["cohort"] == "patients":
-        refuse_patients_in_repository(path, provenance["source"])
+    shows = provenance["source"] if provenance["cohort"] == "patients" else None
+    check_target(path, shows)
     if provenance["cohort"] == "synthetic":
         mark_source(figure, "synthetic cohort, not patient data")
     buffer = io.BytesIO()
@@ -46,9 +46,9 @@ def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
     pixels = buffer.getvalue()
     about = {"figure": path.name, "sha256": hashlib.sha256(pixels).hexdigest(), **provenance}
     if not is_unchanged(path, about):
-        with atomic_path(path) as temporary:
+        with atomic_path(path, shows) as temporary:
             temporary.write_bytes(pixels)
-        write_json(path.with_suffix(".json"), {**about, "code": code_version()})
+        write_json(path.with_suffix(".json"), {**about, "code": code_version()}, shows)
     plt.close(figure)
     return path
 

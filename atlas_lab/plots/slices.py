@@ -5,7 +5,6 @@ import numpy as np
 
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.slicing import axial_slices
-from atlas_lab.files import atomic_path
 from atlas_lab.grid import to_ras
 from atlas_lab.plots.overlay import overlay
 
@@ -45,8 +44,8 @@ def show_pair(image, mask, title=""):
     return figure
 
 
-def save_prediction(found, path, title):
-    """Write a picture of a Prediction: its slice with most lesion, without and with the predicted mask."""
+def plot_prediction(found, title):
+    """Draw a Prediction: its slice with most lesion, without and with the predicted mask. Returns the figure."""
     volumes = [found.image, found.mask.astype(np.float32), found.probability]
     image, mask, probability = (to_ras(volume, found.affine)[0] for volume in volumes)
     z = int((mask if mask.any() else probability).sum(axis=(0, 1)).argmax())
@@ -54,10 +53,8 @@ def save_prediction(found, path, title):
     figure, axes = plt.subplots(1, 2, figsize=(5, 3.4), layout="constrained")
     show_slice(grey, title="T1-weighted", ax=axes[0])
     show_slice(grey, prediction=pred, title="called lesion", ax=axes[1])
-    figure.suptitle(f"{title}\nnot for clinical use", fontsize=9)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150)
-    plt.close(figure)
+    figure.suptitle(f"{title}: {found.volume_ml:.1f} ml called lesion\nnot for clinical use", fontsize=9)
+    return figure
 
 
 def plot_grid(images, masks, titles, predictions=None, columns=4):

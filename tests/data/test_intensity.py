@@ -1,12 +1,14 @@
 """The grey scale of a volume, against sorting by hand and the invariances it must have."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atlas_lab as lab
-from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.intensity import IntensityWarning, from_zero, grey_levels, to_uint8, white_point
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -107,3 +109,96 @@ def test_a_half_percent_of_tissue_is_white():
     volume = head()
     levels = to_uint8(volume, white_point(volume))
     assert (levels[volume > 0] == 255).mean() == pytest.approx(0.005, abs=0.002)
+
+
+# ------------------------------------------------------------------------------------- scans that don't start at 0
+
+def scanner(seed=0):
+    """A head as a T1 file has it: air of 0, fluid, grey and white matter in shells, a bright vessel."""
+    rng = np.random.default_rng(seed)
+    x = np.stack(np.meshgrid(*[np.linspace(-1, 1, 48)] * 3, indexing="ij"))
+    radius = np.sqrt((x**2).sum(axis=0))
+    tissue = np.select([radius < 0.45, radius < 0.65, radius < 0.75], [76.0, 52.0, 18.0], 0.0)
+    volume = np.where(tissue > 0, tissue + rng.normal(0, 4, tissue.shape), 0).clip(0)
+    volume[24, 24, 20:28] = 400
+    return volume.astype(np.float32)
+
+
+def picture(volume):
+    return to_uint8(volume, white_point(volume)).astype(int)
+
+
+@pytest.mark.parametrize("change", [
+    lambda v: v, lambda v: v * 40, lambda v: v + np.where(v == 0, np.float32(-0.0003), 0).astype(np.float32),
+    lambda v: v - np.float32(0.003) * v.max() * np.sin(np.arange(48, dtype=np.float32)),  # ripples of interpolation
+    lambda v: v + np.random.default_rng(1).rayleigh(3, v.shape).astype(np.float32),       # a scanner's air is noise
+    lambda v: np.rint(v).astype(np.int16), lambda v: np.zeros_like(v), lambda v: np.ones_like(v),
+])
+def test_ordinary_scans_are_left_alone(change):
+    volume = change(scanner())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_zero(volume, "T1") is volume
+
+
+@pytest.mark.parametrize("change", [
+    lambda v: (v - v.mean()) / v.std(), lambda v: (v - v[v > 0].mean()) / v[v > 0].std(), lambda v: v + 1000,
+    lambda v: v - 1000, lambda v: np.rint(v * 8 - 300).astype(np.int16),
+])
+def test_z_scored_and_offset_scans_give_the_same_picture(change):
+    with pytest.warns(IntensityWarning, match="T1: its background is .*, not 0"):
+        shifted = from_zero(change(scanner()), "T1")
+    assert shifted.dtype == np.float32
+    assert np.abs(picture(shifted) - picture(scanner())).max() <= 1  # rounding may tip a level
+
+
+def test_a_noisy_offset_scan_gives_nearly_the_same_picture():
+    plain = scanner() + np.random.default_rng(1).rayleigh(3, (48, 48, 48)).astype(np.float32)
+    with pytest.warns(IntensityWarning):
+        shifted = from_zero(plain + 500, "T1")
+    assert np.abs(picture(shifted) - picture(plain)).max() <= 3
+
+
+def test_z_scoring_within_the_brain_keeps_the_air_black_and_the_order_of_tissues():
+    plain = scanner()
+    brain = plain > 5
+    scored = np.where(brain, (plain - plain[brain].mean()) / plain[brain].std(), 0).astype(np.float32)
+    with pytest.warns(IntensityWarning, match=r"\d\d% of its tissue lies below the background, which is 0"):
+        shifted = from_zero(scored, "T1")
+    found, expected = picture(shifted), picture(plain)
+    assert (found[~brain] == 0).all() and found[brain].mean() > 100
+    # Where 0 was can't be known any more: the darkest tissue, about 7 of 85, is taken for black.
+    assert np.abs(found - expected)[brain].max() <= 26 and np.corrcoef(found[brain], expected[brain])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("change, said", [
+    (lambda v: -v, "brighter than 100% of the head"), (lambda v: 100 - v.clip(0, 100), "inverted"),
+    (lambda v: np.where(v > 0, v - 50, np.random.default_rng(0).normal(0, 0.3, v.shape)), "strip the skull"),
+])
+def test_images_that_no_shift_mends_are_refused(change, said):
+    with pytest.raises(lab.DataError, match=said):
+        from_zero(change(scanner()), "T1")
+
+
+# -------------------------------------------------------------------------------------------------- images to look at
+
+def test_whole_numbers_are_shown_over_their_own_range():
+    mask = np.zeros((4, 4, 4), np.uint8)
+    mask[1, 1, 1] = 1
+    for image in (mask, mask > 0):
+        levels, white = grey_levels(image)
+        assert levels.dtype == np.uint8 and white == 1 and levels[1, 1, 1] == 255 and levels.sum() == 255
+    levels, white = grey_levels(mask * 50 + np.uint8(50) * (mask == 0))
+    assert white == 50 and (levels == 255).all()
+    picture = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
+    assert grey_levels(picture)[0] is picture
+    with pytest.raises(lab.DataError, match="nothing to show"):
+        grey_levels(mask * 0)
+
+
+def test_volumes_are_shown_as_the_network_sees_them():
+    volume = scanner()
+    levels, white = grey_levels(volume)
+    assert white == white_point(volume) and np.array_equal(levels, to_uint8(volume, white))
+    levels, white = grey_levels((volume > 0).astype(np.float32))
+    assert white == 1 and set(np.unique(levels)) == {0, 255}

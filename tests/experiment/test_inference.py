@@ -1,48 +1,50 @@
-"""One scan of one's own: the mask comes back on the grid of the input, whatever that is."""
+"""A trained network as a file: the same network again, what it was trained on, and a word on broken ones."""
 
-import nibabel
 import numpy as np
+import pandas
 import pytest
 import torch
-from conftest import AFFINE, head, save
+from brains import brain, whole_head
 
 import atlas_lab as lab
-from atlas_lab.cli import main
-from atlas_lab.data.slicing import axial_slices, downsample, upsample
-from atlas_lab.experiment.inference import open_model, predict_scan, save_model
+from atlas_lab.data.slicing import axial_slices, downsample
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.inference import describe_training, open_model, save_model
 
 CONFIG = lab.RunConfig()
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A network that calls bright pixels lesion here and there: random weights, output centred."""
-    torch.manual_seed(1)
-    network = lab.BaselineNet((56, 48)).eval()
-    images = torch.from_numpy(downsample(axial_slices(head(5))[60:100], 4)[:, None] / 90)
-    with torch.no_grad():
-        network.deconv2.bias -= network(images).median()
-    return network
+def store_of(volume, scans=2):
+    """A store of slices at 4 mm, every one, of a volume on ATLAS's grid, the same for each scan."""
+    images = np.rint(downsample(axial_slices(volume), 4) * 2.5).clip(0, 255).astype(np.uint8)
+    table = pandas.DataFrame([(f"0{i}", "t01", "Site1", z) for i in range(scans) for z in range(len(images))],
+                             columns=["subject", "session", "site", "z"])
+    about = {"source": "ATLAS R1.1", "n_scans": scans, "scale": 4, "z_step": 1, "data_hash": "abc"}
+    stack = np.concatenate([images] * scans)
+    return SliceStore(None, stack, np.zeros(stack.shape, bool), table, about)
 
 
 @pytest.fixture(scope="module")
-def model_file(model, tmp_path_factory):
+def model_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    save_model(path, model, CONFIG)
+    torch.manual_seed(1)
+    save_model(path, lab.BaselineNet((56, 48)), CONFIG, store_of(brain(1)[0]))
     return path
 
 
-def oriented(image, axes):
-    """A nibabel image with its axes pointing another way, voxels at their places."""
-    turn = nibabel.orientations.ornt_transform(
-        nibabel.orientations.axcodes2ornt("RAS"), nibabel.orientations.axcodes2ornt(axes))
-    return image.as_reoriented(turn)
-
-
-def test_a_saved_network_is_the_same_network(model, model_file):
-    again, config = open_model(model_file)
+def test_a_saved_network_is_the_same_network(model_file):
+    torch.manual_seed(1)
+    model = lab.BaselineNet((56, 48))
+    again, config, data = open_model(model_file, "cpu")
     assert config == CONFIG and again.input_shape == (56, 48) and not again.training
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert data == {"source": "ATLAS R1.1", "scans": 2, "hash": "abc", "skull": False}
+
+
+def test_skulls_in_the_training_data_are_seen():
+    head, _ = whole_head()  # on a grid of 2 mm, 10 voxels wider on each side than the template's
+    volume = head[10:-10, 10:-10, 10:-10].repeat(2, 0).repeat(2, 1).repeat(2, 2)[:197, :233, :189]
+    assert describe_training(store_of(volume))["skull"]
 
 
 @pytest.mark.parametrize("contents", [b"", b"no network", b"PK\x03\x04"])
@@ -57,64 +59,23 @@ def test_a_file_that_is_no_network_says_so(tmp_path, contents):
         open_model(tmp_path / "half.pt")
 
 
-def test_growing_undoes_cutting_and_shrinking():
-    z, y, x = np.mgrid[:189, :233, :197].astype(np.float32)
-    volume = np.ascontiguousarray((x + 2 * y + 3 * z).transpose(2, 1, 0))
-    back = upsample(downsample(axial_slices(volume), 4), 4)
-    assert back.shape == volume.shape and back.dtype == np.float32
-    inner = (slice(10, 180), slice(15, 215), slice(None))
-    np.testing.assert_allclose(back[inner], volume[inner], atol=0.01)  # bilinear interpolation is exact on a plane
+def test_a_file_without_a_word_on_its_training_can_be_read(model_file, tmp_path):
+    contents = torch.load(model_file, weights_only=True)
+    del contents["data"]
+    torch.save(contents, tmp_path / "old.pt")
+    assert open_model(tmp_path / "old.pt").data == {}
 
 
-@pytest.mark.parametrize("axes", ["RAS", "LPI", "PIR"])
-def test_a_turned_input_gives_the_turned_mask(model, tmp_path, axes):
-    image = nibabel.Nifti1Image(head(5), AFFINE)
-    straight = predict_scan(model, CONFIG, save(tmp_path / "straight.nii.gz", head(5)))
-    assert 0.01 < straight.mask.mean() < 0.9
-    nibabel.save(oriented(image, axes), tmp_path / "turned.nii.gz")
-    turned = predict_scan(model, CONFIG, tmp_path / "turned.nii.gz")
-    assert turned.mask.shape == nibabel.load(tmp_path / "turned.nii.gz").shape
-    np.testing.assert_array_equal(turned.affine, nibabel.load(tmp_path / "turned.nii.gz").affine)
-    expected = oriented(nibabel.Nifti1Image(straight.mask.astype(np.uint8), AFFINE), axes).get_fdata() > 0
-    assert (turned.mask & expected).sum() / (turned.mask | expected).sum() == 1
-    assert turned.volume_ml == pytest.approx(straight.volume_ml)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_network_with_weights_that_are_no_numbers_is_refused(model_file, tmp_path, value):
+    contents = torch.load(model_file, weights_only=True)
+    contents["state"]["deconv2.bias"][0] = value
+    torch.save(contents, tmp_path / "bad.pt")
+    with pytest.raises(lab.DataError, match=r"bad\.pt: 1 of the network's [\d,]+ weights are NaN.*broke down"):
+        open_model(tmp_path / "bad.pt")
 
 
-@pytest.mark.filterwarnings("ignore::atlas_lab.data.nifti.GridWarning")
-def test_other_grids_come_back_as_they_were(model, tmp_path):
-    tilt = np.eye(4)
-    tilt[1:3, 1:3] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
-    grids = {"2 mm": (head(5)[::2, ::2, ::2], AFFINE @ np.diag([2.0, 2, 2, 1])), "oblique": (head(5), tilt @ AFFINE)}
-    straight = predict_scan(model, CONFIG, save(tmp_path / "straight.nii.gz", head(5)))
-    for name, (volume, affine) in grids.items():
-        found = predict_scan(model, CONFIG, save(tmp_path / f"{name}.nii.gz", volume, affine))
-        assert found.mask.shape == volume.shape == found.probability.shape
-        np.testing.assert_allclose(found.affine, affine, atol=1e-5)
-        if name == "2 mm":
-            coarse = straight.mask[::2, ::2, ::2]
-            assert (found.mask & coarse).sum() / (found.mask | coarse).sum() > 0.6
-
-
-def test_the_command_writes_mask_probability_and_picture(model_file, tmp_path, capsys):
-    t1w = save(tmp_path / "me.nii.gz", head(5))
-    mask, probability, picture = tmp_path / "mask.nii.gz", tmp_path / "p.nii.gz", tmp_path / "me.png"
-    command = ["predict", str(t1w), "-o", str(mask), "--model", str(model_file)]
-    assert main([*command, "--probability", str(probability), "--picture", str(picture)]) == 0
-    assert "not for clinical use" in capsys.readouterr().out
-    found, p = nibabel.load(mask), nibabel.load(probability).get_fdata()
-    assert found.shape == (197, 233, 189) and found.get_data_dtype() == np.uint8
-    np.testing.assert_array_equal(found.get_fdata() > 0, p > 0.5)
-    np.testing.assert_array_equal(found.affine, AFFINE)
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert main(["predict", str(t1w), "-o", str(tmp_path / "mask.txt"), "--model", str(model_file)]) == 2
-    assert main(["predict", str(tmp_path / "no.nii"), "-o", str(mask), "--model", str(model_file)]) == 2
-    assert "no.nii: no such file" in capsys.readouterr().err
-
-
-def test_a_mask_of_a_person_does_not_go_into_the_repository(model_file, tmp_path, capsys):
-    from atlas_lab.files import REPOSITORY
-
-    out = REPOSITORY / "figures" / "mask.nii.gz"
-    t1w = save(tmp_path / "me.nii.gz", head(5))
-    assert main(["predict", str(t1w), "-o", str(out), "--model", str(model_file)]) == 2
-    assert "data use agreement" in capsys.readouterr().err and not out.exists()
+@pytest.mark.parametrize("device", ["cuda:99", "gpu"])
+def test_a_device_that_is_not_there_is_one_line(model_file, device):
+    with pytest.raises(lab.DataError, match=f"there is no device '{device}' here"):
+        open_model(model_file, device)

@@ -1,0 +1,189 @@
+"""The files of `predict`: what it reads and what it writes, checked before any work, and written all or none."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from atlas_lab.data.nifti import read_image
+from atlas_lab.experiment.inference import SavedModel
+from atlas_lab.experiment.own_scan import Prediction, predict_scan
+from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
+
+__all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
+
+VOLUMES = (".nii.gz", ".nii")
+PICTURES = (".png", ".jpg", ".pdf", ".svg")
+
+
+class Job(NamedTuple):
+    """One scan to segment: the T1 volume, and the mask, probability and picture to write, the last two or None."""
+
+    t1w: Path
+    mask: Path
+    probability: Path | None = None
+    picture: Path | None = None
+
+    @property
+    def outputs(self) -> list[Path]:
+        """What will be written."""
+        return [path for path in (self.mask, self.probability, self.picture) if path]
+
+
+def plan_jobs(
+    t1w: Path, out: Path, probability: Path | None = None, picture: Path | None = None, model: Path | None = None
+) -> list[Job]:
+    """What to read and write for one scan, or for each in a folder; nothing is written yet.
+
+    Parameters
+    ----------
+    t1w : path of a NIfTI file, or of a folder of them
+    out, probability, picture : paths of files, or, for a folder of scans, of folders
+        There the files get the scan's name with _mask, _probability or nothing added.
+    model : path, optional
+        Read as well, so that nothing may overwrite it.
+
+    Raises
+    ------
+    DataError
+        If a scan can't be read, an ending is unknown, an output is an input or another output - whatever the
+        spelling, through links too -, or can't be written: see `check_target`.
+    """
+    if t1w.is_dir():
+        jobs = [_job_in_folder(path, out, probability, picture) for path in _scans_in(t1w)]
+    else:
+        jobs = [Job(t1w, out, probability, picture)]
+    for job in jobs:
+        _check_endings(job)
+    read = [*(job.t1w for job in jobs), *([model] if model else [])]
+    _refuse_overlap(read, [path for job in jobs for path in job.outputs])
+    needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
+    for job in jobs:
+        for path in job.outputs:
+            check_target(path, source_of_file(job.t1w), needed)
+    return jobs
+
+
+def _scans_in(folder: Path) -> list[Path]:
+    """The volumes to segment in a folder: those with T1 in their names, or all if there are none."""
+    found = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(VOLUMES) and path.name[0] != "."]
+    if not found:
+        raise DataError(
+            f"{folder} is a folder without NIfTI files; give a T1 volume or a folder of them, .nii or .nii.gz (a DICOM "
+            f"series is made one by: dcm2niix -z y {folder})"
+        )
+    return [path for path in found if "t1" in path.name.lower()] or found
+
+
+def _job_in_folder(t1w: Path, out: Path, probability: Path | None, picture: Path | None) -> Job:
+    """The job of one scan of a folder. Raises DataError if an output is not a folder."""
+    for folder in (out, probability, picture):
+        if folder and (folder.is_file() or folder.name.lower().endswith((*VOLUMES, *PICTURES))):
+            raise DataError(f"{folder}: {t1w.parent} is a folder of scans, so this must be a folder too")
+    stem = t1w.name[: -len(_ending(t1w, VOLUMES))]
+    return Job(
+        t1w, out / f"{stem}_mask.nii.gz", probability and probability / f"{stem}_probability.nii.gz",
+        picture and picture / f"{stem}.png",
+    )
+
+
+def _ending(path: Path, endings: Sequence[str]) -> str:
+    """The one of these endings that a name has, or an empty text."""
+    return next((ending for ending in endings if path.name.lower().endswith(ending)), "")
+
+
+def _check_endings(job: Job) -> None:
+    """Raise DataError for an output whose ending says no kind of file that can be written."""
+    for path in (job.mask, job.probability):
+        if path and not path.name.endswith(VOLUMES):
+            raise DataError(f"{path}: the name must end in .nii or .nii.gz")
+    if job.picture and not job.picture.name.endswith(PICTURES):
+        raise DataError(f"{job.picture}: the picture's name must end in {', '.join(PICTURES)}")
+
+
+def _refuse_overlap(read: Sequence[Path], written: Sequence[Path]) -> None:
+    """Raise DataError if a file to write is one to read, or one is to be written twice."""
+    for i, path in enumerate(written):
+        for other in read:
+            if is_same_place(path, other):
+                raise DataError(f"{path} is the file that is read ({other}); it would be overwritten: name another")
+        for other in written[:i]:
+            if is_same_place(path, other):
+                raise DataError(f"{path} and {other} are one file; name two")
+
+
+def is_same_place(one: Path, other: Path) -> bool:
+    """True if two paths lead to one file: through links, hard ones too, or in spellings that a disk takes for one."""
+    one, other = (Path(os.path.realpath(Path(path).expanduser())) for path in (one, other))
+    try:
+        if os.path.samefile(one, other):
+            return True
+    except OSError:  # one of them is still to be written
+        pass
+    spelled = [unicodedata.normalize("NFC", str(path)).casefold() for path in (one, other)]
+    return spelled[0] == spelled[1]
+
+
+def _bytes_needed(job: Job, alone: bool) -> int:
+    """At most what the outputs of a job take on disk; DataError if the scan can't be read and is the only one."""
+    try:
+        voxels = int(np.prod(read_image(job.t1w, header_only=True).shape))
+    except DataError:
+        if alone:
+            raise
+        return 0  # it will be told when its turn comes
+    return voxels * (5 if job.probability else 1) + (2_000_000 if job.picture else 0)
+
+
+def run_jobs(
+    jobs: Sequence[Job], saved: SavedModel, to_register: bool, to_strip: bool,
+    draw: Callable[[Prediction, str], object],
+) -> int:
+    """Segment scan after scan, write what each job asks for and print its account; returns how many it went well for.
+
+    A scan of several that can't be used is told on stderr and the next one taken; a single one raises DataError.
+
+    Parameters
+    ----------
+    draw : callable
+        Gives a matplotlib figure of a prediction and its title.
+    """
+    from tqdm import tqdm
+
+    done = 0
+    with tqdm(jobs, disable=None, leave=False) as bar:  # None: only on a terminal
+        for job in bar:
+            try:
+                found = predict_scan(saved, job.t1w, to_register, to_strip, report=bar.set_description)
+                write_outputs(job, found, draw)
+            except DataError as error:
+                if len(jobs) == 1:
+                    raise
+                bar.write(f"atlas-lab: {error}", file=sys.stderr)
+                continue
+            done += 1
+            bar.write("\n  ".join([f"{found.volume_ml:.1f} ml called lesion, in {job.mask}", *found.account]))
+    return done
+
+
+def write_outputs(job: Job, found: Prediction, draw: Callable[[Prediction, str], object]) -> None:
+    """Write the mask and what else is asked for; if one can't be written, none is. `draw`: see `run_jobs`."""
+    import matplotlib.pyplot as plt
+    import nibabel
+
+    shows = source_of_file(job.t1w)
+    with ExitStack() as stack:
+        for path, volume in ((job.mask, found.mask.astype(np.uint8)), (job.probability, found.probability)):
+            if path:
+                image = nibabel.Nifti1Image(volume, found.affine)
+                image.header.set_xyzt_units("mm")
+                nibabel.save(image, stack.enter_context(atomic_path(path, shows)))
+        if job.picture:
+            figure = draw(found, job.t1w.name)
+            figure.savefig(stack.enter_context(atomic_path(job.picture, shows)), dpi=150)
+            plt.close(figure)

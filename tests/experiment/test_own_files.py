@@ -1,0 +1,123 @@
+"""What `predict` reads and writes: no file is lost by it, and nothing is begun that can't be finished."""
+
+import os
+
+import numpy as np
+import pytest
+from conftest import AFFINE, save
+
+import atlas_lab as lab
+from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, write_outputs
+from atlas_lab.experiment.own_scan import Prediction
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return save(tmp_path / "T1.nii.gz", np.ones((20, 20, 20), np.float32))
+
+
+@pytest.fixture
+def model_file(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"network")
+    return path
+
+
+def link(kind, target, path):
+    os.link(target, path) if kind == "hard" else path.symlink_to(target)
+    return path
+
+
+def everything(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("spelling", ["same", "dots", "link", "hard link", "link to the folder", "relative", "case"])
+def test_the_scan_is_never_an_output(scan, tmp_path, spelling, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    out = {
+        "same": scan, "dots": tmp_path / "in" / ".." / scan.name, "relative": type(scan)(scan.name),
+        "case": tmp_path / "t1.nii.gz",  # one file on macOS and Windows
+    }.get(spelling)
+    if spelling in ("link", "hard link"):
+        out = link(spelling.split()[0], scan, tmp_path / "mask.nii.gz")
+    if spelling == "link to the folder":
+        out = link("soft", tmp_path, tmp_path / "way") / scan.name
+    before = everything(tmp_path)
+    for job in ({"out": out}, {"out": tmp_path / "m.nii.gz", "probability": out}):
+        with pytest.raises(lab.DataError, match="it would be overwritten"):
+            plan_jobs(scan, **job)
+    assert everything(tmp_path) == before
+
+
+def test_the_network_is_no_output_and_outputs_are_several_files(scan, tmp_path, model_file):
+    out = link("soft", model_file, tmp_path / "mask.nii.gz")
+    with pytest.raises(lab.DataError, match=r"is the file that is read .*model\.pt"):
+        plan_jobs(scan, out, model=model_file)
+    with pytest.raises(lab.DataError, match="are one file; name two"):
+        plan_jobs(scan, tmp_path / "a.nii.gz", tmp_path / "." / "a.nii.gz")
+    other = link("soft", tmp_path / "a.nii.gz", tmp_path / "b.nii.gz")  # leads to a file that is still to come
+    with pytest.raises(lab.DataError, match="are one file; name two"):
+        plan_jobs(scan, tmp_path / "a.nii.gz", other)
+
+
+@pytest.mark.parametrize("out, picture, said", [
+    ("mask.txt", None, r"must end in \.nii or \.nii\.gz"), ("mask", None, "must end in"),
+    ("mask.nii", "p.picture", r"must end in \.png"), ("T1.nii.gz/mask.nii", None, "a part of the path is a file"),
+    ("folder.nii", None, "is a folder; give the name of a file"), ("a" * 300 + ".nii", None, "the name is too long"),
+])
+def test_outputs_that_cannot_be_written_are_known_before(scan, tmp_path, out, picture, said):
+    (tmp_path / "folder.nii").mkdir()
+    before = everything(tmp_path)
+    with pytest.raises(lab.DataError, match=said) as raised:
+        plan_jobs(scan, tmp_path / out, picture=picture and tmp_path / picture)
+    assert "\n" not in str(raised.value) and everything(tmp_path) == before
+
+
+def test_inputs_that_cannot_be_read_are_known_before(tmp_path):
+    (tmp_path / "dicom").mkdir()
+    with pytest.raises(lab.DataError, match=r"folder without NIfTI files.*dcm2niix"):
+        plan_jobs(tmp_path / "dicom", tmp_path / "out.nii.gz")
+    with pytest.raises(lab.DataError, match="no such file"):
+        plan_jobs(tmp_path / "none.nii.gz", tmp_path / "out.nii.gz")
+
+
+def test_a_folder_of_scans_becomes_folders_of_outputs(tmp_path):
+    for name in ("a_T1w.nii.gz", "b_t1w.nii", "b_mask.nii.gz", ".hidden_T1w.nii.gz"):
+        save(tmp_path / "in" / name, np.ones((4, 4, 4), np.float32))
+    jobs = plan_jobs(tmp_path / "in", tmp_path / "out", tmp_path / "p", tmp_path / "pictures")
+    assert [[path.relative_to(tmp_path).as_posix() for path in (job.t1w, *job.outputs)] for job in jobs] == [
+        ["in/a_T1w.nii.gz", "out/a_T1w_mask.nii.gz", "p/a_T1w_probability.nii.gz", "pictures/a_T1w.png"],
+        ["in/b_t1w.nii", "out/b_t1w_mask.nii.gz", "p/b_t1w_probability.nii.gz", "pictures/b_t1w.png"],
+    ]
+    with pytest.raises(lab.DataError, match="this must be a folder too"):
+        plan_jobs(tmp_path / "in", tmp_path / "out.nii.gz")
+
+
+def test_two_scans_of_one_stem_would_overwrite_one_another(tmp_path):
+    for name in ("a_T1w.nii.gz", "a_T1w.nii"):
+        save(tmp_path / "in" / name, np.ones((4, 4, 4), np.float32))
+    with pytest.raises(lab.DataError, match="are one file"):
+        plan_jobs(tmp_path / "in", tmp_path / "out")
+
+
+def test_same_places():
+    here = type(lab.files.REPOSITORY)
+    assert is_same_place(here("/a/b"), here("/a/./c/../b"))
+    assert is_same_place(here("/a/caf\u00e9"), here("/a/cafe\u0301"))  # macOS takes these two spellings for one
+    assert not is_same_place(here("/a/b"), here("/a/c"))
+
+
+def test_all_outputs_are_written_or_none(scan, tmp_path):
+    found = Prediction(np.ones((4, 4, 4)), np.full((4, 4, 4), 0.7, np.float32), np.ones((4, 4, 4), bool), AFFINE)
+    job = Job(scan, tmp_path / "m.nii.gz", tmp_path / "p.nii.gz", tmp_path / "x.png")
+
+    class NoPicture:
+        def savefig(self, *_, **__):
+            raise OSError(28, "No space left on device")
+
+    before = everything(tmp_path)
+    with pytest.raises(lab.DataError, match=r"x\.png: can't be written: the disk is full"):
+        write_outputs(job, found, lambda found, title: NoPicture())
+    assert everything(tmp_path) == before
