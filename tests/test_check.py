@@ -20,7 +20,7 @@ def problems_of(root):
 
 
 def test_a_release_without_faults_has_no_findings(scans):
-    assert lab.check_scans(scans[:3], jobs=1, progress=False).empty
+    assert lab.check_scans([scans[0], scans[2]], jobs=1, progress=False).empty
 
 
 def test_the_same_scan_under_two_names_is_told_on_both(scans, tmp_path):
