@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from atlas_lab.data.account import coarse_brain, volume_line
+from atlas_lab.data.account import coarse_brain, lesion_voxels, volume_line
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
 from atlas_lab.data.nifti import GridWarning, ScanWarning
@@ -86,7 +86,7 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": volume_line(account), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
-    if not was_moved and scan.release != "R2.1 raw" and (outside := 1 - mask[brain].sum() / mask.sum()) > OUTSIDE:
+    if not was_moved and scan.release != "R2.1 raw" and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
     low, high = float(image.min()), float(image.max())
     if scan.release == "R1.1" and not (low >= R11_RANGE[0] and high <= R11_RANGE[1]):

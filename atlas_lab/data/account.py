@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from atlas_lab.grid import bounding_box, voxel_ml
+from atlas_lab.grid import voxel_ml
 
-__all__ = ["Account", "coarse_brain", "lesion_place", "look_at_head", "seen_lesions", "volume_line"]
+__all__ = ["Account", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions", "volume_line"]
 
 CHANGED = 0.1          # a share of the lesion that is told when it comes or goes
 MOVED_MM = 2.0         # a shift of the lesion's centre that is told
@@ -107,15 +107,20 @@ def volume_line(account):
     return f"lesion {', '.join(steps)}; its centre {abs(account.grid_side_mm):.0f} mm {side} of the middle"
 
 
+def lesion_voxels(mask):
+    """Indices x, y and z of the voxels of a mask, three int arrays."""
+    # In the order of the memory: many times as fast as numpy's nonzero, which goes through an array of files crosswise.
+    order = "F" if mask.flags.f_contiguous else "C"
+    return np.unravel_index(np.flatnonzero(mask.ravel(order)), mask.shape, order)
+
+
 def lesion_place(mask, affine):
     """Volume of a mask in ml and the x of its centre in mm; 0 and NaN if it is empty."""
-    # One pass over the memory as it lies: four times as fast as sums along the axes.
-    order, shape = ("C", mask.shape) if mask.flags.c_contiguous else ("F", mask.shape)
-    places = np.unravel_index(np.flatnonzero(mask.ravel(order)), shape, order)
-    if not places[0].size:
+    voxels = lesion_voxels(mask)
+    if not voxels[0].size:
         return 0.0, float("nan")
-    centre = affine[0, :3] @ [axis.mean() for axis in places] + affine[0, 3]
-    return float(places[0].size * voxel_ml(affine)), float(centre)
+    centre = affine[0, :3] @ [axis.mean() for axis in voxels] + affine[0, 3]
+    return float(voxels[0].size * voxel_ml(affine)), float(centre)
 
 
 def coarse_brain():
@@ -159,8 +164,9 @@ def seen_lesions(mask, find_pixel):
     """
     from scipy import ndimage
 
-    box = bounding_box(mask)
+    voxels = lesion_voxels(mask)
+    first = [int(axis.min()) for axis in voxels]
+    box = tuple(slice(low, int(axis.max()) + 1) for low, axis in zip(first, voxels, strict=True))
     labels, count = ndimage.label(mask[box], np.ones((3, 3, 3)))
-    places = np.nonzero(labels)
-    found = find_pixel(*(axis + side.start for axis, side in zip(places, box, strict=True)))
-    return count, len(np.unique(labels[places][found]))
+    of_voxels = labels[tuple(axis - low for axis, low in zip(voxels, first, strict=True))]
+    return count, len(np.unique(of_voxels[find_pixel(*voxels)]))

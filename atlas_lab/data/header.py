@@ -80,8 +80,10 @@ def read_dtype(fields):
 
     try:
         dtype = fields.get_data_dtype()
-    except HeaderDataError:
-        raise Damage(f"it has no type of voxels numbered {int(fields['datatype'])}") from None
+    except (HeaderDataError, KeyError):
+        dtype = np.dtype("V")
+    if dtype == np.dtype("V"):  # as nibabel has number 0, unknown
+        raise Damage(f"it has no type of voxels numbered {int(fields['datatype'])}")
     if dtype.kind not in "iuf":
         kind = "colours" if dtype.kind == "V" else str(dtype)
         raise Unfit(f"its voxels are {kind}; expected numbers, one a voxel: a grey T1 volume or a mask")

@@ -60,7 +60,6 @@ def read_mask(path, shape, affine, image=None, label=None):
         raise DataError(f"{path}: the mask has shape {mask.shape} and its T1 {shape}; they must be equal")
     if not np.allclose(mask_affine, affine, atol=SAME):
         raise DataError(f"{path}: the mask's affine differs from its T1's by more than {SAME}; expected the same grid")
-    refuse_not_finite(mask, path)
     sparse = (slice(None, None, 16),) * 3  # enough to see that it is another volume
     if image is not None and np.array_equal(mask[sparse], image[sparse]) and np.array_equal(mask, image):
         raise DataError(f"{path}: the mask is the T1 itself, voxel by voxel; restore the mask that was drawn on it")
@@ -106,14 +105,16 @@ def find_lesion(values, name, unit_ml=None, label=None):
     """
     values = np.asarray(values)
     if label is not None:
+        refuse_not_finite(values, name)
         return choose_label(values, name, label)
     lesion = values if values.dtype == bool else values > 0
-    inside = values[lesion]
     if values.dtype != bool:
-        low, top = float(values.min()), float(inside.max()) if inside.size else 0.0
-        refuse_negative(low, top, name)
-        if inside.size and not (low >= -NEAR and is_usual(inside)):
-            lesion = unusual_lesion(values, inside, top, name, unit_ml)
+        order = "F" if values.flags.f_contiguous else "C"  # as it lies in memory, which is far faster
+        inside = values.ravel(order)[np.flatnonzero(lesion.ravel(order))]
+        low = float(values.min())
+        if not (low >= -NEAR and is_usual(inside)):  # nor is it if a voxel is NaN or infinite
+            refuse_not_finite(values, name)
+            lesion = unusual_lesion(values, inside, low, name, unit_ml)
     refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
     return lesion
 
@@ -149,8 +150,12 @@ def refuse_too_large(n_voxels, unit_ml, name):
                       stacklevel=4)
 
 
-def unusual_lesion(values, inside, top, name, unit_ml):
+def unusual_lesion(values, inside, low, name, unit_ml):
     """The lesion of a mask whose values are others than 0, 1 and 255; what was made of them is warned of."""
+    top = float(inside.max(initial=0))
+    refuse_negative(low, top, name)
+    if not inside.size:
+        return values > 0
     levels = np.unique(inside)
     if len(levels) == 1:
         warnings.warn(f"{name}: its lesion has the value {top:.4g}, not 1 or 255; taken as lesion", ScanWarning,

@@ -210,7 +210,9 @@ def load_with_account(scan, brain=None):
     on_grid, _ = to_grid(mask, affine, scan.t1w)
     image, grid_affine = to_grid(image, affine, scan.t1w)
     account.joined_ml, account.side_mm = lesion_place(mask, affine)
-    account.grid_ml, account.grid_side_mm = lesion_place(on_grid, grid_affine)
+    is_same = on_grid is mask
+    account.grid_ml, account.grid_side_mm = (
+        (account.joined_ml, account.side_mm) if is_same else lesion_place(on_grid, grid_affine))
     account.brain_covered, account.clipped = look_at_head(image, brain)
     return LoadedScan(image, on_grid, grid_affine), account
 
