@@ -14,7 +14,7 @@ import numpy as np
 from atlas_lab.data.account import coarse_brain, lesion_voxels, volume_line
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
-from atlas_lab.data.nifti import GridWarning, ScanWarning
+from atlas_lab.data.nifti import GridWarning
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
 from atlas_lab.files import DataError, atomic_path, write_json
@@ -76,21 +76,20 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     found = Inspection(scan.name, scan.site, len(scan.masks))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ScanWarning)
+            warnings.simplefilter("always", UserWarning)
             (image, mask, _), account = load_with_account(scan, coarse)
     except DataError as error:
         found.unusable = str(error)
         return found
-    texts = [note_text(warning, scan) for warning in caught if issubclass(warning.category, ScanWarning)]
+    texts = [note_text(warning, scan) for warning in caught if warning.category.__module__.startswith("atlas_lab.")]
     found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": volume_line(account), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
     if not was_moved and scan.release != "R2.1 raw" and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
-    low, high = float(image.min()), float(image.max())
-    if scan.release == "R1.1" and not (low >= R11_RANGE[0] and high <= R11_RANGE[1]):
-        found.notes.append(f"intensities from {low:.4g} to {high:.4g}; R1.1's go from 0 to 100")
+    if scan.release == "R1.1" and not (account.low >= R11_RANGE[0] and account.high <= R11_RANGE[1]):
+        found.notes.append(f"intensities from {account.low:.4g} to {account.high:.4g}; R1.1's go from 0 to 100")
     if scan.subject in SUSPECTS:
         found.notes.append(SUSPECTS[scan.subject])
     found.volume_ml = round(account.grid_ml, 3)

@@ -12,6 +12,7 @@ CHANGED = 0.1          # a share of the lesion that is told when it comes or goe
 MOVED_MM = 2.0         # a shift of the lesion's centre that is told
 COVERED = 0.5          # share of the MNI brain that the head fills, below which it is told
 CLIPPED = 0.05         # share of voxels whose intensity is cut off that is told
+SPIKE = 50             # times white; no tissue or vessel is so bright
 STEP = 4               # every 4th voxel along each axis: enough to tell where a head lies
 HEAD = 0.1             # of white: brighter voxels are head
 
@@ -34,6 +35,8 @@ class Account:
         Share of the MNI152 brain that the head fills.
     clipped : float
         Share of the voxels that hold something whose intensity is cut off, below 0 or above white.
+    low, high, white : float
+        The lowest and the highest intensity, and the 99.5th percentile of those above 0.
     slices_ml : float or None
         Lesion in the slices that were cut: pixels times their area times the distance of slices.
     lesions, lesions_cut : int or None
@@ -48,6 +51,9 @@ class Account:
     grid_side_mm: float = 0.0
     brain_covered: float | None = None
     clipped: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    white: float = 0.0
     slices_ml: float | None = None
     lesions: int | None = None
     lesions_cut: int | None = None
@@ -80,6 +86,9 @@ class Account:
             lines.append(f"the head fills {self.brain_covered:.0%} of the MNI152 brain: not in MNI space, or cut off")
         if self.clipped > CLIPPED:
             lines.append(f"{self.clipped:.0%} of the intensities are cut off: below 0 or above white")
+        if self.white and max(-self.low, self.high) > SPIKE * self.white:
+            lines.append(f"intensities from {self.low:.3g} to {self.high:.3g}, 99.5 % of them below {self.white:.3g}: "
+                         "damaged voxels?")
         return lines + self.slice_changes()
 
     def slice_changes(self):
@@ -130,27 +139,22 @@ def coarse_brain():
     return np.asarray(load_mni152_brain_mask(resolution=1).dataobj)[::STEP, ::STEP, ::STEP] > 0
 
 
-def look_at_head(image, brain=None):
-    """From every `STEP`-th voxel of a volume on ATLAS's grid: what share of the brain it fills, and what is cut off.
+def look_at_head(account, image, brain=None):
+    """Enter into an account its head's intensities, what is cut off of them, and what share of the brain it fills.
 
     Parameters
     ----------
+    account : Account
     image : float array on ATLAS's grid
     brain : bool array, as from `coarse_brain`, optional
-
-    Returns
-    -------
-    covered : float or None
-        None without a brain.
-    clipped : float
     """
     some = image[::STEP, ::STEP, ::STEP]
-    if not (some > 0).any():
-        return None if brain is None else 0.0, 0.0
-    white = np.percentile(some[some > 0], 99.5)
-    covered = None if brain is None else float((some > HEAD * white)[brain].mean())
-    cut = np.count_nonzero(some < -0.01 * white) + np.count_nonzero(some > white)
-    return covered, cut / np.count_nonzero(some)
+    account.low, account.high = float(image.min()), float(image.max())
+    account.white = float(np.percentile(some[some > 0], 99.5)) if (some > 0).any() else 0.0
+    if brain is not None:
+        account.brain_covered = float((some > HEAD * account.white)[brain].mean())
+    n_cut = np.count_nonzero(some < -0.01 * account.white) + np.count_nonzero(some > account.white)
+    account.clipped = n_cut / max(1, np.count_nonzero(some))
 
 
 def seen_lesions(mask, find_pixel):

@@ -213,7 +213,7 @@ def load_with_account(scan, brain=None):
     is_same = on_grid is mask
     account.grid_ml, account.grid_side_mm = (
         (account.joined_ml, account.side_mm) if is_same else lesion_place(on_grid, grid_affine))
-    account.brain_covered, account.clipped = look_at_head(image, brain)
+    look_at_head(account, image, brain)
     return LoadedScan(image, on_grid, grid_affine), account
 
 
