@@ -4,18 +4,26 @@ import base64
 import hashlib
 import html
 import io
+import os
 import warnings
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from atlas_lab.data.account import coarse_brain, lesion_voxels, volume_line
 from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.metadata import match_metadata
 from atlas_lab.data.nifti import GridWarning
-from atlas_lab.data.scans import load_scan, source_of
-from atlas_lab.data.slicing import axial_slices, downsample
+from atlas_lab.data.scans import load_with_account, source_of
+from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.plots.overlay import overlay
+
+__all__ = [
+    "Inspection", "check_scans", "count_notes", "findings_table", "inspect_scans", "metadata_notes", "slice_notes",
+    "write_report",
+]
 
 # Totals of the releases as published: scans per site (R1.1), or of all (FACTS: Liew et al. 2018 and 2022).
 R11_SITES = {"Site1": 55, "Site2": 34, "Site3": 27, "Site4": 12, "Site5": 27, "Site6": 14, "Site7": 11, "Site8": 35,
@@ -24,6 +32,7 @@ TOTALS = {"R1.1": 229, "R1.2": 239, "R2.0": 655, "R2.1": 955, "R2.1 raw": 955}
 # Scans that users reported in public.
 SUSPECTS = {"r009s003": "its mask is reported not to fit", "r040s043": "its mask is reported to hold microbleeds"}
 R11_RANGE = (-0.001, 100.001)  # intensities of R1.1
+SCALE, Z_STEP = 4, 2           # of the slices that lesions are followed to: the course profile's
 OUTSIDE = 0.2                  # share of a lesion outside of the brain that is told
 
 
@@ -37,6 +46,7 @@ class Inspection:
     unusable: str = ""
     notes: list = field(default_factory=list)
     volume_ml: float | None = None
+    account: dict = field(default_factory=dict)  # see `Account`
     content: str = ""    # digest of the T1's voxels: equal for copies under other names
     thumbnail: str = ""  # PNG in base64
 
@@ -46,8 +56,8 @@ def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    brain = brain_mask()
-    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(inspect_scan)(s, brain, thumbnails) for s in scans)
+    brains = brain_mask(), coarse_brain()
+    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(inspect_scan)(s, *brains, thumbnails) for s in scans)
     found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
     note_copies(found)
     return found
@@ -61,29 +71,48 @@ def brain_mask():
     return ndimage.binary_dilation(np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0, iterations=3)
 
 
-def inspect_scan(scan, brain, thumbnail=False):
-    """Load one scan and note what is unusual."""
+def inspect_scan(scan, brain, coarse, thumbnail=False):
+    """Load one scan, follow its lesion to slices of 4 mm, and note what is unusual."""
     found = Inspection(scan.name, scan.site, len(scan.masks))
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", GridWarning)
-            image, mask, _ = load_scan(scan)
+            warnings.simplefilter("always", UserWarning)
+            (image, mask, _), account = load_with_account(scan, coarse)
     except DataError as error:
         found.unusable = str(error)
         return found
-    if any(issubclass(warning.category, GridWarning) for warning in caught):
-        found.notes.append("was off ATLAS's grid and was resampled")
-    elif scan.release != "R2.1 raw" and (outside := 1 - mask[brain].sum() / mask.sum()) > OUTSIDE:
+    texts = [note_text(warning, scan) for warning in caught if warning.category.__module__.startswith("atlas_lab.")]
+    found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
+    account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
+    found.account = account.as_dict() | {"line": volume_line(account), "slices": account.slice_changes()}
+    was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
+    if not was_moved and scan.release != "R2.1 raw" and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
-    low, high = float(image.min()), float(image.max())
-    if scan.release == "R1.1" and not (low >= R11_RANGE[0] and high <= R11_RANGE[1]):
-        found.notes.append(f"intensities from {low:.4g} to {high:.4g}; R1.1's go from 0 to 100")
+    if scan.release == "R1.1" and not (account.low >= R11_RANGE[0] and account.high <= R11_RANGE[1]):
+        found.notes.append(f"intensities from {account.low:.4g} to {account.high:.4g}; R1.1's go from 0 to 100")
     if scan.subject in SUSPECTS:
         found.notes.append(SUSPECTS[scan.subject])
-    found.volume_ml = round(float(mask.sum()) / 1000, 3)
+    found.volume_ml = round(account.grid_ml, 3)
     found.content = hashlib.blake2b(image.ravel(order="K"), digest_size=8).hexdigest()
     found.thumbnail = picture(image, mask) if thumbnail else ""
     return found
+
+
+def note_text(warning, scan):
+    """What a warning says of a scan's file, its path cut to the file's name."""
+    if issubclass(warning.category, GridWarning):
+        return "was off ATLAS's grid and was resampled"
+    return str(warning.message).replace(f"{scan.t1w.parent}{os.sep}", "")
+
+
+def slice_notes(inspections):
+    """What cutting to slices takes from the lesions, over all scans: a line, or none."""
+    names = [found.scan for found in inspections if found.account.get("slices")]
+    if not names:
+        return []
+    some = ", ".join(names[:5]) + (" and more" if len(names) > 5 else "")
+    return [f"in slices of {SCALE} mm, every {Z_STEP}nd, {len(names)} of {len(inspections)} scans change their lesion's"
+            f" volume by over a tenth or lose whole lesions: {some}; the report says how"]
 
 
 def picture(image, mask):
@@ -150,12 +179,14 @@ def count_notes(scans):
     return notes
 
 
-def metadata_notes(scans, table):
-    """How the release's own table and the files fit each other: list of lines."""
+def metadata_notes(scans, root):
+    """How the release's own table and the files fit each other, and what is wrong with tables: list of lines."""
+    table, notes = match_metadata(scans, root)
     if table is None:
-        return ["no metadata table (.csv or .xlsx) beside the scans"]
+        return [*notes, "no metadata table (.csv or .xlsx) of these scans beside them"]
     missing = [scan.name for scan, empty in zip(scans, table.isna().all(axis=1), strict=True) if empty]
-    return [f"{len(missing)} scans are not in the metadata table: {', '.join(missing[:5])}"] if missing else []
+    return notes + (
+        [f"{len(missing)} scans are not in the metadata table: {', '.join(missing[:5])}"] if missing else [])
 
 
 def write_report(scans, inspections, notes, out):
@@ -163,6 +194,7 @@ def write_report(scans, inspections, notes, out):
     rows = [{k: v for k, v in asdict(found).items() if k != "thumbnail"} for found in inspections]
     write_json(out / "report.json", {
         "source": source_of(scans), "scans": len(scans), "unusable": sum(bool(f.unusable) for f in inspections),
+        "slices": {"scale": SCALE, "z_step": Z_STEP},
         "notes": notes, "findings": rows,
     }, source_of(scans))
     write_text(out / "report.html", page(scans, inspections, notes), source_of(scans))
@@ -189,10 +221,10 @@ def page(scans, inspections, notes):
 def card(found):
     """One scan of the page."""
     image = f'<img alt="slice with lesion outlined" src="data:image/png;base64,{found.thumbnail}">'
-    volume = "" if found.volume_ml is None else f"{found.volume_ml:.1f} ml, mask files: {found.mask_files}"
+    volume = "; ".join([found.account["line"], *found.account["slices"]]) if found.account else ""
     bad = f"<br><span class=bad>{html.escape(found.unusable)}</span>" if found.unusable else ""
     odd = "".join(f"<br><span class=odd>{html.escape(note)}</span>" for note in found.notes)
     return (
         f"<figure>{image if found.thumbnail else ''}<figcaption><b>{html.escape(found.scan)}</b> {found.site}<br>"
-        f"{volume}{bad}{odd}</figcaption></figure>"
+        f"{html.escape(volume)}{bad}{odd}</figcaption></figure>"
     )

@@ -142,13 +142,12 @@ def run_cohort(options):
 
 def run_check(options):
     """The command `check`; 1 if a scan is unusable."""
-    from atlas_lab.check import count_notes, findings_table, inspect_scans, metadata_notes, write_report
-    from atlas_lab.data.metadata import join_metadata
+    from atlas_lab.check import count_notes, findings_table, inspect_scans, metadata_notes, slice_notes, write_report
     from atlas_lab.data.scans import find_scans
 
     scans = find_scans(options.root, options.exclude)
-    notes = count_notes(scans) + metadata_notes(scans, join_metadata(scans, options.root))
     inspections = inspect_scans(scans, thumbnails=True, jobs=options.jobs)
+    notes = count_notes(scans) + metadata_notes(scans, options.root) + slice_notes(inspections)
     for line in [*notes, *(f"{row.scan}: {row.problem}" for row in findings_table(inspections).itertuples())]:
         print(line)
     out = options.out or lab_home() / "check"

@@ -30,7 +30,14 @@ _WHY = {
 
 
 class DataError(ValueError):
-    """Bad input. The message is one line: what was found, where, what was expected, what to do."""
+    """Bad input. The message is one line: what was found, where, what was expected, what to do.
+
+    Line breaks and other signs that can't be printed, as names of files may have them, are written as their codes.
+    """
+
+    def __init__(self, message: str):
+        super().__init__("".join(
+            sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(message)))
 
 
 def lab_home() -> Path:

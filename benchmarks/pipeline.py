@@ -93,11 +93,17 @@ def prepare_torchio(some):
     return total
 
 
+def contents_size(path):
+    """Bytes of a file, unpacked."""
+    from atlas_lab.data.stream import blocks
+
+    with open(path, "rb") as file:
+        return sum(len(block) for block in blocks(file))
+
+
 def decompress(some):
     """The limit: unpack all files and do nothing with them, by the fastest library that is installed."""
-    from atlas_lab.data.nifti import unpack
-
-    return sum(len(unpack(path)) for path in files_of(some))
+    return sum(contents_size(path) for path in files_of(some))
 
 
 def decompress_python(some):
@@ -137,9 +143,7 @@ def overlap_nilearn(some):
 
 def decompress_masks(some):
     """The limit of the overlap map: unpack the masks that it reads."""
-    from atlas_lab.data.nifti import unpack
-
-    return sum(len(unpack(path)) for scan in first_scans(some) for path in scan.masks)
+    return sum(contents_size(path) for scan in first_scans(some) for path in scan.masks)
 
 
 def first_scans(some):

@@ -13,6 +13,7 @@ import atlas_lab as lab
 from atlas_lab.check import count_notes
 from atlas_lab.cli import main
 from atlas_lab.data.metadata import find_metadata, join_metadata, load_metadata
+from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.files import lab_home
 
 
@@ -21,7 +22,7 @@ def problems_of(root):
 
 
 def test_a_release_without_faults_has_no_findings(scans):
-    assert lab.check_scans(scans[:3], jobs=1, progress=False).empty
+    assert lab.check_scans([scans[0], scans[2]], jobs=1, progress=False).empty
 
 
 def test_the_same_scan_under_two_names_is_told_on_both(scans, tmp_path):
@@ -120,7 +121,39 @@ def test_a_table_that_is_none_says_so(tmp_path):
     (tmp_path / "metadata.xlsx").write_bytes(b"no table")
     with pytest.raises(lab.DataError, match=r"metadata\.xlsx: can't be read as a table"):
         load_metadata(tmp_path / "metadata.xlsx")
-    assert join_metadata([], tmp_path / "x") is None if (tmp_path / "x").mkdir() else True
+    (tmp_path / "x").mkdir()
+    with pytest.warns(ScanWarning, match=r"metadata\.csv: no column is named.*left aside"):
+        assert join_metadata([], tmp_path / "x") is None
+
+
+ROWS = "Site ID;Subject ID;Session;Notes\nSite1;31768;t01;lésion à gauche, côté\n"
+COMMAS = 'Site ID,Subject ID,Session,Notes\nSite1,31768,t01,"lésion à gauche, côté"\n'
+
+
+@pytest.mark.parametrize("data", [
+    COMMAS.encode(), COMMAS.encode("cp1252"), COMMAS.encode("utf-8-sig"), COMMAS.encode("utf-16"), ROWS.encode(),
+    ROWS.encode("cp1252"), ROWS.replace(";", "\t").encode("utf-16"), ROWS.replace("\n", "\r\n").encode("cp1252"),
+])
+def test_a_table_as_excel_saves_it_is_read_in_any_encoding_and_with_any_separator(data, scans, tmp_path):
+    (tmp_path / "ATLAS_Meta-Data.csv").write_bytes(data)
+    joined = join_metadata(scans, tmp_path)
+    assert joined["Notes"].iloc[0] == "lésion à gauche, côté" and joined["Notes"].isna().sum() == 5
+
+
+@pytest.mark.parametrize(("name", "data", "line"), [
+    ("openneuro_metadata.csv", b"participant_id,age\nsub-01,44\n", "no column is named after the subject"),
+    ("other_metadata.csv", b"subject,session\n99,t01\n", "holds no row of these 1 scans"),
+    ("metadata.csv", b"a,b\n1,2,3,4\n\0", "it is no text"), ("metadata.csv", b"", "an empty file"),
+    ("metadata.xlsx", b"PK no table", "can't be read as a table"), ("metadata.csv", None, "a folder"),
+])
+def test_somebody_else_s_table_is_one_note_and_every_scan_is_checked(name, data, line, tmp_path, capsys):
+    write_scan(tmp_path, "Site1", "031768")
+    (tmp_path / name).mkdir() if data is None else (tmp_path / name).write_bytes(data)
+    assert main(["check", str(tmp_path / "ATLAS_R1.1"), "--jobs", "1"]) == 0
+    printed = capsys.readouterr().out
+    notes = [text for text in printed.splitlines() if name in text]
+    assert len(notes) == 1 and line in notes[0] and notes[0].endswith("; left aside")
+    assert "1 scans found, 0 of them unusable" in printed
 
 
 def test_the_embedded_cohort_s_own_table_fits_its_scans():

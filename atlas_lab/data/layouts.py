@@ -11,7 +11,7 @@ class Layout:
     """One release's names. Templates give paths below the release's own folder.
 
     `pattern` is searched in a T1's whole path, so that the folder named by the user may lie above the release's own
-    folder, be it, or lie below it. `masks` are matched in the T1's folder.
+    folder, be it, or lie below it. `masks` are matched, less their ending, in the T1's folder.
     """
 
     release: str
@@ -28,7 +28,7 @@ class Layout:
 
 
 # A release is found packed or unpacked, and also with each file in a folder of its own name (x.nii/x.nii).
-END = r"\.nii(?:\.gz)?(?:/[^/]+\.nii)?$"
+END = r"(?i:\.nii(?:\.gz)?(?:/[^/]+\.nii)?)$"
 BIDS = r"/sub-(?P<subject>(?P<site>r\d+)s\d+)/(?P<session>ses-\d+)/anat/sub-[^/]*"
 LAYOUTS = {
     "R1.1": Layout(
@@ -39,7 +39,7 @@ LAYOUTS = {
             r"(?P<site>Site\d+)/(?P<subject>\d{6})/(?P<session>t\d\d)/\d{6}_t1w_deface_stx" + END
         ),
         # 104 of the 229 scans have more than one mask file; the first alone drops 177 of 406 lesions.
-        masks=("*_LesionSmooth*stx.nii*",),
+        masks=("*_LesionSmooth*stx",),
         sites=("Site1", "Site2", "Site3"), subject="{number:06d}", session="t{session:02d}", one_mask=False,
     ),
     "R1.2": Layout(
@@ -49,7 +49,7 @@ LAYOUTS = {
         pattern=re.compile(
             r"(?P<site>c\d{4})/(?P<subject>c\d{4}s\d{4})(?P<session>t\d\d)/c\d{4}s\d{4}t\d\d_t1w_stx" + END
         ),
-        masks=("*_LesionSmooth*stx.nii*",),
+        masks=("*_LesionSmooth*stx",),
         sites=("c0003", "c0005", "c0010"), subject="{site}s{index:04d}", session="t{session:02d}", one_mask=False,
     ),
     "R2.0": Layout(
@@ -58,7 +58,7 @@ LAYOUTS = {
         mask="Training/{site}/sub-{subject}/{session}/anat/sub-{subject}_{session}_" + SPACE
         + "_label-L_desc-T1lesion_mask.nii.gz",  # label-L is "lesion", not "left"
         pattern=re.compile(r"(?:(?P<part>Training|Testing)/)?R\d+" + BIDS + f"_{SPACE}_T1w" + END),
-        masks=(f"*_{SPACE}_label-L_desc-T1lesion_mask.nii*",),
+        masks=(f"*_{SPACE}_label-L_desc-T1lesion_mask",),
         sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}",
     ),
     "R2.1": Layout(
@@ -70,7 +70,7 @@ LAYOUTS = {
         pattern=re.compile(
             r"(?P<part>(?:Training|Testing)_Preprocessed)/(?:[^/]+/)*?R\d+" + BIDS + r"_T1w" + END
         ),
-        masks=(f"*_{SPACE}_label-*_desc-T1lesion_mask.nii*",),
+        masks=(f"*_{SPACE}_label-*_desc-T1lesion_mask",),
         sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}",
     ),
     "R2.1 raw": Layout(
@@ -82,7 +82,7 @@ LAYOUTS = {
             r"(?:(?P<part>(?:Training|Testing)_Raw)/(?:[^/]+/)*?)?R\d+" + BIDS
             + r"_space-orig(?:_desc-[^/_]+)?_T1w" + END
         ),
-        masks=("*_space-orig_label-*_desc-T1lesion_mask.nii*",),
+        masks=("*_space-orig_label-*_desc-T1lesion_mask",),
         sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}", raw=True,
     ),
 }

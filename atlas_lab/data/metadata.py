@@ -1,21 +1,38 @@
 """The table that comes with a release, joined to its scans."""
 
+import io
 import re
+import warnings
+from pathlib import Path
 
+from atlas_lab.data.identify import refuse_path
+from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import DataError
 
+__all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
+
 SUFFIXES = (".csv", ".xlsx")
+LARGEST = 2**26   # bytes of a table; that of R2.0 has 100 KB
+SEPARATORS = ",;\t"
 
 
 def find_metadata(root):
     """The metadata tables at a folder, one above or one below it: list of paths; names differ between releases."""
-    folders = [root, root.parent, *(path for path in sorted(root.iterdir()) if path.is_dir())]
+    root = Path(root).expanduser().resolve()
     return [
-        path for folder in folders for path in sorted(folder.iterdir())
+        path for folder in [root, root.parent, *filter(Path.is_dir, listed(root))] for path in listed(folder)
         if path.suffix.lower() in SUFFIXES and re.search(r"meta-?_?data", path.name, re.IGNORECASE)
         and not path.name.startswith((".", "~"))
     ]
+
+
+def listed(folder):
+    """The paths in a folder, sorted; none if it can't be listed, as the folder above the data may not."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def load_metadata(path):
@@ -26,6 +43,7 @@ def load_metadata(path):
     Parameters
     ----------
     path : path of a .csv or .xlsx file
+        Text in UTF-8, UTF-16 or Windows' cp1252, its columns apart by commas, semicolons or tabs, as Excel writes them.
 
     Returns
     -------
@@ -36,13 +54,7 @@ def load_metadata(path):
     DataError
         If the file can't be read, or has no columns of subject and session.
     """
-    import pandas
-
-    read = pandas.read_excel if path.suffix.lower() == ".xlsx" else pandas.read_csv
-    try:
-        table = read(path, dtype=str)
-    except Exception as error:  # pandas and openpyxl raise errors of many kinds
-        raise DataError(f"{path}: can't be read as a table ({error}); copy or unpack it again") from error
+    table = read_table(path)
     columns = {}
     for wanted in ("subject", "session"):
         found = [column for column in table.columns if wanted in str(column).lower()]
@@ -53,6 +65,38 @@ def load_metadata(path):
     subjects = table[columns["subject"]].fillna("").map(clean_subject)
     sessions = table[columns["session"]].fillna("").map(clean_session)
     return table.set_index(scan_name(subjects, sessions))
+
+
+def read_table(path):
+    """A table with all cells as text. Raises DataError if the file is none."""
+    import pandas
+
+    try:
+        refuse_path(path)
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it has over {LARGEST >> 20} MiB")
+        if path.suffix.lower() == ".xlsx":
+            return pandas.read_excel(path, dtype=str)
+        text = decode(path.read_bytes())
+        header = text.lstrip().split("\n", 1)[0]
+        return pandas.read_csv(io.StringIO(text), dtype=str, sep=max(SEPARATORS, key=header.count))
+    except DataError:
+        raise
+    except Exception as error:  # pandas and openpyxl raise errors of many kinds
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{path}: can't be read as a table ({reason}); copy or unpack it again") from error
+
+
+def decode(data):
+    """The text of a file that Excel, or another program, may have written. Raises ValueError if it is none."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    if b"\0" in data:
+        raise ValueError("it is no text")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
 
 
 def clean_subject(text):
@@ -70,18 +114,29 @@ def clean_session(text):
 def join_metadata(scans, root):
     """The metadata of scans, one row per scan in their order; cells are empty where a scan is not in the table.
 
+    Tables that can't be read, and those of other data, are warned of (ScanWarning) and left aside.
+
     Returns
     -------
     pandas.DataFrame or None
-        None if the release brings no table.
-
-    Raises
-    ------
-    DataError
-        If a table is there and can't be used.
+        None if no table near the release has a row of these scans.
     """
-    paths = find_metadata(root)
-    if not paths:
-        return None
-    table = load_metadata(paths[0])
-    return table[~table.index.duplicated()].reindex([scan.name for scan in scans])
+    table, notes = match_metadata(scans, root)
+    for text in notes:
+        warnings.warn(text, ScanWarning, stacklevel=2)
+    return table
+
+
+def match_metadata(scans, root):
+    """The first table near a release that has rows of its scans, joined to them, or None; and lines on the others."""
+    names, notes = [scan.name for scan in scans], []
+    for path in find_metadata(root):
+        try:
+            table = load_metadata(path)
+        except DataError as error:
+            notes.append(f"{error}; left aside")
+            continue
+        if table.index.isin(names).any():
+            return table[~table.index.duplicated()].reindex(names), notes
+        notes.append(f"{path}: holds no row of these {len(names)} scans; left aside")
+    return None, notes

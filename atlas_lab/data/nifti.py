@@ -1,96 +1,103 @@
-"""NIfTI files as arrays, whatever is wrong with them: read whole, checked, turned to RAS, brought to ATLAS's grid."""
+"""NIfTI files as arrays, whatever is wrong with them: read whole, checked, brought to ATLAS's grid; and written."""
 
-import gzip
 import warnings
-import zlib
-from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.fast.memory import keep_freed_memory
+from atlas_lab.data.header import parse_header
+from atlas_lab.data.identify import name_contents
+from atlas_lab.data.stream import Unfit, read_contents, read_head, unreadable
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras
 
-try:
-    from isal.isal_zlib import decompress  # the same results in 0.6 of the time, where there is a build of it
-except ImportError:
-    from zlib import decompress
+__all__ = ["GridWarning", "ScanWarning", "read_header", "read_volume", "refuse_not_finite", "to_grid", "write_volume"]
+
+SLAB = 2**22  # voxels that are scaled at a time
 
 
-LARGEST = 2**31  # bytes of a volume, unpacked; ATLAS's largest have 70 MB
+class ScanWarning(UserWarning):
+    """A file is odd and was used nevertheless; the text names the file, what is odd and how it was taken."""
 
 
-class GridWarning(UserWarning):
+class GridWarning(ScanWarning):
     """A volume was not on ATLAS's grid and was resampled."""
 
 
-def unpack(path):
-    """The bytes of a file, gunzipped if they are gzip, with gzip's checksum verified.
-
-    nibabel by itself stops reading where the voxels end and so never meets the checksum: a flipped bit would pass.
-    One call into memory of the right size is faster than Python's gzip, which works in small steps.
-    """
-    keep_freed_memory()  # the next file of a cohort needs as much
-    data = Path(path).read_bytes()
-    if not data.startswith(b"\x1f\x8b"):
-        return data
-    size = int.from_bytes(data[-4:], "little")  # gzip's last word: the size of the contents, if there is one member
-    if size > LARGEST:
-        raise ValueError(f"its contents are said to have {size // 2**20} MiB; no scan of ATLAS is so large")
-    contents = decompress(data, zlib.MAX_WBITS | 16, size or zlib.DEF_BUF_SIZE)
-    return contents if len(contents) == size else gzip.decompress(data)
-
-
-def read_image(path, header_only=False):
-    """A NIfTI file as a nibabel image with a sane header. Raises DataError if it is missing or damaged."""
-    import nibabel
-
+def read_header(path):
+    """What the header of a NIfTI file says, without its voxels: a `Header`. Raises DataError as `read_volume`."""
     try:
-        if header_only:
-            image = nibabel.load(path)
-        else:
-            data = unpack(path)
-            is_nifti2 = 540 in (int.from_bytes(data[:4], order) for order in ("little", "big"))  # its header's size
-            image = (nibabel.Nifti2Image if is_nifti2 else nibabel.Nifti1Image).from_bytes(data)
-        refuse_odd_header(image)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except Exception as error:  # a damaged header or stream makes nibabel, zlib and numpy raise errors of many kinds
-        raise unreadable(path, error) from error
-    return image
-
-
-def refuse_odd_header(image):
-    """Raise ValueError for a header that no T1 volume or mask has."""
-    if len(image.shape) != 3 or min(image.shape) < 2:
-        raise ValueError(f"its shape is {image.shape}; expected three dimensions")
-    if image.get_data_dtype().kind not in "iuf":
-        raise ValueError(f"its voxels are of type {image.get_data_dtype()}; expected numbers")
-    if not np.isfinite(image.affine).all() or not 1e-3 < abs(np.linalg.det(image.affine[:3, :3])) < 1e3:
-        raise ValueError("its affine is not that of voxels between 0.1 and 10 mm")
+        return note(checked_header(read_head(path), path), path)
+    except Unfit as error:
+        raise unreadable(path, error) from None
 
 
 def read_volume(path):
-    """One NIfTI file as its array, perhaps read-only, and its affine. Raises DataError if missing or damaged."""
-    image = read_image(path)
-    try:
-        voxels = image.dataobj
-        if voxels.slope == 1 and voxels.inter == 0:  # the bytes as they are: nibabel would copy them twice
-            data = voxels.file_like.getvalue()
-            flat = np.frombuffer(data, voxels.dtype, int(np.prod(image.shape)), voxels.offset)
-            return flat.reshape(image.shape, order="F"), image.affine
-        with np.errstate(all="ignore"):
-            return np.asanyarray(voxels), image.affine
-    except Exception as error:  # as above; most often the file ends before its voxels do
-        raise unreadable(path, error) from error
+    """One NIfTI file, packed by gzip or not, whatever its name: its voxels and their affine to mm.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    voxels : array (X, Y, Z)
+        As stored, or float32 where the header scales them.
+    affine : float64 (4, 4)
+
+    Raises
+    ------
+    DataError
+        In one line with the remedy: if the path is no file, if the file is damaged or of another format, or if its
+        header doesn't say how its voxels lie. Odd and usable headers give a ScanWarning.
+    """
+    found = []
+
+    def size_of(head):
+        found.append(checked_header(head, path))
+        return found[0].size
+
+    contents = read_contents(path, size_of)
+    header = note(found[0], path)
+    voxels = np.frombuffer(contents, header.dtype, int(np.prod(header.shape)), header.offset)
+    return scale_values(voxels, header.slope, header.inter).reshape(header.shape, order="F"), header.affine
 
 
-def unreadable(path, error):
-    """The DataError for a file that is damaged."""
-    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return DataError(
-        f"{path}: can't be read as NIfTI ({reason}); the file is damaged or incomplete: copy or unpack it again"
-    )
+def checked_header(head, path):
+    """The Header in a file's first bytes. Raises Unfit for another format, Damage for a broken header."""
+    if problem := name_contents(head, path):
+        raise Unfit(problem)
+    return parse_header(head)
+
+
+def note(header, path):
+    """Warn of what is odd in a header, and give it back."""
+    for text in header.notes:
+        warnings.warn(f"{path}: {text}", ScanWarning, stacklevel=3)
+    return header
+
+
+def scale_values(values, slope, inter):
+    """values * slope + inter, computed as nibabel does and kept as float32; as they are for 1 and 0."""
+    if slope == 1 and inter == 0:
+        return values
+    from nibabel.volumeutils import apply_read_scaling
+
+    scaled = np.empty(values.shape, np.float32)
+    with np.errstate(all="ignore"):  # what overflows is found by the test for infinite voxels
+        for start in range(0, values.size, SLAB):
+            part = slice(start, start + SLAB)
+            scaled[part] = apply_read_scaling(values[part], np.float64(slope), np.float64(inter))
+    return scaled
+
+
+def refuse_not_finite(volume, path):
+    """Raise DataError if a volume holds NaN or infinite voxels."""
+    # A sum is finite only if all its terms are, and far cheaper than looking at each voxel. If it is not, look.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(volume.sum())
+    bad = int(volume.size - np.isfinite(volume).sum()) if suspicious else 0
+    if bad:
+        raise DataError(f"{path}: {bad} voxels are NaN or infinite; restore the file or exclude the scan by its name")
 
 
 def to_grid(volume, affine, path):
@@ -117,7 +124,11 @@ def to_grid(volume, affine, path):
         copy_header=True, force_resample=True,
     )
     found = np.asarray(moved.dataobj)
-    return (found > 0 if is_mask else found.astype(np.float32)), AFFINE.copy()
+    found = found > 0 if is_mask else found.astype(np.float32)
+    if not (found > 0).any() and (volume > 0).any():
+        raise DataError(f"{path}: nothing of it lies on ATLAS's grid once resampled by its affine; it is not in MNI "
+                        "space, or its voxels are too small to hit: register it")
+    return found, AFFINE.copy()
 
 
 def write_volume(path, volume, affine):

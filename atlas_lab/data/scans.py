@@ -1,18 +1,26 @@
-"""From files on disk to arrays: finding the scans of an ATLAS release, loading one, checking all."""
+"""From files on disk to arrays: finding the scans of an ATLAS release, and loading one."""
 
 import sys
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.data.account import Account, lesion_place, look_at_head
 from atlas_lab.data.intensity import from_zero
 from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
-from atlas_lab.data.nifti import read_image, read_volume, to_grid
+from atlas_lab.data.masks import combine_masks, read_masks
+from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
+from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import SYNTHETIC_MARKER, DataError
-from atlas_lab.grid import SAME
+
+__all__ = [
+    "LoadedScan", "Scan", "combine_masks", "find_scans", "load_lesion", "load_scan", "load_with_account", "read_t1w",
+    "source_of",
+]
 
 
 @dataclass(frozen=True)
@@ -20,7 +28,7 @@ class Scan:
     """One acquisition on disk: a T1-weighted volume and the lesion masks drawn on it.
 
     Scans of one person share `subject` and differ in `session`: a split that ignores this puts the same brain
-    into train and dev. `synthetic` is True for the embedded cohort.
+    into train and dev. `synthetic` is True for the embedded cohort. `masks` are OR-ed.
     """
 
     subject: str
@@ -31,6 +39,7 @@ class Scan:
     release: str
     synthetic: bool = False
     part: str = "training"  # or "testing": without masks
+    label: float | None = None  # of masks that hold several labels, the one that is lesion
 
     @property
     def name(self):
@@ -46,8 +55,11 @@ class LoadedScan(NamedTuple):
     affine: np.ndarray
 
 
-def find_scans(root, exclude=(), part="training"):
+def find_scans(root, exclude=(), part="training", label=None):
     """All scans below a folder, in order of site, subject and session; the release is read off the file names.
+
+    Linked folders are entered, hidden ones are not. Files that aren't here (git-annex) are kept, so that loading says
+    so; NIfTI files under other names than the release's are announced on stderr.
 
     Parameters
     ----------
@@ -57,6 +69,8 @@ def find_scans(root, exclude=(), part="training"):
         Names of scans to leave out, as in "031768/t01"; each is announced on stderr.
     part : {"training", "testing"}
         R2.0 and R2.1 have testing scans, whose masks are kept secret; they are left out unless asked for.
+    label : number, optional
+        Of masks that hold several labels, the lesion's.
 
     Returns
     -------
@@ -73,8 +87,11 @@ def find_scans(root, exclude=(), part="training"):
         raise DataError(f"{root}: no such folder; expected the unpacked ATLAS release (is ATLAS_DATA right?)")
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
-    volumes = [p for p in sorted(root.resolve().rglob("*.nii*")) if not p.name.startswith(".") and p.is_file()]
+    root = root.resolve()
+    volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := scan_at(path)) is not None]
+    used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
+    announce_left_out([path for path in volumes if path not in used], root)
     if not scans:
         examples = "; ".join(f"{layout.release}: {example_of(layout)}" for layout in LAYOUTS.values())
         raise DataError(
@@ -83,7 +100,8 @@ def find_scans(root, exclude=(), part="training"):
         )
     scans = choose_part(choose_release(scans, root), part, root)
     refuse_two_volumes(scans)
-    return leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
+    scans = leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
+    return scans if label is None else [replace(scan, label=label) for scan in scans]
 
 
 def example_of(layout):
@@ -96,14 +114,11 @@ def scan_at(path):
     layout, match = match_path(path)
     if layout is None:
         return None
-    folder = path.parent.parent if path.parent.name.endswith(".nii") else path.parent  # x.nii/x.nii, met in the wild
-    found = [p for pattern in layout.masks for p in [*folder.glob(pattern), *folder.glob(f"*.nii/{pattern}")]]
-    masks = tuple(sorted(p for p in set(found) if p.is_file() and not p.name.startswith(".")))
     release_folder = Path(path.as_posix()[: match.start()])
     part = "testing" if (match.groupdict().get("part") or "").startswith("Testing") else "training"
     site = match["site"].upper() if match["site"].startswith("r") else match["site"]
     return Scan(
-        match["subject"], match["session"], site, path, masks, layout.release,
+        match["subject"], match["session"], site, path, masks_beside(path, layout.masks), layout.release,
         (release_folder / SYNTHETIC_MARKER).exists(), part,
     )
 
@@ -158,9 +173,13 @@ def leave_out(scans, names):
 def load_scan(scan):
     """Load a scan: image as float32, mask as bool, and the affine that takes voxel indices to MNI mm.
 
-    The masks of a scan are OR-ed. A mask voxel is lesion where it is above 0, since releases mix masks whose
+    The masks of a scan are OR-ed, each after a look at its values (see `find_lesion`): releases mix masks whose
     lesions are 1 with masks whose lesions are 255. Axes are turned to RAS by the affine; volumes off ATLAS's grid are
-    resampled to it, with a GridWarning (see `to_grid`).
+    resampled to it, with a GridWarning (see `to_grid`), and what that does to the lesion is warned of.
+
+    Parameters
+    ----------
+    scan : Scan, or path of its T1 volume under a release's names
 
     Returns
     -------
@@ -170,14 +189,42 @@ def load_scan(scan):
     Raises
     ------
     DataError
-        If a file is damaged, a mask has another grid than the T1, a volume holds NaN or infinite voxels, if the T1 is
-        empty, or if there is no mask or no lesion voxel in any.
+        If a file is damaged, isn't here or is of another kind; if a mask is none, has another grid than the T1 or is
+        another person's; if a volume holds NaN or infinite voxels, the T1 is empty, or there is no lesion voxel, in
+        the files or on the grid.
     """
+    loaded, account = load_with_account(scan)
+    for line in account.grid_changes():
+        warnings.warn(f"{account.scan}: {line}", ScanWarning, stacklevel=2)
+    return loaded
+
+
+def load_with_account(scan, brain=None):
+    """A scan as `load_scan` gives it, and what became of it on the way: LoadedScan, Account.
+
+    With the MNI152 brain, as from `coarse_brain`, the account says how much of it the head fills.
+    """
+    scan = scan if isinstance(scan, Scan) else named_scan(scan)
     image, affine = read_t1w(scan.t1w)
-    mask = read_masks(scan, image.shape, affine)
-    mask, _ = to_grid(mask, affine, scan.t1w)
-    image, affine = to_grid(image, affine, scan.t1w)
-    return LoadedScan(image, mask, affine)
+    account = Account(scan.name)
+    mask = read_masks(scan, image.shape, affine, image, account)
+    on_grid, _ = to_grid(mask, affine, scan.t1w)
+    image, grid_affine = to_grid(image, affine, scan.t1w)
+    account.joined_ml, account.side_mm = lesion_place(mask, affine)
+    is_same = on_grid is mask
+    account.grid_ml, account.grid_side_mm = (
+        (account.joined_ml, account.side_mm) if is_same else lesion_place(on_grid, grid_affine))
+    look_at_head(account, image, brain)
+    return LoadedScan(image, on_grid, grid_affine), account
+
+
+def named_scan(path):
+    """The Scan of a T1 volume's path. Raises DataError if its name is none of a release."""
+    scan = scan_at(Path(path).expanduser().absolute())
+    if scan is None:
+        raise DataError(f"{path}: not named as the T1 volume of a release, so its masks can't be found; look at it "
+                        "with view_slices, or name a file as in find_scans")
+    return scan
 
 
 def read_t1w(path):
@@ -186,8 +233,10 @@ def read_t1w(path):
     Raises DataError if it can't be used.
     """
     image, affine = read_volume(path)
+    with np.errstate(over="ignore"):
+        image = image.astype(np.float32, copy=False)
     refuse_not_finite(image, path)
-    image = from_zero(image.astype(np.float32, copy=False), path)
+    image = from_zero(image, path)
     if not (image > 0).any():
         raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
     return image, affine
@@ -206,53 +255,8 @@ def load_lesion(scan):
     DataError
         As `load_scan`.
     """
-    t1w = read_image(scan.t1w, header_only=True)
+    t1w = read_header(scan.t1w)
     return to_grid(read_masks(scan, t1w.shape, t1w.affine), t1w.affine, scan.t1w)
-
-
-def read_masks(scan, shape, affine):
-    """The OR of a scan's masks on the grid of its T1, which is given. Raises DataError if there is no lesion."""
-    if not scan.masks:
-        raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
-    mask = combine_masks(read_mask(path, shape, affine) for path in scan.masks)
-    if not mask.any():
-        found = ", ".join(path.name for path in scan.masks)
-        raise DataError(
-            f"{scan.name}: no lesion voxel in {found} in {scan.t1w.parent}; every scan of the release has a lesion: "
-            "restore the mask or exclude the scan by its name"
-        )
-    return mask
-
-
-def read_mask(path, shape, affine):
-    """One mask file as bool, checked to lie on the grid of its T1 volume. Raises DataError if it doesn't."""
-    mask, mask_affine = read_volume(path)
-    if mask.shape != shape:
-        raise DataError(f"{path}: the mask has shape {mask.shape} and its T1 {shape}; they must be equal")
-    if not np.allclose(mask_affine, affine, atol=SAME):
-        raise DataError(f"{path}: the mask's affine differs from its T1's by more than {SAME}; expected the same grid")
-    refuse_not_finite(mask, path)
-    return mask > 0
-
-
-def refuse_not_finite(volume, path):
-    """Raise DataError if a volume holds NaN or infinite voxels."""
-    # A sum is finite only if all its terms are, and far cheaper than looking at each voxel. If it is not, look.
-    with np.errstate(over="ignore", invalid="ignore"):
-        suspicious = not np.isfinite(volume.sum())
-    bad = int(volume.size - np.isfinite(volume).sum()) if suspicious else 0
-    if bad:
-        raise DataError(f"{path}: {bad} voxels are NaN or infinite; restore the file or exclude the scan by its name")
-
-
-def combine_masks(masks):
-    """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array."""
-    combined = None
-    for mask in masks:
-        mask = np.asarray(mask)
-        lesion = mask if mask.dtype == bool else mask > 0
-        combined = lesion if combined is None else combined | lesion
-    return combined
 
 
 def source_of(scans):

@@ -1,14 +1,18 @@
 """From scans to a store of axial slices, and from slices back to a volume."""
 
 import hashlib
+import json
 import math
 import os
+import sys
 
 import numpy as np
 import torch
 
+from atlas_lab.data.account import coarse_brain, seen_lesions
+from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.intensity import to_uint8, white_point
-from atlas_lab.data.scans import load_scan, source_of
+from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.dataset import open_store
 from atlas_lab.files import DataError, atomic_path, digest, lab_home, take_room, write_json
 from atlas_lab.grid import AFFINE, GRID
@@ -43,18 +47,42 @@ def trim(scale):
     return slice(top, top + height // 4 * 4), slice(left, left + width // 4 * 4)
 
 
-def scan_to_slices(scan, scale, z_step):
-    """Load a scan and cut it: uint8 images (Z', H, W) and bool masks (Z', H, W).
+def scan_to_slices(scan, scale, z_step, brain=None):
+    """Load a scan and cut it: uint8 images (Z', H, W), bool masks (Z', H, W), and the Account of what it lost.
 
-    Intensities are scaled once per volume (see `white_point`). A pixel of a mask is lesion where at least half
-    of its block is.
+    Intensities are scaled once per volume (see `white_point`). With a brain, as from `coarse_brain`, the account says
+    how much of it the head fills.
     """
-    image, mask, _ = load_scan(scan)
+    (image, mask, _), account = load_with_account(scan, brain)
     images = to_uint8(downsample(axial_slices(image, z_step), scale), white_point(image))
+    masks = mask_to_slices(mask, scale, z_step)
+    return images, masks, account_slices(account, mask, masks, scale, z_step)
+
+
+def mask_to_slices(mask, scale, z_step):
+    """A mask's axial slices, bool (Z', H, W): a pixel is lesion where at least half of its block is."""
     lesion = axial_slices(mask, z_step)
-    masks, has_lesion = np.zeros(images.shape, bool), lesion.any(axis=(1, 2))
+    rows, columns = trim(scale)
+    masks = np.zeros((len(lesion), rows.stop - rows.start, columns.stop - columns.start), bool)
+    has_lesion = lesion.any(axis=(1, 2))
     masks[has_lesion] = downsample(lesion[has_lesion], scale) >= 0.5  # most slices have none
-    return images, masks
+    return masks
+
+
+def account_slices(account, mask, masks, scale, z_step):
+    """Enter into an account what cutting a mask on ATLAS's grid to slices made of it; returns the account."""
+    rows, columns = trim(scale)
+
+    def find_pixel(x, y, z):
+        at = z // z_step, (GRID[1] - 1 - y) // scale - rows.start, x // scale - columns.start
+        inside = z % z_step == 0
+        for place, size in zip(at[1:], masks.shape[1:], strict=True):
+            inside &= (place >= 0) & (place < size)
+        return inside & masks[tuple(np.where(inside, place, 0) for place in at)]
+
+    account.slices_ml = float(np.count_nonzero(masks) * scale**2 * z_step / 1000)
+    account.lesions, account.lesions_cut = seen_lesions(mask, find_pixel)
+    return account
 
 
 def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
@@ -96,8 +124,11 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
 
 def describe_files(scan):
     """What makes a scan's files the same as before: name, size and time of change of each."""
+    for path in (scan.t1w, *scan.masks):
+        refuse_path(path)
     stats = [(path, path.stat()) for path in (scan.t1w, *scan.masks)]
-    return [scan.site, scan.name, [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]]
+    files = [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    return [scan.site, scan.name, files] + ([] if scan.label is None else [scan.label])
 
 
 def build_store(folder, scans, scale, z_step, jobs, progress):
@@ -111,7 +142,8 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     height, width = (size // scale // 4 * 4 for size in CROPPED)
     shape = (depth * len(scans), height, width)
     create_arrays(partial, shape, source_of(scans))
-    tasks = (delayed(fill_part)(partial, i, scan, scale, z_step) for i, scan in enumerate(scans))
+    brain = coarse_brain()
+    tasks = (delayed(fill_part)(partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans))
     parts = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
 
@@ -127,8 +159,7 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
         "scaling": "per volume: 0 -> 0, 99.5th percentile of voxels above 0 -> 255, clipped",
         "data_hash": hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
     })
-    for marker in partial.glob("done-*"):
-        marker.unlink()
+    write_json(partial / "accounts.json", gather_accounts(partial, len(scans)))
     os.replace(partial, folder)
 
 
@@ -144,18 +175,33 @@ def create_arrays(partial, shape, source):
                 take_room(temporary)
 
 
-def fill_part(partial, position, scan, scale, z_step):
-    """Write the slices of scan number `position` into its rows, then a marker that says it is done."""
+def gather_accounts(partial, n_scans):
+    """The scans' accounts, in their order, out of the markers, which are removed; what is lost is said on stderr."""
+    accounts = []
+    for position in range(n_scans):
+        marker = partial / f"done-{position}"
+        accounts.append(json.loads(marker.read_text() or "{}"))  # empty: an earlier version's, without account
+        marker.unlink()
+    changed = [account["scan"] for account in accounts if account.get("changes")]
+    if changed:
+        some = ", ".join(changed[:5]) + (" and more" if len(changed) > 5 else "")
+        print(f"{len(changed)} of {n_scans} scans lost or changed more than a tenth of something on the way to slices: "
+              f"{some}; accounts.json beside the slices says what", file=sys.stderr)
+    return accounts
+
+
+def fill_part(partial, position, scan, scale, z_step, brain):
+    """Write the slices of scan number `position` into its rows, then a marker, with its account, that it is done."""
     marker = partial / f"done-{position}"
     if marker.exists():
         return
-    images, masks = scan_to_slices(scan, scale, z_step)
+    images, masks, account = scan_to_slices(scan, scale, z_step, brain)
     rows = slice(position * len(images), (position + 1) * len(images))
     for name, values in (("images", images), ("masks", masks)):
         array = np.load(partial / f"{name}.npy", mmap_mode="r+")
         array[rows] = values
         array.flush()
-    marker.touch()
+    write_json(marker, account.as_dict() | {"changes": account.changes()})
 
 
 def hash_files(*paths):

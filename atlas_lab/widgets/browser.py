@@ -3,6 +3,7 @@
 import ipywidgets
 import numpy as np
 
+from atlas_lab.data.door import as_array
 from atlas_lab.data.slicing import stack_affine
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, unpack_masks
@@ -59,7 +60,7 @@ def browse(
     Parameters
     ----------
     store : SliceStore
-    predictions : array (N, H, W), or Run
+    predictions : array or tensor (N, H, W), or Run
         Bool masks, or probabilities, which are cut at 0.5; of a run the examples in its record are shown.
     rows : int array (N,), optional
         Rows of the store that the predictions are of; all by default, of a run those of its record.
@@ -79,7 +80,7 @@ def browse(
     if isinstance(predictions, Run):
         rows, predictions = recorded_examples(predictions, store)
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
-    return Browser(store, rows, np.asarray(predictions) > 0.5, count, zoom)
+    return Browser(store, rows, as_array(predictions, "prediction") > 0.5, count, zoom)
 
 
 def recorded_examples(run, store):

@@ -3,11 +3,11 @@
 import ipywidgets
 import numpy as np
 
-from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.slicing import axial_slices
 from atlas_lab.grid import height_mm
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.widgets.grey import to_grey
 from atlas_lab.widgets.still import Still, png
 
 
@@ -19,7 +19,7 @@ class PlainViewer(Still, ipywidgets.VBox):
 
     def __init__(self, image, target, predictions, affine, zoom):
         prediction = next((p > 0.5 for p in predictions.values()), None)
-        self.slices = axial_slices(image if image.dtype == np.uint8 else to_uint8(image, white_point(image)))
+        self.slices = axial_slices(to_grey(image)[0])
         self.target = None if target is None else axial_slices(np.asarray(target, bool))
         self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
         self.affine, self.zoom = affine, zoom

@@ -5,8 +5,8 @@ import gzip
 import nibabel
 import numpy as np
 
-from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.files import DataError
+from atlas_lab.widgets.grey import to_grey
 from atlas_lab.widgets.viewer import check_volumes, open_volumes
 
 COLOURS = {"target": "warm", "predictions": "blue"}  # ipyniivue's colour maps; apart for colour-blind readers too
@@ -39,7 +39,7 @@ def view_3d(scan, target=None, prediction=None, opacity=0.5):
     image, target, predictions, affine = open_volumes(scan, target, prediction)
     image, target, predictions = check_volumes(image, target, predictions)
     affine = np.eye(4) if affine is None else affine
-    layers = [("image", to_uint8(image, white_point(image)), "gray", 1.0)]
+    layers = [("image", to_grey(image)[0], "gray", 1.0)]
     if target is not None:
         layers.append(("target", target, COLOURS["target"], opacity))
     layers += [(name, mask > 0.5, COLOURS["predictions"], opacity) for name, mask in predictions.items()]

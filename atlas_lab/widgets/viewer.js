@@ -343,7 +343,8 @@ class Viewer {
       const mm = [0, 1, 2].map((row) => [0, 1, 2].reduce((sum, k) => sum + affine[4 * row + k] * voxel[k], affine[4 * row + 3]));
       parts.push(`x, y, z = ${mm.map((value) => value.toFixed(0)).join(", ")} mm`);
     }
-    parts.push(`intensity ${((this.image[at] / 255) * this.model.get("white")).toPrecision(3)}`);
+    const [black, white] = [this.model.get("black"), this.model.get("white")];
+    parts.push(`intensity ${(black + (this.image[at] / 255) * (white - black)).toPrecision(3)}`);
     if (this.target) parts.push(this.target[at] ? "lesion" : "no lesion");
     if (this.names.length) parts.push(`${this.names[this.chosen]} ${(this.predictions[this.chosen][at] / 255).toFixed(2)}`);
     this.point.textContent = parts.join(" · ");

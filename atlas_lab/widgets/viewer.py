@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.data.intensity import to_uint8, white_point
-from atlas_lab.data.nifti import read_volume
-from atlas_lab.data.scans import Scan, load_scan
+from atlas_lab.data.door import open_together
 from atlas_lab.files import DataError, atomic_path
-from atlas_lab.grid import to_ras, voxel_ml
+from atlas_lab.grid import voxel_ml
 from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
+from atlas_lab.widgets.grey import to_grey
 from atlas_lab.widgets.plain import PlainViewer
 from atlas_lab.widgets.still import Still, png
 
@@ -33,12 +32,14 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
 
     Parameters
     ----------
-    scan : Scan, path, or array (X, Y, Z)
-        A Scan is loaded, with its lesion mask as the target; a path names a NIfTI file.
-    target : bool array (X, Y, Z), optional
-        Shown as an orange outline.
-    prediction : array (X, Y, Z), or dict of them by name, optional
-        Bool masks, or probabilities from 0 to 1, which get a threshold. Shown as a translucent blue fill.
+    scan : Scan, path, nibabel image, tensor or array (X, Y, Z)
+        A Scan is loaded, with its lesion mask as the target; a path names a NIfTI file. Axes of one voxel beyond the
+        third are dropped.
+    target : path, nibabel image, tensor or array (X, Y, Z), optional
+        A mask, shown as an orange outline.
+    prediction : as the target, or dict of such by name, optional
+        Masks, or probabilities from 0 to 1, which get a threshold. Shown as a translucent blue fill. Files are turned
+        to RAS; an array beside a file has that file's axes and is turned with it (see `open_together`).
     zoom : int
         Screen pixels per voxel, 1 to 5.
     plain : bool
@@ -54,48 +55,38 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
     Raises
     ------
     DataError
-        If the image is no volume or has no finite voxel above 0, or a mask doesn't fit it.
+        If the image is no volume or holds nothing to see, or a mask doesn't fit it or is none.
     """
     return view_volumes(*open_volumes(scan, target, prediction), zoom, plain)
 
 
 def open_volumes(scan, target=None, prediction=None):
     """Image, target (or None), predictions by name and affine (or None) of what `view_slices` is given."""
-    image, affine = scan, None
-    if isinstance(scan, Scan):
-        image, mask, affine = load_scan(scan)
-        target = mask if target is None else target
-    elif isinstance(scan, str | Path):
-        image, affine = to_ras(*read_volume(Path(scan).expanduser()))
     if not isinstance(prediction, dict):
         prediction = {} if prediction is None else {"prediction": prediction}
-    return np.asarray(image), target, prediction, affine
+    return open_together(scan, target, prediction)
 
 
 def view_volumes(image, target, predictions, affine, zoom=2, plain=False):
     """The viewer of volumes with their affine (or None), predictions by name; see `view_slices`."""
+    if zoom not in range(1, 6):
+        raise DataError(f"zoom is {zoom!r}; expected a whole number of screen pixels per voxel, 1 to 5")
     make = PlainViewer if plain or anywidget is None else SliceViewer
-    return make(*check_volumes(image, target, predictions), affine, zoom)
+    return make(*check_volumes(image, target, predictions), affine, int(zoom))
 
 
 def check_volumes(image, target, predictions):
     """Image, target and predictions as arrays that fit one another; see `view_slices` for what is refused."""
-    if image.ndim != 3 or 0 in image.shape:
-        raise DataError(f"the image has shape {image.shape}; a volume has three axes: X, Y, Z")
-    is_finite = np.isfinite(image)
-    if not is_finite.all():
-        image = np.where(is_finite, image, 0)
-    if not image.max() > 0:
-        raise DataError("the image has no finite voxel above 0; there is nothing to show")
-    masks = {} if target is None else {"target": target}
-    for name, mask in {**masks, **predictions}.items():
-        if np.shape(mask) != image.shape:
-            raise DataError(f"the {name} has shape {np.shape(mask)} and the image {image.shape}; they must be equal")
-        if not np.isfinite(mask).all():
-            raise DataError(f"the {name} holds NaN or infinite voxels")
-    if target is not None and np.asarray(target).dtype != bool:
-        target = np.asarray(target) > 0
-    return image, target, {name: np.asarray(prediction) for name, prediction in predictions.items()}
+    if image.dtype.kind == "f" and not (is_finite := np.isfinite(image)).all():
+        if not is_finite.any():
+            raise DataError("the image has no finite voxel; there is nothing to show")
+        image = np.where(is_finite, image, min(0, image[is_finite].min()))
+    if image.min() == image.max():
+        raise DataError(f"every voxel of the image is {float(image.flat[0]):g}; there is nothing to show")
+    for name, mask in [("target", target), *predictions.items()]:
+        if mask is not None and mask.shape != image.shape:
+            raise DataError(f"the {name} has shape {mask.shape} and the image {image.shape}; they must be equal")
+    return image, target, predictions
 
 
 def pack(volume):
@@ -112,30 +103,27 @@ def to_levels(prediction):
     return np.rint(levels, out=levels).astype(np.uint8)
 
 
-def describe_volumes(image, target, predictions, affine, zoom):
-    """All that viewer.js needs, by name: plain values and bytes."""
-    white = white_point(image)
-    grey = image if image.dtype == np.uint8 else to_uint8(image, white)
+def describe_volumes(grey, black, white, target, predictions, affine, zoom):
+    """All that viewer.js needs, by name: plain values and bytes. The image is given as `to_grey` returns it."""
     mask = target if target is not None else next(iter(predictions.values()), None)
     areas = None if mask is None else (mask > 0.5 if mask.dtype != bool else mask).sum(axis=(0, 1))
     affine = None if affine is None else np.asarray(affine, float)
     return {
-        "shape": list(image.shape), "image": pack(grey),
+        "shape": list(grey.shape), "image": pack(grey),
         "target": b"" if target is None else pack(target.astype(np.uint8)),
         "predictions": [pack(to_levels(prediction)) for prediction in predictions.values()],
         "names": list(predictions), "is_probability": any(p.dtype != bool for p in predictions.values()),
         "affine": [] if affine is None else affine.ravel().tolist(),
         "voxel_ml": 0.001 if affine is None else voxel_ml(affine),
-        "white": 255.0 if image.dtype == np.uint8 else white, "zoom": int(zoom), "plane": 0,
-        "index": image.shape[2] // 2 if areas is None else int(areas.argmax()), "opacity": 0.5, "threshold": 0.5,
+        "black": black, "white": white, "zoom": zoom, "plane": 0,
+        "index": grey.shape[2] // 2 if areas is None else int(areas.argmax()), "opacity": 0.5, "threshold": 0.5,
         "target_colour": list(TARGET_COLOUR), "prediction_colour": list(PREDICTION_COLOUR),
     }
 
 
-def opening_picture(image, target, predictions, values):
+def opening_picture(grey, target, predictions, values):
     """The slice that the viewer opens on, as `overlay` draws it."""
     z = values["index"]
-    grey = image if image.dtype == np.uint8 else to_uint8(image, values["white"])
     volumes = [grey, target, next((to_levels(p) > 127.5 for p in predictions.values()), None)]
     return overlay(*(None if v is None else v[:, ::-1, z].T for v in volumes), zoom=values["zoom"])
 
@@ -155,6 +143,7 @@ if anywidget is not None:
         is_probability = traitlets.Bool().tag(sync=True)
         affine = traitlets.List().tag(sync=True)
         voxel_ml = traitlets.Float().tag(sync=True)
+        black = traitlets.Float().tag(sync=True)
         white = traitlets.Float().tag(sync=True)
         zoom = traitlets.Int().tag(sync=True)
         plane = traitlets.Int().tag(sync=True)
@@ -165,8 +154,9 @@ if anywidget is not None:
         prediction_colour = traitlets.List().tag(sync=True)
 
         def __init__(self, image, target, predictions, affine, zoom):
-            values = describe_volumes(image, target, predictions, affine, zoom)
-            self.still = png(opening_picture(image, target, predictions, values))
+            grey, black, white = to_grey(image)
+            values = describe_volumes(grey, black, white, target, predictions, affine, zoom)
+            self.still = png(opening_picture(grey, target, predictions, values))
             super().__init__(**values)
 
         def save(self, path, title="Slices"):

@@ -11,7 +11,7 @@ from conftest import AFFINE, box_mask, head, save, write_scan
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.scans import refuse_not_finite
+from atlas_lab.data.nifti import refuse_not_finite
 from atlas_lab.files import lab_home
 
 

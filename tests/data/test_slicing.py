@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from conftest import write_scan
+from conftest import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.data import slicing as slices_module
@@ -73,7 +73,7 @@ def test_a_store_is_made_once_and_anew_when_a_file_changes(scans, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(slices_module, "build_store", lambda *_: pytest.fail("built again though nothing changed"))
         assert lab.prepare_slices(found, jobs=1, progress=False).folder == first.folder
-    write_scan(root, "Site1", "031768", masks=[np.ones((197, 233, 189))])
+    write_scan(root, "Site1", "031768", masks=[box_mask((70, 80, 60))])
     second = lab.prepare_slices(found, jobs=1, progress=False)
     assert second.folder != first.folder and second.about["data_hash"] != first.about["data_hash"]
 

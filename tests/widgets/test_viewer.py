@@ -116,18 +116,18 @@ def test_wrong_volumes_are_refused_in_one_line(volumes, tmp_path):
     image, target, _ = volumes
     with pytest.raises(lab.DataError, match=r"shape \(30, 9\); a volume has three axes"):
         lab.view_slices(image[0])
-    with pytest.raises(lab.DataError, match="three axes"):
-        lab.view_slices(image[..., None])
+    with pytest.raises(lab.DataError, match=r"\(20, 30, 9, 2\); a volume has three axes"):
+        lab.view_slices(np.stack([image, image], -1))
     with pytest.raises(lab.DataError, match=r"target has shape \(19, 30, 9\)"):
         lab.view_slices(image, target[1:])
     with pytest.raises(lab.DataError, match="U-Net has shape"):
         lab.view_slices(image, target, {"U-Net": target[1:]})
-    with pytest.raises(lab.DataError, match="no finite voxel above 0"):
+    with pytest.raises(lab.DataError, match="no finite voxel"):
         lab.view_slices(np.full((4, 4, 4), np.nan))
     with pytest.raises(lab.DataError, match="the prediction holds NaN"):
         lab.view_slices(image, target, np.where(target, np.nan, 0.5))
     (tmp_path / "a.nii").write_text("no volume")
-    with pytest.raises(lab.DataError, match=r"a\.nii: can't be read as NIfTI"):
+    with pytest.raises(lab.DataError, match=r"a\.nii: a text, not an image"):
         lab.view_slices(tmp_path / "a.nii")
 
 

@@ -1,0 +1,180 @@
+"""The door for volumes: a scan, path, nibabel image, tensor or array becomes voxels that lie with their image."""
+
+import os
+import warnings
+import zlib
+from typing import NamedTuple
+
+import numpy as np
+
+from atlas_lab.data.masks import find_lesion
+from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
+from atlas_lab.data.scans import Scan, load_scan
+from atlas_lab.files import DataError
+from atlas_lab.grid import SAME, to_ras, voxel_ml
+
+__all__ = ["Opened", "as_array", "open_together", "open_volume"]
+
+NEAR = 0.01  # a probability that a resampling took this far below 0 or above 1 still is one
+
+
+class Opened(NamedTuple):
+    """Volumes that lie on one another, turned to RAS where their axes are known.
+
+    `image` is an array (X, Y, Z), `target` bool or None, `predictions` bool or float32 from 0 to 1 by name, `affine`
+    float64 (4, 4) to mm, or None for arrays that nothing said it of.
+    """
+
+    image: np.ndarray
+    target: np.ndarray | None
+    predictions: dict
+    affine: np.ndarray | None
+
+
+def open_together(image, target=None, predictions=None):
+    """An image with the masks on it, each a Scan (the image), path, nibabel image, tensor or array.
+
+    Files and nibabel images are turned to RAS, each by its own affine, and must lie on one grid. An array beside one
+    of them has that file's own axes, as nibabel gives them, and is turned with it. Beside a Scan, arrays have the axes
+    of `load_scan`, and files are brought to its grid. Arrays alone are taken as RAS.
+
+    Parameters
+    ----------
+    image, target
+        The target may be None; that of a Scan is then its own lesion mask.
+    predictions : dict by name, optional
+
+    Returns
+    -------
+    Opened
+
+    Raises
+    ------
+    DataError
+        If one can't be read, is no volume, doesn't lie on the image, or is neither a mask nor a probability.
+    """
+    masks = ({} if target is None else {None: target}) | (predictions or {})
+    if isinstance(image, Scan):
+        loaded = load_scan(image)
+        opened = {name: beside_scan(mask, name, image, loaded) for name, mask in masks.items()}
+        return Opened(loaded.image, opened.pop(None, loaded.mask), opened, loaded.affine)
+    voxels, affine = open_volume(image, "image")
+    pairs = {name: open_volume(mask, called(name)) for name, mask in masks.items()}
+    known = [mask_affine for _, mask_affine in pairs.values() if mask_affine is not None]
+    affine = known[0] if affine is None and known else affine  # an array beside a mask's file has that file's axes
+    turned = {name: lay_beside(mask, own, called(name), voxels.shape, affine) for name, (mask, own) in pairs.items()}
+    if affine is not None:
+        voxels, affine = to_ras(voxels, affine)
+    values = {name: read_values(mask, name, affine) for name, mask in turned.items()}
+    return Opened(voxels, values.pop(None, None), values, affine)
+
+
+def open_volume(thing, name):
+    """Voxels, as they are stored, and affine, or None, of a path, nibabel image, tensor or array.
+
+    Axes of one voxel beyond the third are dropped: batch, channel or time. Raises DataError for all else.
+    """
+    if isinstance(thing, str | os.PathLike):
+        return read_volume(os.path.expanduser(thing))
+    affine = getattr(thing, "affine", None)
+    refuse_lost_orientation(getattr(thing, "header", None), name)
+    array = as_array(getattr(thing, "dataobj", thing), name)
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    while array.ndim > 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 3 or 0 in array.shape:
+        raise DataError(f"the {name} has shape {array.shape}; a volume has three axes: X, Y, Z")
+    return array, None if affine is None else as_array(affine, f"{name}'s affine").astype(float)
+
+
+def refuse_lost_orientation(header, name):
+    """Raise DataError for a nibabel image of NIfTI whose header doesn't say how it lies: nibabel makes an affine up."""
+    if hasattr(header, "get_sform") and not (header["sform_code"] or header["qform_code"]):
+        raise DataError(f"the {name}: the header holds no orientation (the codes of sform and qform are 0), so left "
+                        "and right can't be told; take the file that it was made from")
+
+
+def as_array(thing, name):
+    """A numpy array of numbers of an array, list or tensor, wherever it is and whatever hangs on it.
+
+    Raises DataError for what is none.
+    """
+    if hasattr(thing, "detach"):  # a tensor: off its graph and its device; numpy has no bfloat16
+        thing = thing.detach().cpu()
+        thing = thing.float() if "bfloat16" in str(thing.dtype) else thing
+        thing = thing.numpy()
+    try:
+        array = thing.filled(0) if isinstance(thing, np.ma.MaskedArray) else np.asarray(thing)
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # unequal lists; nibabel reads its file only now
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"the {name} can't be read as an array ({reason}); expected a volume X, Y, Z") from None
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"the {name} is of type {type(thing).__name__}; pass a path, nibabel image, tensor or array "
+                        "of numbers (X, Y, Z)")
+    return array
+
+
+def lay_beside(mask, own_affine, name, shape, affine):
+    """A mask turned to RAS by its own affine, or else by the image's, whose stored shape and affine are given."""
+    if own_affine is None:
+        if mask.shape != shape:
+            raise DataError(f"the {name} has shape {mask.shape} and the image {shape}; they must be equal: an array "
+                            "has the axes of its image's file")
+        return mask if affine is None else to_ras(mask, affine)[0]
+    turned, found = to_ras(mask, own_affine)
+    expected_shape, expected = to_ras(np.empty(shape, bool), affine)
+    if turned.shape != expected_shape.shape:
+        raise DataError(f"the {name} has shape {mask.shape} and the image {shape}; they must be equal")
+    if not np.allclose(found, expected, atol=SAME):
+        raise DataError(f"the {name} lies on another grid than the image, up to "
+                        f"{np.abs(found - expected).max():.3g} apart in their affines; resample it: "
+                        "nilearn.image.resample_to_img")
+    return turned
+
+
+def beside_scan(mask, name, scan, loaded):
+    """A mask on a loaded scan's grid: files are brought to it, arrays must have its shape."""
+    voxels, affine = open_volume(mask, called(name))
+    if affine is not None:
+        values = read_values(voxels, name, affine)
+        moved, _ = to_grid(values, affine, f"the {called(name)}")
+        return moved if moved.dtype == bool else np.clip(moved, 0, 1)
+    if voxels.shape != loaded.mask.shape:
+        raise DataError(f"the {called(name)} has shape {voxels.shape} and the scan's image, as load_scan gives it, "
+                        f"{loaded.mask.shape}; they must be equal")
+    stored = read_header(scan.t1w).affine[:3, :3]
+    if not (np.diag(stored) > 0).all():
+        warnings.warn(f"the {called(name)} is taken to have load_scan's axes, which are not those of {scan.t1w.name}; "
+                      "pass its path, or a nibabel image, if it has the file's", ScanWarning, stacklevel=5)
+    return read_values(voxels, name, loaded.affine)
+
+
+def called(name):
+    """What a mask is called in messages; the target has no name of its own."""
+    return "target" if name is None else name
+
+
+def read_values(values, name, affine):
+    """The target (named None) as bool, a prediction as bool or float32 probabilities. Raises DataError for others."""
+    name, is_target = called(name), name is None
+    n_bad = int(values.size - np.isfinite(values).sum())
+    if n_bad:
+        raise DataError(f"the {name} holds NaN or infinite voxels: {n_bad}")
+    if is_target:
+        return find_lesion(values, f"the {name}", None if affine is None else voxel_ml(affine))
+    if values.dtype == bool:
+        return values
+    low, high = values.min(), values.max()
+    if low == 0 and high >= 1 and ((values == 0) | (values == high)).all():
+        return values > 0  # a mask of 0 and 1, or of 0 and 255
+    if low >= -NEAR and high <= 1 + NEAR:
+        return np.clip(values, 0, 1).astype(np.float32) if high > 0 else values > 0
+    remedy = "of labels pass one, as labels == 1" if is_whole(values) else "to logits apply a sigmoid"
+    raise DataError(f"the {name} goes from {low:.4g} to {high:.4g}; expected a mask of 0 and 1, or probabilities from "
+                    f"0 to 1: {remedy}")
+
+
+def is_whole(values):
+    """True if all values are whole numbers."""
+    return values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))

@@ -1,0 +1,186 @@
+"""The masks of a scan: whose they are, and their values looked at before they are believed."""
+
+import re
+import warnings
+
+import numpy as np
+
+from atlas_lab.data.nifti import ScanWarning, read_volume, refuse_not_finite
+from atlas_lab.data.search import stem_of
+from atlas_lab.files import DataError
+from atlas_lab.grid import SAME, voxel_ml
+
+__all__ = ["combine_masks", "find_lesion", "read_masks"]
+
+BEFORE_KIND = re.compile(r"_(?=t1w|space-|desc-)", re.IGNORECASE)  # ends the part of a name that says whose file it is
+
+NEAR = 0.01           # values this near to 1 or 255, as a share, are 1 or 255: ATLAS R1.1 has both, with rounding
+FAINT = 0.05          # of the top value: an interpolated mask ripples below it
+HALF_BRAIN_ML = 940   # the MNI152 brain has 1,883 ml
+LARGEST_ML = 500      # the largest lesion of ATLAS R2.0 has 497 ml (FACTS: Liew et al. 2022)
+MOST_LABELS = 50      # a map of labels has no more; an image has thousands of values
+
+
+def read_masks(scan, shape, affine, image=None, account=None):
+    """The OR of a scan's masks on the grid of its T1, which is given. Raises DataError if there is no lesion.
+
+    The T1's voxels tell a mask that is the T1 itself; an account gets the volume of each file.
+    """
+    if not scan.masks:
+        raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
+    refuse_masks_of_others(scan)
+    mask = None
+    for path in scan.masks:
+        lesion = read_mask(path, shape, affine, image, scan.label)
+        if account is not None:
+            account.files_ml[path.name] = np.count_nonzero(lesion) * voxel_ml(affine)
+        mask = combine_masks([lesion] if mask is None else [mask, lesion])
+    if not mask.any():
+        found = ", ".join(path.name for path in scan.masks)
+        raise DataError(
+            f"{scan.name}: no lesion voxel in {found} in {scan.t1w.parent}; every scan of the release has a lesion: "
+            "restore the mask or exclude the scan by its name"
+        )
+    return mask
+
+
+def refuse_masks_of_others(scan):
+    """Raise DataError if a mask in the folder bears another subject's or session's name than the T1."""
+    owner = BEFORE_KIND.split(stem_of(scan.t1w.name) or scan.t1w.name)[0]
+    for path in scan.masks:
+        if not path.name.lower().startswith(f"{owner.lower()}_"):
+            raise DataError(f"{scan.name}: {path} is named as another subject's or session's mask than the T1's, "
+                            f"{scan.t1w.name}; put it where it belongs or rename it")
+
+
+def read_mask(path, shape, affine, image=None, label=None):
+    """One mask file as bool, checked to lie on the grid of its T1 volume. Raises DataError if it doesn't."""
+    mask, mask_affine = read_volume(path)
+    if mask.shape != shape:
+        raise DataError(f"{path}: the mask has shape {mask.shape} and its T1 {shape}; they must be equal")
+    if not np.allclose(mask_affine, affine, atol=SAME):
+        raise DataError(f"{path}: the mask's affine differs from its T1's by more than {SAME}; expected the same grid")
+    sparse = (slice(None, None, 16),) * 3  # enough to see that it is another volume
+    if image is not None and np.array_equal(mask[sparse], image[sparse]) and np.array_equal(mask, image):
+        raise DataError(f"{path}: the mask is the T1 itself, voxel by voxel; restore the mask that was drawn on it")
+    return find_lesion(mask, str(path), voxel_ml(affine), label)
+
+
+def combine_masks(masks):
+    """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array."""
+    combined = None
+    for mask in masks:
+        mask = np.asarray(mask)
+        lesion = mask if mask.dtype == bool else mask > 0
+        combined = lesion if combined is None else combined | lesion
+    return combined
+
+
+def find_lesion(values, name, unit_ml=None, label=None):
+    """The lesion voxels of a mask, after a look at its values.
+
+    A mask of 0 and about 1, or 0 and about 255, or both, is lesion where it is above 0, as in ATLAS. A mask that was
+    interpolated is lesion above half of its top value, and a ScanWarning says so, as it does for a single other value.
+
+    Parameters
+    ----------
+    values : array
+        Finite numbers, or bool.
+    name : str
+        What the mask is called in messages: its path, say.
+    unit_ml : float, optional
+        Volume of a voxel; without it a mask isn't measured.
+    label : number, optional
+        Take voxels of this value alone: for maps of several labels.
+
+    Returns
+    -------
+    bool array of that shape, which may be empty
+
+    Raises
+    ------
+    DataError
+        If the values are those of no mask (negative, inverted, an image), are several labels of which none was
+        chosen, or cover more than half of a brain.
+    """
+    values = np.asarray(values)
+    if label is not None:
+        refuse_not_finite(values, name)
+        return choose_label(values, name, label)
+    lesion = values if values.dtype == bool else values > 0
+    if values.dtype != bool:
+        order = "F" if values.flags.f_contiguous else "C"  # as it lies in memory, which is far faster
+        inside = values.ravel(order)[np.flatnonzero(lesion.ravel(order))]
+        low = float(values.min())
+        if not (low >= -NEAR and is_usual(inside)):  # nor is it if a voxel is NaN or infinite
+            refuse_not_finite(values, name)
+            lesion = unusual_lesion(values, inside, low, name, unit_ml)
+    refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
+    return lesion
+
+
+def is_usual(inside):
+    """True if values above 0 are all about 1 or about 255."""
+    return bool(((np.abs(inside - 1.0) <= NEAR) | (np.abs(inside - 255.0) <= 255 * NEAR)).all())
+
+
+def choose_label(values, name, label):
+    """The voxels of one label. Raises DataError if there are none."""
+    lesion = np.abs(values.astype(np.float32, copy=False) - np.float32(label)) < 0.5
+    if not lesion.any():
+        raise DataError(f"{name}: no voxel has the label {label:g}; its values are {some(np.unique(values))}")
+    return lesion
+
+
+def refuse_negative(low, top, name):
+    """Raise DataError if a mask goes further below 0 than the ripples of an interpolation do."""
+    if low < -0.25 * max(top, NEAR):
+        raise DataError(f"{name}: its values go from {low:.4g} to {top:.4g}; a mask has 0 outside of the lesion and 1 "
+                        "inside: make one of it, as by fslmaths IN -thr T -bin OUT")
+
+
+def refuse_too_large(n_voxels, unit_ml, name):
+    """Raise DataError if that many voxels are more than half of a brain; warn if no known lesion is as large."""
+    ml = 0 if unit_ml is None else n_voxels * unit_ml
+    if ml > HALF_BRAIN_ML:
+        raise DataError(f"{name}: it covers {ml:.0f} ml, over half of a brain; it is inverted, or the mask of a brain, "
+                        "or an image: a mask has 1 in the lesion and 0 elsewhere")
+    if ml > LARGEST_ML:
+        warnings.warn(f"{name}: it covers {ml:.0f} ml; ATLAS's largest lesion has {LARGEST_ML}", ScanWarning,
+                      stacklevel=4)
+
+
+def unusual_lesion(values, inside, low, name, unit_ml):
+    """The lesion of a mask whose values are others than 0, 1 and 255; what was made of them is warned of."""
+    top = float(inside.max(initial=0))
+    refuse_negative(low, top, name)
+    if not inside.size:
+        return values > 0
+    levels = np.unique(inside)
+    if len(levels) == 1:
+        warnings.warn(f"{name}: its lesion has the value {top:.4g}, not 1 or 255; taken as lesion", ScanWarning,
+                      stacklevel=4)
+        return values > 0
+    if len(levels) <= MOST_LABELS and np.array_equal(levels, np.rint(levels)):
+        ml = "" if unit_ml is None else " with " + ", ".join(
+            f"{np.count_nonzero(inside == level) * unit_ml:.4g}" for level in levels[:8]) + " ml"
+        raise DataError(f"{name}: it holds the labels {some(levels)}{ml}; choose the lesion's, as in find_scans(root, "
+                        f"label={levels[-1]:g}), or write it as a mask of 0 and 1")
+    refuse_too_large(np.count_nonzero(inside > FAINT * top), unit_ml, name)
+    full = 1.0 if top <= 1.5 else 255.0 if 128 <= top <= 383 else None
+    if full is None:
+        raise DataError(f"{name}: it holds {len(levels)} values up to {top:.4g}; that is an image, and a mask of 0 "
+                        "and 1 was expected")
+    inside = inside[inside > FAINT * full]  # less the ripples
+    between = np.mean(inside < (1 - FAINT) * full)
+    warnings.warn(
+        f"{name}: the mask was interpolated: {between:.0%} of its voxels have values between 0 and {full:g}; taken as "
+        f"lesion above {full / 2:g}", ScanWarning, stacklevel=4,
+    )
+    return values > full / 2
+
+
+def some(levels):
+    """The first values of a list as text."""
+    text = ", ".join(f"{level:g}" for level in levels[:8])
+    return text if len(levels) <= 8 else f"{text} and {len(levels) - 8} more"

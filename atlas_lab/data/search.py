@@ -1,0 +1,65 @@
+"""Which NIfTI files lie below a folder, linked folders and upper-case endings included, and which of them are masks."""
+
+import os
+import re
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+__all__ = ["announce_left_out", "masks_beside", "stem_of", "volumes_below"]
+
+ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+
+
+def stem_of(name):
+    """A file's name without its NIfTI ending, in whatever case that is; None if it has none."""
+    return ENDING.sub("", name) if ENDING.search(name) and not name.startswith(".") else None
+
+
+def volumes_below(root):
+    """Paths of all files with a NIfTI ending below a folder, sorted; links to files that aren't here are among them.
+
+    Linked folders are entered, each folder once; hidden ones are not. A folder that can't be listed is announced.
+    """
+    def say(error):
+        print(f"{error.filename}: can't be listed ({error.strerror}); what lies in it is left out", file=sys.stderr)
+
+    found, seen = [], {os.path.realpath(root)}
+    for folder, below, files in os.walk(root, followlinks=True, onerror=say):
+        entered = []
+        # Links last: a folder that is here both as itself and by a link goes by its own name.
+        for name in sorted(below, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
+            real = os.path.realpath(os.path.join(folder, name))
+            if not name.startswith(".") and real not in seen:
+                seen.add(real)
+                entered.append(name)
+        below[:] = entered
+        found += [Path(folder, name) for name in files if stem_of(name) is not None]
+    return sorted(found)
+
+
+def masks_beside(t1w, patterns):
+    """The mask files in a T1's folder whose names, less their ending, match one of the patterns: sorted paths.
+
+    A mask may also lie in a folder of its own name (x.nii/x.nii). What has a mask's name and can't be read is among
+    them, so that reading it says so: a lesion is never left out because its file isn't here.
+    """
+    def is_mask(path):
+        stem = stem_of(path.name)
+        return stem is not None and any(fnmatchcase(stem, pattern) for pattern in patterns)
+
+    folder = t1w.parent if stem_of(t1w.parent.name) is None else t1w.parent.parent
+    found = []
+    for path in filter(is_mask, folder.iterdir()):
+        inner = list(filter(is_mask, path.iterdir())) if path.is_dir() else []
+        found += inner or [path]
+    return tuple(sorted(found))
+
+
+def announce_left_out(paths, root):
+    """Say on stderr which NIfTI files are neither a T1 volume nor a mask by the names of a release."""
+    if not paths:
+        return
+    examples = ", ".join(str(path.relative_to(root)) for path in paths[:3])
+    print(f"{len(paths)} NIfTI files are no T1 volume or mask by a release's names and were left out: {examples}"
+          f"{' and more' if len(paths) > 3 else ''}", file=sys.stderr)
