@@ -1,7 +1,8 @@
-"""Make the head template of the phantom from pydeface's mean T1: `python benchmarks/phantom_head.py pydeface-2.1.0.whl`.
+"""Make the head template of the phantom: `python benchmarks/phantom_head.py pydeface-2.1.0-py3-none-any.whl`.
 
 The wheel (MIT licence) carries a mean T1 of whole heads. It is registered to the MNI152 template, by mutual information
-well inside the brain, so that its skull comes to lie around the template's brain; its own brain is taken out, since the phantom brings a sharper one. What is left is kept at 2 mm with 8 bits. Needs SimpleITK.
+well inside the brain, so that its skull comes to lie around the template's brain; its own brain is taken out, since the
+phantom brings a sharper one. What is left is kept at 2 mm with 8 bits. Needs SimpleITK.
 """
 
 import argparse

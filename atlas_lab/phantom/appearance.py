@@ -7,11 +7,11 @@ import numpy as np
 from atlas_lab.grid import bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
-LEVELS = (0, 0.28, 0.655, 0.87, 1)  # the template's own intensities of nothing, fluid, grey and white matter, and its top
+LEVELS = (0, 0.28, 0.655, 0.87, 1)  # in the template: nothing, fluid, grey and white matter, its brightest
 PALE_CORE = 0.31  # version 1's, at any size
 
 # (core - fluid) / (white matter - fluid) of the core, by the component's volume in ml: how often a lesion has turned
-# into a cavity, and how dark cavities and scars then are. The share of cavities among small lesions follows Koch et al.
+# into a cavity, and how dark cavities and scars then are. The share of cavities among small lesions is that of a study of
 # 2015 (doi 10.3389/fneur.2015.00118: 61 % of small subcortical infarcts; on fine T1w images over 90 %, Gattringer et al.
 # 2019, doi 10.1007/s12975-019-00741-8). That larger ones nearly all do, and the depths, are assumptions.
 CORE_ML = (0.5, 2, 10, 50, 200)
@@ -66,10 +66,14 @@ def core_aim(ml):
     return tuple(float(np.interp(x, np.log(CORE_ML), row)) for row in (CAVITY_SHARE, CAVITY_DEPTH, SCAR_DEPTH))
 
 
-def draw_look(ml, rng, dark_cores=True):
-    """Draw how a component of a volume looks. Without `dark_cores` its core is as pale as version 1's at any size."""
+def draw_look(ml, fate, rng, dark_cores=True):
+    """Draw how a component of a volume looks. Without `dark_cores` its core is as pale as version 1's at any size.
+
+    `fate` in [0, 1) is the subject's: small makes cavities. Six in ten components share it.
+    """
     share, cavity, scar = core_aim(ml)
-    is_cavity = rng.random() < share
+    shared, own = rng.random(2)
+    is_cavity = (fate if shared < 0.6 else own) < share
     spread = float(np.exp(0.22 * rng.normal()))
     core = float(np.clip((cavity if is_cavity else scar) * spread, 0.02, 0.75))
     small = ml < 1.5

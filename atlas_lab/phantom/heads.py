@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from atlas_lab.grid import AFFINE, GRID
-from atlas_lab.phantom.fields import refine, sample_at, smooth_noise, step_up
+from atlas_lab.phantom.anatomy import load_anatomy
+from atlas_lab.phantom.fields import random_nodes, refine, sample_at, signed_distance, step_up
 
 HEAD_FILE = Path(__file__).with_name("head.nii.gz")  # its source and licence: head_NOTICE.txt
 STEP = 2  # mm, spacing of the nodes on which what is smooth is kept
+FINE, BROAD = 2, 8  # the same for a head's textures
+SLAB = 32  # sagittal planes drawn at once
 
 __all__ = ["STEP", "HeadMaps", "Shell", "add_shell", "face_of", "load_head", "sample_shell"]
 
@@ -34,20 +38,17 @@ class Shell:
 
 
 @lru_cache(maxsize=1)
-def load_head(brain_id=None):
+def load_head():
     """The mean head that pydeface brings along, registered to the template's brain."""
     import nibabel
     from scipy import ndimage
-
-    from atlas_lab.phantom.anatomy import load_anatomy
 
     levels = np.asarray(nibabel.load(HEAD_FILE).dataobj)
     mask = np.pad(levels > 0, 16, "edge")  # the head goes on below the grid
     below = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
     below = STEP * below[(slice(16, -16),) * 3]
     brain = np.pad(load_anatomy().brain, ((0, 0), (0, 0), (8, 0)), "edge")
-    above = ndimage.distance_transform_edt(~brain) - ndimage.distance_transform_edt(brain)
-    above = ndimage.gaussian_filter(above[..., 8:].astype(np.float32), 0.8)[::STEP, ::STEP, ::STEP]
+    above = ndimage.gaussian_filter(signed_distance(brain)[..., 8:], 0.8)[::STEP, ::STEP, ::STEP]
     return HeadMaps(levels.astype(np.float32) / 100, above, ndimage.gaussian_filter(below.astype(np.float32), 0.7))
 
 
@@ -79,57 +80,67 @@ def add_shell(volume, shell, brain, gap, scanner, rng):
     bool (197, 233, 189)
         The head, brain included.
     """
-    below = refine(shell.below, STEP, GRID)
-    fat_mm = float(rng.uniform(-3.5, 1.0))  # thicker or thinner scalp than the mean
-    head = below > -fat_mm
-    where = np.flatnonzero(head & ~brain)
-    below = below.ravel()[where] + np.float32(fat_mm)
-    above = refine(shell.above, STEP, GRID).ravel()[where]
-    texture = smooth_noise(rng, GRID, 2.5).ravel()[where]
-    broad = refine_noise(rng, 24).ravel()[where]
-    level = refine(shell.level, STEP, GRID).ravel()[where]
+    scalp_mm, bone_share = float(rng.uniform(-3.5, 1.0)), float(rng.uniform(0.36, 0.5))
+    texture, broad = random_nodes(rng, GRID, FINE, 2.5), random_nodes(rng, GRID, BROAD, 24)
+    head = np.zeros(GRID, bool)
+    for x in range(0, GRID[0], SLAB):  # in slabs, because each voxel needs many numbers for a while
+        slab = slice(x, min(x + SLAB, GRID[0]))
+        shape, start = (slab.stop - x, *GRID[1:]), (x, 0, 0)
+        below = refine(shell.below, STEP, shape, start) + np.float32(scalp_mm)
+        head[slab] = below > 0
+        where = np.nonzero(head[slab] & ~brain[slab])
+        fields = ((shell.above, STEP), (shell.level, STEP), (texture, FINE), (broad, BROAD))
+        fields = (refine(nodes, step, shape, start)[where] for nodes, step in fields)
+        corner = AFFINE[:3, 3] + start
+        mm = (voxel.astype(np.float32) + np.float32(c) for voxel, c in zip(where, corner, strict=True))
+        volume[slab][where] = _levels(_Layers(below[where], *fields, *mm), gap, bone_share, scanner)
+    return head | brain
 
-    height = (where % GRID[2]).astype(np.float32) + np.float32(AFFINE[2, 3])
-    front = (where // GRID[2] % GRID[1]).astype(np.float32) + np.float32(AFFINE[1, 3])
-    side = np.abs((where // (GRID[1] * GRID[2])).astype(np.float32) + np.float32(AFFINE[0, 3]))
-    thick = above + below
-    outside = above - gap - np.float32(0.4) * np.abs(texture)
-    skull = np.clip(np.float32(rng.uniform(0.36, 0.5)) * (thick - gap), 4.5, 11) + 0.7 * broad
-    scalp = outside - skull  # mm outside the skull
-    # The muscle of the temple lies under the fat; elsewhere there is little.
-    temple = step_up(side, 42, 54) * (1 - step_up(np.abs(front - 8), 28, 45)) * (1 - step_up(height, 25, 45))
-    under_fat = 3.5 + 6 * (1 - temple) + 0.8 * broad
-    fat = scanner.fat * (1 + 0.05 * texture + 0.05 * broad)
-    tissue = np.where(below > under_fat, scanner.muscle * (1 + 0.08 * texture), fat)
-    tissue = np.where(below < 1.6, 0.6 * scanner.fat, tissue)  # skin
-    tissue = np.where(scalp < 1.0, 0.55 * scanner.muscle, tissue)  # the galea
-    bone = np.float32(0.07) * scanner.muscle
-    marrow = scanner.marrow * np.clip(0.75 + 0.2 * texture + 0.25 * broad, 0.2, 1.4)
-    inside_bone = np.minimum(outside, -scalp)  # mm to the nearer face of the skull
-    skull_value = bone + (marrow - bone) * step_up(inside_bone, 1.4, 2.8)
-    vault = np.where(scalp > 0, tissue, np.where(outside > 0, skull_value, 1.05 * scanner.csf))
 
-    base = base_level(level, texture, broad, scanner)
+class _Layers(NamedTuple):
+    """What the voxels of the head around the brain are told by: float32 (N,), lengths in mm."""
+
+    below: np.ndarray
+    above: np.ndarray
+    level: np.ndarray
+    texture: np.ndarray
+    broad: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    z: np.ndarray
+
+
+def _levels(at, gap, bone_share, scanner):
+    """Intensities of the head around the brain: (N,)."""
+    base = _base_level(at, scanner)
     # The vault ends at a plane that rises from the nape to the brow.
-    is_vault = step_up(height - (-28 + 0.22 * (front + 80)), -5, 5) * (1 - step_up(above, 24, 32))
-    volume.reshape(-1)[where] = np.maximum(0, base + is_vault * (vault - base))
-    return head
+    is_vault = step_up(at.z - (-28 + 0.22 * (at.y + 80)), -5, 5) * (1 - step_up(at.above, 24, 32))
+    return np.maximum(0, base + is_vault * (_vault_level(at, gap, bone_share, scanner) - base))
 
 
-def base_level(level, texture, broad, scanner):
+def _vault_level(at, gap, bone_share, scanner):
+    """Intensities by layer: fluid, bone with marrow inside, galea, muscle of the temple, fat and skin."""
+    outside = at.above - gap - np.float32(0.4) * np.abs(at.texture)
+    skull = np.clip(np.float32(bone_share) * (at.above + at.below - gap), 4.5, 11) + 0.7 * at.broad
+    scalp = outside - skull  # mm outside the skull
+    temple = step_up(np.abs(at.x), 42, 54) * (1 - step_up(np.abs(at.y - 8), 28, 45)) * (1 - step_up(at.z, 25, 45))
+    under_fat = 3.5 + 6 * (1 - temple) + 0.8 * at.broad
+    muscle = scanner.muscle * (1 + 0.16 * at.texture + 0.12 * at.broad)
+    tissue = np.where(at.below > under_fat, muscle, scanner.fat * (1 + 0.05 * at.texture + 0.05 * at.broad))
+    tissue = np.where(at.below < 1.6, 0.6 * scanner.fat, tissue)  # skin
+    tissue = np.where(scalp < 1.0, 0.55 * scanner.muscle, tissue)  # galea
+    bone = np.float32(0.07 * scanner.muscle)
+    marrow = scanner.marrow * np.clip(0.75 + 0.2 * at.texture + 0.25 * at.broad, 0.2, 1.4)
+    skull_value = bone + (marrow - bone) * step_up(np.minimum(outside, -scalp), 1.4, 2.8)
+    return np.where(scalp > 0, tissue, np.where(outside > 0, skull_value, 1.05 * scanner.csf))
+
+
+def _base_level(at, scanner):
     """Intensities of the skull's base and the neck: the mean head's, sharpened, on the scanner's scale."""
-    bones = np.interp(level, [0, 0.18, 0.4, 0.62, 0.85, 1.3, 1.8], np.array(
-        [0, 0.03 * scanner.fat, 0.35 * scanner.muscle, 0.9 * scanner.muscle, 1.2 * scanner.muscle,
-         0.95 * scanner.fat, 1.05 * scanner.fat])).astype(np.float32)
-    return bones * (1 + 0.13 * texture + 0.1 * broad)
-
-
-def refine_noise(rng, sigma):
-    """A smooth random field of standard deviation 1 over the whole grid."""
-    from atlas_lab.phantom.fields import random_nodes
-
-    step = 8
-    return refine(random_nodes(rng, GRID, step, sigma), step, GRID)
+    fat, muscle = scanner.fat, scanner.muscle
+    values = [0, 0.03 * fat, 0.35 * muscle, 0.9 * muscle, 1.2 * muscle, 0.95 * fat, 1.05 * fat]
+    sharpened = np.interp(at.level, [0, 0.18, 0.4, 0.62, 0.85, 1.3, 1.8], values).astype(np.float32)
+    return sharpened * (1 + 0.13 * at.texture + 0.1 * at.broad)
 
 
 def face_of(style, rng):

@@ -7,16 +7,18 @@ import numpy as np
 from atlas_lab.grid import AFFINE, bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
-# ml of white matter hyperintensities: the median of stroke patients aged 50 and its spread (Arntz et al. 2016, PMC5035980:
-# 1.5, quartiles 0.5 and 3.7) and an exponential rise with age (de Kort et al. 2025, doi
-# 10.1016/j.neurobiolaging.2024.11.006); its rate, and that T1w images show as much as FLAIR, are assumptions.
+# ml of white matter hyperintensities: the median of stroke patients aged 50 and its spread (337 patients followed for ten
+# years, PMC5035980: 1.5, quartiles 0.5 and 3.7) and an exponential rise with age (de Kort et al. 2025, doi
+# 10.1016/j.neurobiolaging.2024.11.006). Its rate, and that T1w images show as much as FLAIR, are assumptions.
 MEDIAN_ML, SPREAD, PER_YEAR = 1.5, 1.35, 0.05
 LARGEST_ML = 70
 # Fazekas grades by ml, periventricular and deep (an assumption: the grades are words, not volumes).
 PVH_ML, DWMH_ML = (0.4, 4, 14), (0.15, 1.5, 7)
 NONE_SHARE = 0.2  # of subjects, who have none of all this
-LACUNES = 0.24  # share of patients aged 50 with a lacune (Arntz et al. 2016)
-LACUNE_SITES = (((24, -2, 7), (5, 9, 6)), ((12, -17, 6), (4, 5, 4)), ((25, -18, 30), (5, 22, 6)), ((4, -27, -32), (3, 4, 5)))
+LACUNES = 0.24  # share of patients aged 50 with a lacune (PMC5035980)
+LACUNE_SITES = (  # mm (MNI, x as |x|), centre and spread: basal ganglia, thalamus, deep white matter, pons
+    ((24, -2, 7), (5, 9, 6)), ((12, -17, 6), (4, 5, 4)), ((25, -18, 30), (5, 22, 6)), ((4, -27, -32), (3, 4, 5)),
+)
 HYPERINTENSITY, LACUNE = 2, 3  # labels in the truth file; 1 is the lesion
 
 __all__ = ["HYPERINTENSITY", "LACUNE", "MimicPlan", "paint_mimics", "plan_mimics"]
@@ -95,7 +97,7 @@ def _paint_hyperintensities(image, labels, subject, plan, fluid, rng):
                for a, (b, s) in enumerate(zip(box, subject.box, strict=True)))
     white = (t1w > 0.76) & (wall > 0.2) & (subject.added[box] < 0.3) & (z > -22)
     tips = step_up(y, 22, 30) + step_up(-y, 62, 72)
-    score = wall - 3.0 * tips[:, None] + 2.5 * (np.abs(x) < 8)[:, None, None]
+    score = wall - 3.0 * tips[:, None] + 5.0 * (np.abs(x) < 12)[:, None, None]
     near = _lowest(score + 1.6 * _mirrored(rng, t1w.shape, 4, 0.6), white & (wall < 22), plan.periventricular_ml)
     deep = white & (wall > 5) & (ndimage.uniform_filter(t1w, 7) > 0.76) & ~near
     patch = 1.7 if plan.dwmh < 2 else 2.6 if plan.dwmh == 2 else 4.0
@@ -150,7 +152,7 @@ def _paint_lacune(image, labels, subject, fluid, rng):
 
 
 def _space_lines(subject, count, rng):
-    """Perivascular spaces as points in voxels, (count, points, 3): along the vessels of the basal ganglia, and radial."""
+    """Perivascular spaces as points in voxels, (points, 3) each: upright in the basal ganglia, radial above."""
     lines = []
     for _ in range(count):
         low = rng.random() < 0.4

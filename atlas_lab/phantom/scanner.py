@@ -38,13 +38,19 @@ def scan(image, subject, scanner, heads, anatomy_rng, rng):
     if heads:
         head = add_shell(volume, subject.shell, brain, subject.traits.gap_mm, scanner, anatomy_rng)
         shown = head & ~_left_out(subject, scanner, rng)
-    volume *= np.exp(_unevenness(subject, scanner, rng))
+    unevenness = _unevenness(subject, scanner, rng)
+    volume *= np.exp(unevenness, out=unevenness)
+    del unevenness
     volume = ndimage.gaussian_filter(volume, scanner.blur)
     noise = rng.standard_normal(GRID, dtype=np.float32)
     noise *= np.float32(0.45 * scanner.noise)
-    volume = np.abs(volume + noise)
+    volume += noise
+    np.abs(volume, out=volume)
     volume *= brain if not heads else shown
-    volume = np.round(np.clip(volume, 0, 100) / QUANTUM) * np.float32(QUANTUM)
+    np.minimum(volume, 100, out=volume)
+    volume /= np.float32(QUANTUM)
+    np.round(volume, out=volume)
+    volume *= np.float32(QUANTUM)
     volume[np.unravel_index(volume.argmax(), volume.shape)] = 100.0001
     volume[0, 0, 0] = -0.0003
     return volume

@@ -38,9 +38,9 @@ SCANNERS = (
     Scanner(13, 43, 62, 84, 38, 46, 4.0, (0.45, 0.45, 0.45), 0.04, 0.04, -90, "curved"),  # 3 T, sharp
     Scanner(19, 45, 60, 95, 40, 60, 6.5, (0.5, 0.5, 1.1), 0.07, 0.00, -70, "planes"),  # thick axial slices
     Scanner(22, 50, 62, 88, 46, 42, 11.0, (0.7, 0.7, 0.7), 0.10, 0.05, -90, "curved"),  # 1.5 T, noisy, flat contrast
-    Scanner(10, 38, 60, 70, 30, 30, 5.0, (0.5, 0.5, 0.5), 0.06, 0.14, -90, "planes"),  # 3 T, strong contrast, many coils
+    Scanner(10, 38, 60, 70, 30, 30, 5.0, (0.5, 0.5, 0.5), 0.06, 0.14, -90, "planes"),  # 3 T, strong contrast
     Scanner(17, 46, 64, 96, 42, 66, 6.0, (0.9, 0.5, 0.5), 0.05, 0.02, -80, "curved"),  # thick sagittal slices
-    Scanner(26, 49, 58, 90, 48, 55, 8.0, (0.6, 1.1, 0.6), 0.12, -0.06, -66, "planes"),  # thick coronal slices, 1.5 T
+    Scanner(26, 49, 58, 90, 48, 55, 8.0, (0.6, 1.1, 0.6), 0.12, -0.06, -66, "planes"),  # thick coronal slices
     Scanner(14, 41, 66, 76, 34, 36, 9.0, (0.4, 0.4, 0.4), 0.05, 0.18, -90, "curved"),  # noisy middle, bright surface
     Scanner(16, 44, 61, 92, 40, 50, 5.0, (0.6, 0.6, 0.6), 0.06, 0.03, -78, "planes"),
     Scanner(21, 52, 70, 82, 50, 44, 12.0, (0.8, 0.8, 1.3), 0.15, 0.00, -90, "curved"),  # old, noisy, uneven

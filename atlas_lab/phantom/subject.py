@@ -7,7 +7,7 @@ import numpy as np
 
 from atlas_lab.grid import AFFINE, GRID, bounding_box
 from atlas_lab.phantom.anatomy import load_anatomy, sample, sample_lesion
-from atlas_lab.phantom.fields import nodes_of, random_nodes, refine, sample_at, step_up
+from atlas_lab.phantom.fields import nodes_of, random_nodes, refine, sample_at, signed_distance, step_up
 from atlas_lab.phantom.heads import STEP, Shell, sample_shell
 
 COARSE = 4  # mm, spacing of the nodes of a subject's own shape
@@ -76,9 +76,7 @@ def _load_ventricles():
 
     mask = load_anatomy().ventricles.copy()
     mask[:, :, : int(LATERAL_Z - AFFINE[2, 3])] = False
-    outside = ndimage.distance_transform_edt(~mask)
-    inside = ndimage.distance_transform_edt(mask)
-    distance = ndimage.gaussian_filter((outside - inside).astype(np.float32), 1.0)
+    distance = ndimage.gaussian_filter(signed_distance(mask), 1.0)
     slope = ndimage.gaussian_filter(distance, 1.0)
     distance = distance[::STEP, ::STEP, ::STEP]
     towards = -np.stack(np.gradient(slope[::STEP, ::STEP, ::STEP], STEP)).astype(np.float32)
@@ -217,9 +215,9 @@ def make_subject_anatomy(components, traits, rng):
 
     shell = sample_shell(at)
     brain = refine(*_with_shape(shell.above, STEP, box)) < 0.3
-    pulled = fine + refine(*_with_shape(extra, STEP, box))
-    t1w = sample(anatomy.t1w, pulled, box, brain)
-    csf = sample(anatomy.csf, pulled, box, brain)
+    for axis in range(3):
+        fine[axis] += refine(*_with_shape(extra[axis], STEP, box))
+    t1w, csf = sample(anatomy.t1w, fine, box, brain), sample(anatomy.csf, fine, box, brain)
     added = _added_fluid(csf, _sulci(rng, traits, lesion, box))
     wall = refine(*_with_shape(distance - shift, STEP, box))
     moved = [mask & brain & (csf < 0.9) for mask in moved]

@@ -12,7 +12,7 @@ from atlas_lab.phantom.lesions import radius_mm
 
 # Millimetres by which an outline is off, for a lesion of 10 mm radius: a habit that is the same on all sides, and
 # one that differs from place to place, both the rater's own; and what differs from one sitting to the next.
-HABIT, PLACES, SITTING = 0.75, 1.1, 0.95
+HABIT, PLACES, SITTING = 0.85, 1.25, 1.0
 SMOOTH = (0.9, 0.9, 0.5)  # Gaussian sigma in mm, across and along the slices: "LesionSmooth"
 SMALLEST_OUTLINE = 6  # mm^2: nothing smaller is drawn in a slice, unless the lesion has no larger one
 MISSED_ML = 0.9  # a satellite of this size is missed at about a third of the chance of the smallest
@@ -63,7 +63,7 @@ def _trace(lesion, habit, rater, sitting):
 
     edge = ndimage.distance_transform_edt(~lesion) - ndimage.distance_transform_edt(lesion)  # > 0 outside
     radius = radius_mm(float(lesion.sum()) / 1000)
-    scale = np.float32(np.clip(radius / 10, 0.25, 2.5) ** 0.75)
+    scale = np.float32(np.clip(radius / 10, 0.25, 2.5) ** 0.55)
     places = refine(random_nodes(rater, lesion.shape, 4, 8), 4, lesion.shape)
     off = HABIT * habit + PLACES * places + SITTING * _by_slice(sitting, lesion.shape)
     mask = edge.astype(np.float32) - 0.2 < scale * off

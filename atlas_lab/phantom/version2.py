@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from atlas_lab.data.layouts import LAYOUTS, scan_names
-from atlas_lab.grid import AFFINE, GRID, bounding_box
+from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.phantom.anatomy import load_anatomy
 from atlas_lab.phantom.appearance import draw_contrast, draw_look, paint_lesion, paint_tissue
 from atlas_lab.phantom.lesions import grow_lesion, plan_lesion
@@ -15,7 +15,7 @@ from atlas_lab.phantom.scanner import scan
 from atlas_lab.phantom.sites import SCANNERS, SITE_NAMES, is_repeated, site_of
 from atlas_lab.phantom.subject import draw_traits, make_subject_anatomy
 from atlas_lab.phantom.tracing import trace_lesion
-from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, turned, write_nifti
+from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, stream_nifti, turned
 
 FIRST_NUMBER = 31700  # of the subjects, as R1.1 counts them
 TRUTH = "truth/{subject}_truth.nii.gz"  # no layout takes it for a mask
@@ -47,6 +47,7 @@ def make_subject(index, settings, release, real_mask=None):
     traits = draw_traits(_stream(seed, index, TRAITS), settings["mimics"])
     plan = plan_mimics(traits.years, _stream(seed, index, MIMIC_PLAN), settings["mimics"])
     subject = make_subject_anatomy(components, traits, _stream(seed, index, SHAPE))
+    del components  # each is as large as the grid
     looks = _looks(subject.components, seed, index, settings["dark_cores"])
     allowed = subject.brain & (subject.csf < 0.9)
     drawn = trace_lesion(subject.components, allowed, _stream(seed, index, RATER), _stream(seed, index, SITTING))
@@ -58,14 +59,14 @@ def make_subject(index, settings, release, real_mask=None):
         # The masks first: a T1 volume without masks would look like a scan whose lesion is lost.
         for number, mask in mask_files_of(drawn, _stream(seed, index, FILES), layout.one_mask) if drawn else ():
             files.append(layout.mask.format(**names, number=number))
-            _write(release / files[-1], mask, subject.box, axes, float)
+            _write(release / files[-1], mask, subject.box, axes, np.float64)
         if session == 1:
             files.append(TRUTH.format(**names))
             _write(release / files[-1], labels, subject.box, axes, np.uint8)
         files.append(layout.t1w.format(**names))
         volume = scan(image, subject, SCANNERS[site_index], settings["heads"], _stream(seed, index, HEAD),
                       _stream(seed, index, SCAN, session))
-        write_nifti(release / files[-1], *turned(volume, AFFINE, axes))
+        stream_nifti(release / files[-1], *turned(volume, AFFINE, axes), np.float32)
     return {
         "index": index, "subject": names["subject"], "site": names["site"], "years": round(traits.years, 1),
         "aimed": aim, "measured": _measured(drawn, subject),
@@ -89,8 +90,9 @@ def _lesion(index, settings, real_mask):
 
 
 def _looks(components, seed, index, dark_cores):
-    """How each component looks: the first by its size, the others like it with some spread of their own."""
-    return [draw_look(float(mask.sum()) / 1000, _stream(seed, index, LOOK, number), dark_cores)
+    """How each component looks: by its size, and by what became of this subject's lesion as a whole."""
+    fate = _stream(seed, index, LOOK).random()
+    return [draw_look(float(mask.sum()) / 1000, fate, _stream(seed, index, LOOK, number), dark_cores)
             for number, mask in enumerate(components)]
 
 
@@ -106,9 +108,9 @@ def paint(subject, plan, looks, scanner, seed, index):
 
 
 def _write(path, values, box, axes, dtype):
-    volume = np.zeros(GRID, dtype)
+    volume = np.zeros(GRID, np.uint8)
     volume[box] = values
-    write_nifti(path, *turned(volume, AFFINE, axes))
+    stream_nifti(path, *turned(volume, AFFINE, axes), dtype)
 
 
 def _measured(drawn, subject):

@@ -12,7 +12,7 @@ from atlas_lab.phantom.lesions import left_share
 MAX_MASKS = 4  # mask files per scan
 RAW_AXES = ("RAS", "LPI", "PIR", "LAS")  # where the axes of raw volumes point to, in turn
 
-__all__ = ["RAW_AXES", "mask_files_of", "measure", "split_mask", "turned", "write_nifti"]
+__all__ = ["RAW_AXES", "mask_files_of", "measure", "split_mask", "stream_nifti", "turned", "write_nifti"]
 
 
 def turned(volume, affine, axes):
@@ -64,6 +64,26 @@ def write_nifti(path, array, affine):
     volume.header.set_xyzt_units("mm")
     with atomic_path(path) as temporary:
         temporary.write_bytes(gzip.compress(volume.to_bytes(), compresslevel=3, mtime=0))
+
+
+def stream_nifti(path, array, affine, dtype):
+    """Write one .nii.gz of a type, slice by slice, so that a volume of floats is never whole in memory.
+
+    The same array gives the same bytes.
+    """
+    import nibabel
+
+    header = nibabel.Nifti1Image(np.broadcast_to(np.zeros((), dtype), array.shape), affine).header
+    header.set_xyzt_units("mm")
+    header.set_slope_inter(1, 0)
+    header["vox_offset"] = 352
+    with (
+        atomic_path(path) as temporary, open(temporary, "wb") as file,
+        gzip.GzipFile("", "wb", compresslevel=3, fileobj=file, mtime=0) as packed,
+    ):
+        packed.write(header.binaryblock + bytes(4))
+        for z in range(array.shape[2]):
+            packed.write(array[:, :, z].astype(dtype).tobytes("F"))
 
 
 def measure(components, box):
