@@ -73,7 +73,7 @@ def inspect_scan(scan, brain, thumbnail=False):
         return found
     if any(issubclass(warning.category, GridWarning) for warning in caught):
         found.notes.append("was off ATLAS's grid and was resampled")
-    elif scan.release != "R2.1 raw" and (outside := 1 - mask[brain].sum() / mask.sum()) > OUTSIDE:
+    elif scan.release != "R2.1 raw" and mask.any() and (outside := 1 - mask[brain].sum() / mask.sum()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
     low, high = float(image.min()), float(image.max())
     if scan.release == "R1.1" and not (low >= R11_RANGE[0] and high <= R11_RANGE[1]):

@@ -1,7 +1,9 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, loading one, checking all."""
 
+import json
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,7 @@ class Scan:
     release: str
     synthetic: bool = False
     part: str = "training"  # or "testing": without masks
+    healthy: bool = False  # of an embedded cohort without lesions: it has no mask, and needs none
 
     @property
     def name(self):
@@ -101,10 +104,18 @@ def scan_at(path):
     release_folder = Path(path.as_posix()[: match.start()])
     part = "testing" if (match.groupdict().get("part") or "").startswith("Testing") else "training"
     site = match["site"].upper() if match["site"].startswith("r") else match["site"]
+    marker = release_folder / SYNTHETIC_MARKER
+    synthetic = marker.exists()
+    healthy = synthetic and not masks and is_healthy_cohort(marker, marker.stat().st_mtime_ns)
     return Scan(
-        match["subject"], match["session"], site, path, masks, layout.release,
-        (release_folder / SYNTHETIC_MARKER).exists(), part,
+        match["subject"], match["session"], site, path, masks, layout.release, synthetic, part, healthy
     )
+
+
+@lru_cache(maxsize=8)
+def is_healthy_cohort(marker, changed):
+    """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
+    return json.loads(marker.read_text(encoding="utf-8")).get("n_lesions") == 0
 
 
 def choose_release(scans, root):
@@ -207,6 +218,8 @@ def load_lesion(scan):
 
 def read_masks(scan, shape, affine):
     """The OR of a scan's masks on the grid of its T1, which is given. Raises DataError if there is no lesion."""
+    if scan.healthy:
+        return np.zeros(shape, bool)
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
     mask = combine_masks(read_mask(path, shape, affine) for path in scan.masks)

@@ -11,9 +11,9 @@ LEVELS = (0, 0.28, 0.655, 0.87, 1)  # in the template: nothing, fluid, grey and 
 PALE_CORE = 0.31  # version 1's, at any size
 
 # (core - fluid) / (white matter - fluid) of the core, by the component's volume in ml: how often a lesion has turned
-# into a cavity, and how dark cavities and scars then are. The share of cavities among small lesions is that of a study of
-# 2015 (doi 10.3389/fneur.2015.00118: 61 % of small subcortical infarcts; on fine T1w images over 90 %, Gattringer et al.
-# 2019, doi 10.1007/s12975-019-00741-8). That larger ones nearly all do, and the depths, are assumptions.
+# into a cavity, and how dark cavities and scars then are. Of small subcortical infarcts 61 % become cavities (2015, doi
+# 10.3389/fneur.2015.00118), and over 90 % show some cavity in fine T1w images (Gattringer et al. 2019, doi
+# 10.1007/s12975-019-00741-8). That larger ones nearly all do, and the depths, are assumptions.
 CORE_ML = (0.5, 2, 10, 50, 200)
 CAVITY_SHARE = (0.61, 0.7, 0.8, 0.9, 0.96)
 CAVITY_DEPTH = (0.28, 0.25, 0.17, 0.10, 0.06)

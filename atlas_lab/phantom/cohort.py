@@ -8,6 +8,7 @@ No scan of either is a patient's.
 
 import json
 import shutil
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
 from atlas_lab.phantom.metadata_table import METADATA, metadata
-from atlas_lab.phantom.real_masks import mask_files, masks_of_subjects
+from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
 
 VERSIONS = (1, 2)  # a version's files are never changed: what should look otherwise gets a number of its own
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
@@ -184,5 +185,7 @@ def finish(release, settings):
     if settings["layout"] == "R1.1":
         with atomic_path(release / METADATA) as temporary:
             metadata(records).to_csv(temporary, index=False)
+    if settings["lesions"] and settings["phantom_version"] > 1:
+        print(account_of_volumes(records), file=sys.stderr)
     about = {"synthetic": True, "note": "synthetic cohort, not patient data", **settings}
     write_json(release / SYNTHETIC_MARKER, {**about, "package_version": __version__, "subjects": records})

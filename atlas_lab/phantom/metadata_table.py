@@ -11,7 +11,7 @@ def metadata(records):
 
     rows = []
     for record in sorted(records, key=lambda r: r["subject"]):
-        sessions = sorted({name.split("/")[2] for name in record["files"]})
+        sessions = sorted({name.split("/")[2] for name in record["files"] if "t1w" in name})
         rows += [metadata_row(record, session) for session in sessions]
     return pandas.DataFrame(rows)
 
@@ -21,8 +21,8 @@ def metadata_row(record, session):
     aimed, measured = record["aimed"], record["measured"]
     place, left = aimed.get("place", "unknown"), measured["left"]
     hemisphere = "Left" if left > 0.8 else "Right" if left < 0.2 else "Bilateral"
-    hemisphere = "Brainstem" if place == "brainstem" else hemisphere
-    count = max(1, measured["components"])
+    hemisphere = {"brainstem": "Brainstem", "none": "None"}.get(place, hemisphere)
+    count = 0 if place == "none" else max(1, measured["components"])
     on_left = round(count * left)
     strokes = {
         ("LH", "Cortical"): 0,
@@ -39,11 +39,11 @@ def metadata_row(record, session):
         "Session": f" {session}",
         **{f"# Strokes {side} {kind}": n for (side, kind), n in strokes.items()},
         "Other Location": count if place in ("brainstem", "cerebellum") else 0,
-        "Stroke type": "Embolic",
+        "Stroke type": "None" if place == "none" else "Embolic",
         "Primary Stroke Location": place.capitalize(),
         "Primary Stroke Location Hemisphere": hemisphere,
         "Vascular territory": aimed.get("territory", "unknown"),
-        "PVH": 0,  # the phantom has no white matter hyperintensities
-        "DWMH": 0,
+        "PVH": record.get("pvh", 0),  # version 1 has no white matter hyperintensities
+        "DWMH": record.get("dwmh", 0),
         "Notes": "synthetic, not patient data",
     }

@@ -7,8 +7,8 @@ import numpy as np
 from atlas_lab.grid import AFFINE, bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
-# ml of white matter hyperintensities: the median of stroke patients aged 50 and its spread (337 patients followed for ten
-# years, PMC5035980: 1.5, quartiles 0.5 and 3.7) and an exponential rise with age (de Kort et al. 2025, doi
+# ml of white matter hyperintensities: the median of stroke patients aged 50 and its spread (337 followed for ten years,
+# PMC5035980: 1.5, quartiles 0.5 and 3.7) and an exponential rise with age (de Kort et al. 2025, doi
 # 10.1016/j.neurobiolaging.2024.11.006). Its rate, and that T1w images show as much as FLAIR, are assumptions.
 MEDIAN_ML, SPREAD, PER_YEAR = 1.5, 1.35, 0.05
 LARGEST_ML = 70
