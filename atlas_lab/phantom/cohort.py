@@ -52,10 +52,10 @@ def make_cohort(
     heads : bool
         False leaves the brain alone on black, as skull-stripped data have it.
     mimics : bool
-        False leaves out what looks like a lesion and isn't one.
+        False leaves out what looks like a lesion and isn't one, lopsided atrophy among it.
     dark_cores : bool
-        False makes all lesions as pale as version 1's. These two are for asking what makes a lesion easy to find: all
-        else stays as it is, voxel by voxel.
+        False makes all lesions as pale as version 1's, and leaves all else as it is. These two are for asking what
+        makes a lesion easy to find.
     n_lesions : {None, 0}
         0 makes a healthy cohort, without masks, to count false alarms on.
 

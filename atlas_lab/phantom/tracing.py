@@ -46,7 +46,8 @@ def trace_lesion(components, allowed, rater, sitting):
         if missed and number > 0:
             continue
         near = bounding_box(component, margin=9)
-        mask = _trace(component[near], habit, rater, sitting) & allowed[near] & ~taken[near]
+        mask = _trace(component[near], habit, rater, sitting)
+        mask = _without_specks(mask & allowed[near] & ~taken[near])
         if number == 0 and not mask.any():
             mask = component[near]  # someone who was told of a lesion draws one
         if mask.any():
@@ -67,8 +68,7 @@ def _trace(lesion, habit, rater, sitting):
     places = refine(random_nodes(rater, lesion.shape, 4, 8), 4, lesion.shape)
     off = HABIT * habit + PLACES * places + SITTING * _by_slice(sitting, lesion.shape)
     mask = edge.astype(np.float32) - 0.2 < scale * off
-    mask = ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH) > 0.5
-    return _without_specks(mask)
+    return ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH) > 0.5
 
 
 def _by_slice(rng, shape):
