@@ -86,7 +86,8 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": volume_line(account), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
-    if not was_moved and scan.release != "R2.1 raw" and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
+    is_placed = not was_moved and scan.release != "R2.1 raw" and mask.any()
+    if is_placed and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
     if scan.release == "R1.1" and not (account.low >= R11_RANGE[0] and account.high <= R11_RANGE[1]):
         found.notes.append(f"intensities from {account.low:.4g} to {account.high:.4g}; R1.1's go from 0 to 100")

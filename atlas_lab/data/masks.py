@@ -26,6 +26,8 @@ def read_masks(scan, shape, affine, image=None, account=None):
 
     The T1's voxels tell a mask that is the T1 itself; an account gets the volume of each file.
     """
+    if scan.healthy:
+        return np.zeros(shape, bool)
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
     refuse_masks_of_others(scan)

@@ -1,8 +1,10 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, and loading one."""
 
+import json
 import sys
 import warnings
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +42,7 @@ class Scan:
     synthetic: bool = False
     part: str = "training"  # or "testing": without masks
     label: float | None = None  # of masks that hold several labels, the one that is lesion
+    healthy: bool = False  # of an embedded cohort without lesions: it has no mask, and needs none
 
     @property
     def name(self):
@@ -117,10 +120,19 @@ def scan_at(path):
     release_folder = Path(path.as_posix()[: match.start()])
     part = "testing" if (match.groupdict().get("part") or "").startswith("Testing") else "training"
     site = match["site"].upper() if match["site"].startswith("r") else match["site"]
+    masks = masks_beside(path, layout.masks)
+    marker = release_folder / SYNTHETIC_MARKER
+    synthetic = marker.exists()
+    healthy = synthetic and not masks and is_healthy_cohort(marker, marker.stat().st_mtime_ns)
     return Scan(
-        match["subject"], match["session"], site, path, masks_beside(path, layout.masks), layout.release,
-        (release_folder / SYNTHETIC_MARKER).exists(), part,
+        match["subject"], match["session"], site, path, masks, layout.release, synthetic, part, healthy=healthy,
     )
+
+
+@lru_cache(maxsize=8)
+def is_healthy_cohort(marker, changed):
+    """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
+    return json.loads(marker.read_text(encoding="utf-8")).get("n_lesions") == 0
 
 
 def choose_release(scans, root):

@@ -1,37 +1,33 @@
 """The embedded cohort: synthetic T1w scans with stroke lesions, written to disk in the layout of an ATLAS release.
 
-Each subject is the MNI152 template under its own smooth deformation, with its own tissue intensities, bias
-field, noise and degree of atrophy, and with a lesion grown by `lesions.py` or, on demand, brought in by
-`real_masks.py`. No scan is a patient's. Unlike ATLAS, the scans show the brain without skull.
+Version 2 shows whole heads: the MNI152 template under each subject's own deformation and atrophy, inside a skull and
+scalp with the face removed, with things in it that look like a lesion and aren't one, seen by one of nine scanners,
+and with a lesion whose mask a rater drew. Version 1 shows brains on black; the shipped records were made from it.
+No scan of either is a patient's.
 """
 
-import gzip
 import json
 import shutil
+import sys
+from importlib import import_module
 from pathlib import Path
 
-import numpy as np
-
-from atlas_lab.data.layouts import LAYOUTS, scan_names
+from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
-from atlas_lab.grid import GRID, bounding_box
-from atlas_lab.metrics import SMALLEST_LESION_ML
-from atlas_lab.phantom.anatomy import SITES, load_anatomy, make_head, scan_head
-from atlas_lab.phantom.lesions import grow_lesion, left_share, plan_lesion
-from atlas_lab.phantom.real_masks import mask_files, masks_of_subjects, place_mask
-from atlas_lab.provenance import SubjectStream
+from atlas_lab.phantom.metadata_table import METADATA, metadata
+from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
 
-PHANTOM_VERSION = 1  # raise it whenever the same seed gives other files
-METADATA = "ATLAS_Meta-Data_Release_1.1_standard_mni.csv"
+VERSIONS = (1, 2)  # a version's files are never changed: what should look otherwise gets a number of its own
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
-SITE_OF_INDEX = "1213121123"  # site of subject index modulo 10: half of all at Site1, a fifth at Site3
-MAX_MASKS = 4  # mask files per scan
-RAW_AXES = ("RAS", "LPI", "PIR", "LAS")  # where the axes of raw volumes point to, in turn
-REPEAT_EVERY, REPEAT_AT = 20, 3  # subject indices 3, 23, 43, ... (all at Site3) were scanned twice
+
+__all__ = ["VERSIONS", "make_cohort"]
 
 
-def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=None, progress=True):
+def make_cohort(
+    out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=None, progress=True, *,
+    version=2, heads=True, mimics=True, dark_cores=True, n_lesions=None,
+):
     """Make synthetic subjects and write them as an ATLAS release.
 
     The same arguments give the same bytes, whatever `jobs` is; a subject doesn't depend on how many others
@@ -51,6 +47,17 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     jobs : int, optional
         Processes; by default one per core.
     progress : bool
+    version : {1, 2}
+        Version 1 takes none of the switches below.
+    heads : bool
+        False leaves the brain alone on black, as skull-stripped data have it.
+    mimics : bool
+        False leaves out what looks like a lesion and isn't one, lopsided atrophy among it.
+    dark_cores : bool
+        False makes all lesions as pale as version 1's, and leaves all else as it is. These two are for asking what
+        makes a lesion easy to find.
+    n_lesions : {None, 0}
+        0 makes a healthy cohort, without masks, to count false alarms on.
 
     Returns
     -------
@@ -63,7 +70,8 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
         If an argument is unusable, or `out` holds something else than this cohort.
     """
     out = Path(out).expanduser()
-    settings = check_settings(n_subjects, seed, layout, lesions)
+    switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
+    settings = check_settings(n_subjects, seed, layout, lesions, version, switches)
     release = out / LAYOUTS[layout].folder
     missing = missing_subjects(release, settings)
     masks = masks_of_subjects(missing, seed, lesions)
@@ -76,23 +84,32 @@ def make_cohort(out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=No
     return out
 
 
-def check_settings(n_subjects, seed, layout, lesions):
+def check_settings(n_subjects, seed, layout, lesions, version, switches):
     """The settings that tell one cohort from another, as written to its marker file."""
     if layout not in LAYOUTS:
         raise DataError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
     if n_subjects < 1:
         raise DataError(f"n_subjects is {n_subjects}; expected at least 1")
+    if version not in VERSIONS:
+        raise DataError(f"version is {version!r}; expected one of {', '.join(map(str, VERSIONS))}")
+    if switches["n_lesions"] not in (None, 0):
+        raise DataError(f"n_lesions is {switches['n_lesions']!r}; expected 0, for a healthy cohort, or None")
+    if switches["n_lesions"] == 0 and lesions is not None:
+        raise DataError(f"lesions is {lesions}, n_lesions 0; expected one of them alone")
+    if version == 1 and switches != {"heads": True, "mimics": True, "dark_cores": True, "n_lesions": None}:
+        raise DataError("version 1 has no heads, mimics, dark cores or healthy subjects to switch; expected version=2")
     source = None
     if lesions is not None:
         names = [path.name for path in mask_files(lesions)]
         source = f"real masks: {Path(lesions).resolve().name} ({len(names)} files, {digest(names)})"
-    return {
+    settings = {
         "n_subjects": int(n_subjects),
         "seed": int(seed),
         "layout": layout,
         "lesions": source,
-        "phantom_version": PHANTOM_VERSION,
+        "phantom_version": version,
     }
+    return settings if version == 1 else settings | switches
 
 
 def missing_subjects(release, settings):
@@ -145,109 +162,19 @@ def run_subjects(indices, masks, release, settings, jobs, progress):
     if not indices:
         return
     jobs = min(jobs or cpu_count(), len(indices))
-    seed, layout = settings["seed"], settings["layout"]
-    tasks = (delayed(make_subject)(index, seed, release, layout, masks.get(index)) for index in indices)
+    tasks = (delayed(make_subject)(index, settings, release, masks.get(index)) for index in indices)
     done = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
     for _ in tqdm(done, "making subjects", total=len(indices), disable=not progress):
         pass
 
 
-def make_subject(index, seed, release, layout="R1.1", real_mask=None):
+def make_subject(index, settings, release, real_mask=None):
     """Make and write subject `index`; its record is written last and says which files there are."""
     keep_freed_memory()  # the next volume needs as much
-    layout = LAYOUTS[layout]
-    site_index = int(SITE_OF_INDEX[index % len(SITE_OF_INDEX)]) - 1
-    site = SITES[site_index]
-    anatomy = load_anatomy()
-    if real_mask is None:
-        plan = plan_lesion(seed, index)
-        components, aim = grow_lesion(plan, seed, index, anatomy), plan.describe()
-    else:
-        components, aim = place_mask(real_mask, seed, index, anatomy)
-    head = make_head(components, np.random.default_rng([seed, index, SubjectStream.HEAD]), anatomy)
-    axes = RAW_AXES[index % len(RAW_AXES)] if layout.raw else "RAS"
-    files = []
-    for session in (1, 2) if index % REPEAT_EVERY == REPEAT_AT else (1,):
-        rng = np.random.default_rng([seed, index, SubjectStream.SCAN, session])
-        names = scan_names(layout, site_index, site.first_id + index, index, session)
-        # The masks first: a T1 volume without masks would look like a scan whose lesion is lost.
-        habits = np.random.default_rng([seed, index, SubjectStream.MASK_FILES])
-        for number, mask in mask_files_of(head.components, habits, layout.one_mask):
-            files.append(layout.mask.format(**names, number=number))
-            volume = np.zeros(GRID)
-            volume[head.box] = mask
-            write_nifti(release / files[-1], *turned(volume, anatomy.affine, axes))
-        files.append(layout.t1w.format(**names))
-        write_nifti(release / files[-1], *turned(scan_head(head, site, rng), anatomy.affine, axes))
-    record = {
-        "index": index,
-        "subject": names["subject"],
-        "site": names["site"],
-        "aimed": aim,
-        "measured": measure(head),
-        "files": files,
-    }
+    version = import_module(f"atlas_lab.phantom.version{settings['phantom_version']}")
+    record = version.make_subject(index, settings, release, real_mask)
     write_json(record_path(release, index), record)
     return record
-
-
-def turned(volume, affine, axes):
-    """The same voxels at the same places with the array's axes pointing as `axes` says, and the affine for that."""
-    from nibabel import orientations
-
-    turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.axcodes2ornt(axes))
-    moved = orientations.apply_orientation(volume, turn)
-    return moved, affine @ orientations.inv_ornt_aff(turn, volume.shape)
-
-
-def mask_files_of(components, rng, one_mask=False):
-    """Share a lesion out among files as ATLAS R1 does: yields (number in the file's name, float64 volume).
-
-    About 45 % of scans have several masks, and a lesion voxel is 1 in some files and 255 in others. With `one_mask`,
-    as in R2, there is one file, and a lesion voxel is 1.
-    """
-    if one_mask:
-        yield "", np.any(components, axis=0) * 1.0
-        return
-    masks = components
-    if len(masks) == 1 and rng.random() < 0.1:
-        masks = split_mask(masks[0])
-    elif rng.random() < 0.3:
-        masks = [np.any(masks, axis=0)]
-    if len(masks) > MAX_MASKS:
-        masks = [*masks[: MAX_MASKS - 1], np.any(masks[MAX_MASKS - 1 :], axis=0)]
-    habit = rng.choice(["one", "full", "mixed"], p=[0.55, 0.3, 0.15])
-    for i, mask in enumerate(masks):
-        value = {"one": 1.0, "full": 255.0, "mixed": (255.0, 1.0)[i % 2]}[habit]
-        yield f"{i}_" if i else "", mask * value
-
-
-def split_mask(mask):
-    """Cut a mask in two at the middle of its longest axis."""
-    box = bounding_box(mask)
-    axis = int(np.argmax([b.stop - b.start for b in box]))
-    middle = (box[axis].start + box[axis].stop) // 2
-    lower = np.arange(mask.shape[axis]).reshape([-1 if a == axis else 1 for a in range(3)]) < middle
-    pieces = [mask & lower, mask & ~lower]
-    return pieces if all(piece.any() for piece in pieces) else [mask]
-
-
-def write_nifti(path, array, affine):
-    """Write one .nii.gz; the same array gives the same bytes (no time stamp)."""
-    import nibabel
-
-    volume = nibabel.Nifti1Image(array, affine)
-    volume.header.set_xyzt_units("mm")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(gzip.compress(volume.to_bytes(), compresslevel=3, mtime=0))
-
-
-def measure(head):
-    """What became of the aim: volume in ml, number of components of at least 0.1 ml, share left."""
-    ml = [float(mask.sum()) / 1000 for mask in head.components]
-    left = left_share(head.components, GRID[0] // 2 - head.box[0].start)
-    count = sum(v >= SMALLEST_LESION_ML for v in ml)
-    return {"volume_ml": round(sum(ml), 3), "components": count, "left": round(left, 3)}
 
 
 def finish(release, settings):
@@ -258,49 +185,7 @@ def finish(release, settings):
     if settings["layout"] == "R1.1":
         with atomic_path(release / METADATA) as temporary:
             metadata(records).to_csv(temporary, index=False)
+    if settings["lesions"] and settings["phantom_version"] > 1:
+        print(account_of_volumes(records), file=sys.stderr)
     about = {"synthetic": True, "note": "synthetic cohort, not patient data", **settings}
     write_json(release / SYNTHETIC_MARKER, {**about, "package_version": __version__, "subjects": records})
-
-
-def metadata(records):
-    """The table that ATLAS R1.1 brings along, one row per scan, with its column names and habits."""
-    import pandas
-
-    rows = []
-    for record in sorted(records, key=lambda r: r["subject"]):
-        sessions = sorted({name.split("/")[2] for name in record["files"]})
-        rows += [metadata_row(record, session) for session in sessions]
-    return pandas.DataFrame(rows)
-
-
-def metadata_row(record, session):
-    """One scan's row: the id has lost its leading zero and the session has gained a space, as in ATLAS."""
-    aimed, measured = record["aimed"], record["measured"]
-    place, left = aimed.get("place", "unknown"), measured["left"]
-    hemisphere = "Left" if left > 0.8 else "Right" if left < 0.2 else "Bilateral"
-    hemisphere = "Brainstem" if place == "brainstem" else hemisphere
-    count = max(1, measured["components"])
-    on_left = round(count * left)
-    strokes = {
-        ("LH", "Cortical"): 0,
-        ("LH", "subcortical"): 0,
-        ("RH", "Cortical"): 0,
-        ("RH", "subcortical"): 0,
-    }
-    if place in ("cortical", "subcortical"):
-        kind = "Cortical" if place == "cortical" else "subcortical"
-        strokes[("LH", kind)], strokes[("RH", kind)] = on_left, count - on_left
-    return {
-        "INDI Site ID": record["site"],
-        "INDI Subject ID": int(record["subject"]),
-        "Session": f" {session}",
-        **{f"# Strokes {side} {kind}": n for (side, kind), n in strokes.items()},
-        "Other Location": count if place in ("brainstem", "cerebellum") else 0,
-        "Stroke type": "Embolic",
-        "Primary Stroke Location": place.capitalize(),
-        "Primary Stroke Location Hemisphere": hemisphere,
-        "Vascular territory": aimed.get("territory", "unknown"),
-        "PVH": 0,  # the phantom has no white matter hyperintensities
-        "DWMH": 0,
-        "Notes": "synthetic, not patient data",
-    }

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.files import DataError
-from atlas_lab.grid import GRID
+from atlas_lab.files import SYNTHETIC_MARKER, DataError
+from atlas_lab.grid import GRID, voxel_ml
 from atlas_lab.phantom.lesions import left_share
 from atlas_lab.provenance import SubjectStream
 
@@ -54,6 +54,30 @@ def load_mask(path):
             f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask"
         )
     return mask, volume.affine
+
+
+def mask_ml(path):
+    """The volume of a real mask as its file has it, ml."""
+    mask, affine = load_mask(path)
+    return round(float(mask.sum() * voxel_ml(affine)), 3)
+
+
+def account_of_volumes(records):
+    """One line on how much of the real masks' volume has come to the subjects, and who lost or gained most.
+
+    Parameters
+    ----------
+    records : list of dict
+        Of subjects with real masks, as version 2 keeps them.
+    """
+    kept = {r["aimed"]["mask"]: r["measured"]["true_ml"] / r["aimed"]["file_ml"] for r in records}
+    total = sum(r["measured"]["true_ml"] for r in records) / sum(r["aimed"]["file_ml"] for r in records)
+    least, most = min(kept, key=kept.get), max(kept, key=kept.get)
+    return (
+        f"real masks: lesions of {total:.2f} times the files' volume in {len(records)} subjects' own brains, "
+        f"{np.median(list(kept.values())):.2f} in the median; least {kept[least]:.2f} ({least}), "
+        f"most {kept[most]:.2f} ({most}); each is in {SYNTHETIC_MARKER}"
+    )
 
 
 def place_mask(path, seed, index, anatomy):

@@ -1,0 +1,57 @@
+"""Real lesion masks in place of grown ones: they go by their affine, and their volumes are accounted for."""
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from atlas_lab.data.scans import find_scans, load_scan
+from atlas_lab.files import DataError
+from atlas_lab.phantom.cohort import make_cohort
+
+
+def write_right_to_left_mask(folder):
+    """A ball of 8 mm around (-30, -20, 30) mm, on a grid of 2 mm whose x axis runs from right to left."""
+    affine = np.array([[-2.0, 0, 0, 78], [0, 2, 0, -112], [0, 0, 2, -50], [0, 0, 0, 1]])
+    index = np.indices((79, 95, 68)).reshape(3, -1)
+    mm = affine[:3, :3] @ index + affine[:3, 3:]
+    ball = np.linalg.norm(mm - [[-30], [-20], [30]], axis=0).reshape(79, 95, 68) < 8
+    folder.mkdir()
+    nibabel.save(nibabel.Nifti1Image(ball.astype(np.uint8), affine), folder / "ball.nii.gz")
+    return folder
+
+
+def test_real_masks_go_by_their_affine(tmp_path):
+    folder = write_right_to_left_mask(tmp_path / "masks")
+    root = make_cohort(tmp_path / "out", 2, lesions=folder, jobs=1, progress=False)
+    marker = json.loads((root / "ATLAS_R1.1" / "synthetic.json").read_text())
+    assert marker["lesions"].startswith("real masks: masks")
+    mirrored = {r["subject"]: r["aimed"]["mirrored"] for r in marker["subjects"]}
+    for scan in find_scans(root):
+        mask, affine = load_scan(scan)[1:]
+        centre = ndimage.center_of_mass(mask) + affine[:3, 3]
+        x = 30 if mirrored[scan.subject] else -30
+        np.testing.assert_allclose(centre, (x, -20, 30), atol=8)
+    with pytest.raises(DataError, match="choose another folder"):
+        make_cohort(root, 2, progress=False)
+
+
+def test_a_truncated_mask_is_named(tmp_path):
+    path = write_right_to_left_mask(tmp_path / "masks") / "ball.nii.gz"
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"ball\.nii\.gz"):
+        make_cohort(tmp_path / "out", 1, lesions=path.parent, progress=False)
+
+
+def test_real_masks_keep_their_volume_and_the_account_says_so(real_lesions, tmp_path, capsys):
+    root = make_cohort(tmp_path, 2, lesions=real_lesions, jobs=1, progress=False)
+    kept = []
+    for record in json.loads((root / "ATLAS_R1.1" / "synthetic.json").read_text())["subjects"]:
+        original = np.asarray(nibabel.load(real_lesions / record["aimed"]["mask"]).dataobj).sum() / 1000
+        assert record["aimed"]["file_ml"] == pytest.approx(original, abs=1e-3)
+        kept.append(record["measured"]["true_ml"] / original)
+        assert 0.65 < kept[-1] < 1.25
+    said = capsys.readouterr().err
+    assert "real masks: lesions of" in said and f"{np.median(kept):.2f} in the median" in said
