@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pandas
 import pytest
-from conftest import box_mask, head, save, write_scan
+from atlas_tree import box_mask, head, save, write_scan
 
 import atlas_lab as lab
 from atlas_lab.check import count_notes

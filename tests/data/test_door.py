@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from conftest import AFFINE, box_mask, head, save, write_scan
+from atlas_tree import AFFINE, box_mask, head, save, write_scan
 
 import atlas_lab as lab
 from atlas_lab.data.door import open_together

@@ -8,7 +8,7 @@ import zipfile
 import nibabel
 import numpy as np
 import pytest
-from conftest import AFFINE, head, save
+from atlas_tree import AFFINE, head, save
 
 import atlas_lab as lab
 from atlas_lab.cli import main
@@ -190,7 +190,7 @@ def test_nibabel_s_own_lines_do_not_reach_the_user(tmp_path, capfd):
 
 
 def test_sform_and_qform_that_swap_left_and_right_are_named_by_check_and_predict(tmp_path, capsys):
-    from conftest import box_mask
+    from atlas_tree import box_mask
 
     folder = tmp_path / "ATLAS_R1.1/Site1/031768/t01"
     for name, array in (("t1w_deface", head(3)), ("LesionSmooth", box_mask((60, 80, 60)).astype(np.uint8))):

@@ -5,7 +5,7 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from conftest import AFFINE, box_mask, head, save, write_scan
+from atlas_tree import AFFINE, box_mask, head, save, write_scan
 from scipy import ndimage
 
 import atlas_lab as lab

@@ -5,7 +5,7 @@ import gzip
 import nibabel
 import numpy as np
 import pytest
-from conftest import save
+from atlas_tree import save
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp

@@ -7,7 +7,7 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
-from conftest import AFFINE, box_mask, head, save, write_scan
+from atlas_tree import AFFINE, box_mask, head, save, write_scan
 
 import atlas_lab as lab
 from atlas_lab.cli import main

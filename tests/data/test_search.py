@@ -6,7 +6,7 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from conftest import AFFINE, box_mask, head, save
+from atlas_tree import AFFINE, box_mask, head, save
 
 import atlas_lab as lab
 

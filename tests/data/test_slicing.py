@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from conftest import box_mask, write_scan
+from atlas_tree import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.data import slicing as slices_module

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import AFFINE, save
+from atlas_tree import AFFINE, save
 
 import atlas_lab as lab
 from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, write_outputs

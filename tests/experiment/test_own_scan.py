@@ -4,8 +4,8 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from atlas_tree import AFFINE, save
 from brains import brain, moved, whole_head
-from conftest import AFFINE, save
 from nibabel import orientations
 
 import atlas_lab as lab

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import box_mask, write_scan
+from atlas_tree import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.cli import main

@@ -14,7 +14,7 @@ import nbformat
 import nibabel
 import numpy as np
 import pytest
-from conftest import AFFINE, save
+from atlas_tree import AFFINE, save
 from nbclient import NotebookClient
 from PIL import Image
 
