@@ -36,24 +36,12 @@ SIDES = (
 )
 
 
-def read_sides(text):
-    """(3, 5) of "3-5"."""
-    return tuple(int(side) for side in text.split("-"))
-
-
-def write_sides(sides):
-    """"3-5" of (3, 5)."""
-    return "-".join(map(str, sides))
-
-
-def read_scored(text):
-    """None of "all", 100 of "first 100" or "100"."""
-    return None if text == "all" else int(text.removeprefix("first "))
-
-
-def write_scored(count):
-    """"all" of None, "first 100" of 100."""
-    return "all" if count is None else f"first {count}"
+# How a setting's text is read, and how its value is written: "3-5" is (3, 5), "first 100" is 100, "all" is None.
+SIDES_TEXT = (lambda text: tuple(map(int, text.split("-"))), lambda sides: "-".join(map(str, sides)))
+SCORED_TEXT = (
+    lambda text: None if text == "all" else int(text.removeprefix("first ")),
+    lambda count: "all" if count is None else f"first {count}",
+)
 
 
 @dataclass(frozen=True)
@@ -68,9 +56,7 @@ class RunConfig:
     pool: str = setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
     convs_per_stage: int = setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
     kernels: tuple[int, int] = setting(
-        (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES,
-        as_text=(read_sides, write_sides),
-    )
+        (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES, as_text=SIDES_TEXT)
     dropout: float = setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
     loss: str = setting("cross_entropy", "equation 2, or equation 3 (C8)", ("cross_entropy", "tversky"))
     pos_weight: float = setting(100.0, "w_p of equation 2; the paper tries 100, 10 and 1 (C3)", POSITIVE)
@@ -99,8 +85,7 @@ class RunConfig:
         "exact", "jpeg (code): masks with JPEG's ripples, to train and to be scored on", ("exact", "jpeg"))
     scored_slices: int | None = setting(
         None, "first 100 (code): mean_dice in the history is that of so many slices, or of all",
-        (lambda count: count is None or count >= 1, "all, or first 100"), kind=int, as_text=(read_scored, write_scored),
-    )
+        (lambda count: count is None or count >= 1, "all, or first 100"), kind=int, as_text=SCORED_TEXT)
     labels: str = setting(
         "true", "swapped: each scan has another subject's masks, so nothing can be learnt", ("true", "swapped"))
     dev_fraction: float = setting(0.3, "share of the slices, or people, that only score: paper",

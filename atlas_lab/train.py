@@ -11,13 +11,7 @@ from torch import nn
 
 from atlas_lab.dataset import SliceDataset
 from atlas_lab.files import DataError
-from atlas_lab.metrics import (
-    centroid_distances,
-    confusion_counts,
-    dice_from_counts,
-    nan_mean,
-    precision_recall_area,
-)
+from atlas_lab.metrics import centroid_distances, confusion_counts, dice_from_counts, nan_mean, precision_recall_area
 
 __all__ = ["Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch"]
 
