@@ -79,11 +79,12 @@ def classifier_dice(by_subject, neighbours, seed):
 
 def subjects_of(cohort, n):
     """Of the first n subjects' first scans: uint8 images (Z, H, W), bool masks, z."""
-    from atlas_lab.data.scans import find_scans
+    from phantom_pictures import scans_by_index
+
     from atlas_lab.data.slicing import prepare_slices
 
-    scans = sorted(find_scans(cohort), key=lambda scan: int(scan.subject[-2:]))  # in order of the subjects' index
-    scans = [scan for scan in scans if scan.session == "t01"][:n]
+    by_index = scans_by_index(Path(cohort))
+    scans = [by_index[index] for index in range(n)]
     store = prepare_slices(scans, SCALE, Z_STEP, jobs=1, progress=False)
     rows = {name: np.flatnonzero(store.scan_names == name) for name in dict.fromkeys(store.scan_names)}
     z = store.table["z"].to_numpy()
