@@ -18,6 +18,7 @@ __all__ = [
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC_MARKER = "synthetic.json"  # lies in the release folder of an embedded cohort, and of no other
+TRUTH_FOLDER = "truth"  # beside that marker: the true lesions, of which the masks are a rater's drawings
 SPARE = 2**20  # bytes that must stay free on a disk beyond what a file is known to need
 
 _WHY = {

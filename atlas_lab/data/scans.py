@@ -17,7 +17,7 @@ from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, DataError
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
 
 __all__ = [
     "LoadedScan", "Scan", "combine_masks", "find_scans", "load_lesion", "load_scan", "load_with_account", "read_t1w",
@@ -94,7 +94,7 @@ def find_scans(root, exclude=(), part="training", label=None):
     volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
-    announce_left_out([path for path in volumes if path not in used], root)
+    announce_left_out([path for path in volumes if path not in used and not is_truth(path)], root)
     if not scans:
         examples = "; ".join(f"{layout.release}: {example_of(layout)}" for layout in LAYOUTS.values())
         raise DataError(
@@ -105,6 +105,11 @@ def find_scans(root, exclude=(), part="training", label=None):
     refuse_two_volumes(scans)
     scans = leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
     return scans if label is None else [replace(scan, label=label) for scan in scans]
+
+
+def is_truth(path):
+    """True for the file of a true lesion that an embedded cohort keeps for teaching."""
+    return path.parent.name == TRUTH_FOLDER and (path.parent.parent / SYNTHETIC_MARKER).exists()
 
 
 def example_of(layout):

@@ -34,10 +34,9 @@ def scan(image, subject, scanner, heads, anatomy_rng, rng):
     volume, brain = np.zeros(GRID, np.float32), np.zeros(GRID, bool)
     volume[subject.box] = image * subject.brain
     brain[subject.box] = subject.brain
-    head = brain
+    shown, left_out = brain, _left_out(subject, scanner, rng)  # drawn in any case: the same noise with and without
     if heads:
-        head = add_shell(volume, subject.shell, brain, subject.traits.gap_mm, scanner, anatomy_rng)
-        shown = head & ~_left_out(subject, scanner, rng)
+        shown = add_shell(volume, subject.shell, brain, subject.traits.gap_mm, scanner, anatomy_rng) & ~left_out
     unevenness = _unevenness(subject, scanner, rng)
     volume *= np.exp(unevenness, out=unevenness)
     del unevenness
@@ -46,7 +45,7 @@ def scan(image, subject, scanner, heads, anatomy_rng, rng):
     noise *= np.float32(0.45 * scanner.noise)
     volume += noise
     np.abs(volume, out=volume)
-    volume *= brain if not heads else shown
+    volume *= shown
     np.minimum(volume, 100, out=volume)
     volume /= np.float32(QUANTUM)
     np.round(volume, out=volume)

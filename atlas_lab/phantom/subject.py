@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from atlas_lab.grid import AFFINE, GRID, bounding_box
-from atlas_lab.phantom.anatomy import load_anatomy, sample, sample_lesion
+from atlas_lab.phantom.anatomy import load_anatomy, sample_lesion
 from atlas_lab.phantom.fields import nodes_of, random_nodes, refine, sample_at, signed_distance, step_up
 from atlas_lab.phantom.heads import STEP, Shell, sample_shell
 
@@ -109,37 +109,43 @@ def _own_shape(rng):
     return total
 
 
-def _widening(traits, lesion, box):
+def _widening(traits, density, ml):
     """How far the ventricle's wall moves at each coarse node, mm: by age and side, and ex vacuo near the lesion."""
     nodes = nodes_of(GRID, COARSE)
     x = (COARSE * np.arange(nodes[0]) + AFFINE[0, 3])[:, None, None]
     right = 1 / (1 + np.exp(-x / 4))
     amount = traits.ventricles_mm[0] * (1 - right) + traits.ventricles_mm[1] * right
-    return np.broadcast_to(amount, nodes).astype(np.float32) + _ex_vacuo(lesion, box)
+    return np.broadcast_to(amount, nodes).astype(np.float32) + _ex_vacuo(density, ml)
 
 
-def _ex_vacuo(lesion, box):
+def _ex_vacuo(density, ml):
     """The part of the widening that a lost piece of brain leaves to its neighbours, on coarse nodes.
 
     Near a lesion of 50 ml the wall moves by 4 mm, near the largest by up to 10. That chronic infarcts widen the
     ventricle beside them is well described; how far is an assumption.
     """
-    ml = lesion.sum() / 1000
-    return float(min(10.0, 4.2 * (ml / 50) ** 0.6)) * near_lesion(lesion, box, 26)
+    return float(min(10.0, 4.2 * (ml / 50) ** 0.6)) * _near(density, 26)
 
 
-def near_lesion(lesion, box, sigma_mm):
-    """1 at the densest part of a lesion, fading around it over some `sigma_mm`; float32 on the grid's coarse nodes."""
+def _density(lesion, box):
+    """Share of lesion around each of the grid's coarse nodes: float32."""
     from scipy import ndimage
 
     density = np.zeros(nodes_of(GRID, COARSE), np.float32)
-    if lesion.any():
-        means = ndimage.uniform_filter(lesion.astype(np.float32), COARSE)[::COARSE, ::COARSE, ::COARSE]
-        density[tuple(slice(b.start // COARSE, b.start // COARSE + n)
-                      for b, n in zip(box, means.shape, strict=True))] = means
-        density = ndimage.gaussian_filter(density, sigma_mm / COARSE)
-        density /= density.max()
+    means = ndimage.uniform_filter(lesion.astype(np.float32), COARSE)[::COARSE, ::COARSE, ::COARSE]
+    nodes = tuple(slice(b.start // COARSE, b.start // COARSE + n) for b, n in zip(box, means.shape, strict=True))
+    density[nodes] = means
     return density
+
+
+def _near(density, sigma_mm):
+    """1 at the densest part of a lesion, fading around it over some `sigma_mm`; 0 without a lesion."""
+    from scipy import ndimage
+
+    if not density.any():
+        return density
+    near = ndimage.gaussian_filter(density, sigma_mm / COARSE)
+    return near / near.max()
 
 
 def _shift(distance, widening):
@@ -152,15 +158,14 @@ def _shift(distance, widening):
     return np.where(widening > 0, distance - np.maximum(looked_up, np.minimum(distance, -1.5)), distance - looked_up)
 
 
-def _towards_lesion(lesion, box):
+def _towards_lesion(density, ml):
     """How the tissue around a lesion is drawn into it, mm on the grid's coarse nodes: (3, nodes)."""
-    ml = lesion.sum() / 1000
-    slope = np.stack(np.gradient(near_lesion(lesion, box, 10)))
+    slope = np.stack(np.gradient(_near(density, 10)))
     longest = max(float(np.sqrt((slope**2).sum(axis=0)).max()), 1e-9)
     return -min(3.5, 0.15 * (238.7 * ml) ** (1 / 3)) / longest * slope
 
 
-def _sulci(rng, traits, lesion, box):
+def _sulci(rng, traits, density, ml, box):
     """How wide the sulci are, at every voxel of the box: uneven, at a focus of its own, and around the lesion."""
     nodes = nodes_of(GRID, COARSE)
     wide = traits.sulci + traits.patchiness * random_nodes(rng, GRID, COARSE, 26)
@@ -170,8 +175,7 @@ def _sulci(rng, traits, lesion, box):
         for axis, (n, c) in enumerate(zip(nodes, centre, strict=True))
     )
     wide = wide + traits.focus * np.exp(-squared / (2 * 17.0**2))
-    ml = lesion.sum() / 1000
-    wide = wide + float(min(1.6, 0.5 * (ml / 50) ** 0.6)) * near_lesion(lesion, box, 20)
+    wide = wide + float(min(1.6, 0.5 * (ml / 50) ** 0.6)) * _near(density, 20)
     return refine(*_with_shape(np.clip(wide, -0.45, 2.6), COARSE, box))
 
 
@@ -199,6 +203,7 @@ def make_subject_anatomy(components, traits, rng):
     fine = refine(*_with_shape(own, COARSE, box))
     moved = [sample_lesion(mask, fine, box) for mask in components]
     lesion = np.any(moved, axis=0) if moved else np.zeros(fine.shape[1:], bool)
+    density, ml = _density(lesion, box), lesion.sum() / 1000
 
     # On nodes of 2 mm: where each lies on the template, and how the ventricles' walls move it.
     shape = nodes_of(GRID, STEP)
@@ -206,22 +211,33 @@ def make_subject_anatomy(components, traits, rng):
     at = corner + _at_nodes(own, shape)
     ventricles = _load_ventricles()
     distance = sample_at(ventricles.distance, at / np.float32(STEP))
-    shift = _shift(distance, _at_nodes(_widening(traits, lesion, box), shape))
+    shift = _shift(distance, _at_nodes(_widening(traits, density, ml), shape))
     near = np.abs(shift) > 0.02
     extra = np.zeros((3, *shape), np.float32)
     for axis in range(3):
         extra[axis][near] = shift[near] * sample_at(ventricles.towards[axis], at[:, near] / np.float32(STEP))
-    extra += _at_nodes(_towards_lesion(lesion, box), shape)
+    extra += _at_nodes(_towards_lesion(density, ml), shape)
 
     shell = sample_shell(at)
     brain = refine(*_with_shape(shell.above, STEP, box)) < 0.3
     for axis in range(3):
         fine[axis] += refine(*_with_shape(extra[axis], STEP, box))
-    t1w, csf = sample(anatomy.t1w, fine, box, brain), sample(anatomy.csf, fine, box, brain)
-    added = _added_fluid(csf, _sulci(rng, traits, lesion, box))
+    t1w, csf = _look_up((anatomy.t1w, anatomy.csf), fine, box, brain)
+    added = _added_fluid(csf, _sulci(rng, traits, density, ml, box))
     wall = refine(*_with_shape(distance - shift, STEP, box))
     moved = [mask & brain & (csf < 0.9) for mask in moved]
     return Subject(traits, box, t1w, csf, added, brain, wall, [mask for mask in moved if mask.any()], shell)
+
+
+def _look_up(volumes, displacement, box, where):
+    """Template volumes at displaced voxels of the box, 0 where not `where`: float32 each."""
+    at = np.empty((3, np.count_nonzero(where)), np.float32)
+    for axis, (grid, part) in enumerate(zip(np.nonzero(where), box, strict=True)):
+        at[axis] = (grid + displacement[axis][where]) + np.float32(part.start)
+    found = np.zeros((len(volumes), *where.shape), np.float32)
+    for values, volume in zip(found, volumes, strict=True):
+        values[where] = sample_at(volume, at)
+    return found
 
 
 def _at_nodes(coarse, shape):

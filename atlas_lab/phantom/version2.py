@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from atlas_lab.data.layouts import LAYOUTS, scan_names
+from atlas_lab.files import TRUTH_FOLDER
 from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.phantom.anatomy import load_anatomy
 from atlas_lab.phantom.appearance import draw_contrast, draw_look, paint_lesion, paint_tissue
@@ -19,7 +20,7 @@ from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, stream_n
 from atlas_lab.provenance import SubjectStream
 
 FIRST_NUMBER = 31700  # of the subjects, as R1.1 counts them
-TRUTH = "truth/{subject}_truth.nii.gz"  # no layout takes it for a mask
+TRUTH = TRUTH_FOLDER + "/{subject}_truth.nii.gz"  # no layout takes it for a mask
 
 __all__ = ["TRUTH", "make_subject"]
 
