@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from hostile_kinds import hostile_paths
-from hostile_trials import Trial, damage_trials, run_trial, sound_scan
+from hostile_trials import Trial, damage_trials, in_child, run_trial, sound_scan
 
 LIMIT_S, LIMIT_MIB = 20, 2048
 
@@ -45,7 +45,7 @@ def report(title: str, trials: list[Trial]) -> bool:
 def main(n_damaged: int = 1000) -> int:
     """Run both groups; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        scan = sound_scan(Path(folder) / "sound")
+        scan = in_child(sound_scan, Path(folder) / "sound")
         hostile = report("hostile", [run_trial(*trial) for trial in hostile_paths(scan, Path(folder) / "hostile")])
         damaged = report("damaged", [run_trial(*trial) for trial in damage_trials(scan, n_damaged)])
         return 0 if hostile and damaged else 1

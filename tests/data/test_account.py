@@ -26,7 +26,7 @@ def test_files_joined_grid_and_side_are_counted_by_hand(tmp_path):
     assert account.files_ml == {"031768_LesionSmooth_1_stx.nii.gz": 1.68, "031768_LesionSmooth_stx.nii.gz": 1.68}
     assert account.joined_ml == account.grid_ml == pytest.approx(18 * 14 * 10 / 1000)
     assert account.side_mm == account.grid_side_mm == pytest.approx(60 + 8.5 - 98)  # voxels 60 to 77; x = 0 is 98
-    assert account.changes() == ["masks overlap: 3.36 ml in 2 files, 2.52 joined"]
+    assert account.changes() == ["lesion 3.36 ml in 2 files, 2.52 ml joined"]
     assert 0.6 < account.brain_covered < 0.95 and account.clipped < 0.01
 
 
@@ -58,7 +58,7 @@ def test_check_shows_the_account_of_each_scan(tmp_path, capsys):
     assert main(["check", str(tmp_path), "--jobs", "1"]) == 0
     assert "in slices of 4 mm, every 2nd, 1 of 1 scans change" in capsys.readouterr().out
     (found,) = json.loads((lab.lab_home() / "check/report.json").read_text())["findings"]
-    assert found["account"]["line"].startswith("lesion 1.69 ml in 2 files, 1.69 joined, 1.69 on the grid, ")
+    assert found["account"]["line"].startswith("lesion 1.69 ml in 2 files, 1.69 ml joined, 1.69 ml on ATLAS's grid, ")
     assert found["account"]["line"].endswith("its centre 32 mm left of the middle")
     assert "1 of 2 lesions have no pixel in the slices" in found["account"]["slices"]
     assert "1 of 2 lesions have no pixel" in (lab.lab_home() / "check/report.html").read_text()
