@@ -1,10 +1,10 @@
 """What damaged and hostile files do to the lab: python benchmarks/hostile_files.py [N_DAMAGED].
 
-One scan of a synthetic cohort is damaged in N ways (1,000 by default), one after the other, and loaded; then about a
-hundred paths are opened that no one should pass. Each is loaded in a process of its own that is killed after 20 s. The
-table says how many were refused in one line, taken with a note, or taken unchanged; what was taken changed and
-without a word; and the most time and memory that one took. The exit code is 1 if one hung, crashed, took over 2 GiB or
-was taken wrongly though a checksum, its header or the account could have shown it.
+One scan of a synthetic cohort is damaged in N ways (1,000 by default), one after the other, and loaded; before that,
+about a hundred paths are opened that no one should pass. Each is loaded in a process of its own. The table says how
+many were refused in one line, taken with a note, or taken unchanged; what was taken changed and without a word; and
+the most time and memory that one took. The exit code is 1 if one hung, crashed, took over 20 s of the processor or
+2 GiB, or was taken wrongly though a checksum, its header or the account could have shown it.
 """
 
 import sys

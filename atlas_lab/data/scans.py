@@ -94,7 +94,8 @@ def find_scans(root, exclude=(), part="training", label=None):
     volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
-    announce_left_out([path for path in volumes if path not in used], root)
+    if not scans or not all(scan.synthetic for scan in scans):  # the embedded cohort has files of its own beside them
+        announce_left_out([path for path in volumes if path not in used], root)
     if not scans:
         examples = "; ".join(f"{layout.release}: {example_of(layout)}" for layout in LAYOUTS.values())
         raise DataError(
