@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas_lab.data.nifti import read_image
+from atlas_lab.data.nifti import read_header
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
@@ -132,7 +132,7 @@ def is_same_place(one: Path, other: Path) -> bool:
 def _bytes_needed(job: Job, alone: bool) -> int:
     """At most what the outputs of a job take on disk; DataError if the scan can't be read and is the only one."""
     try:
-        voxels = int(np.prod(read_image(job.t1w, header_only=True).shape))
+        voxels = int(np.prod(read_header(job.t1w).shape))
     except DataError:
         if alone:
             raise

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import box_mask, write_scan
+from atlas_tree import box_mask, write_scan
 
 import atlas_lab as lab
 from atlas_lab.data.account import coarse_brain
