@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from atlas_lab.data.account import coarse_brain, lesion_voxels, volume_line
+from atlas_lab.data.account import coarse_brain, lesion_voxels
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
 from atlas_lab.data.nifti import GridWarning
@@ -84,7 +84,7 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     texts = [note_text(warning, scan) for warning in caught if warning.category.__module__.startswith("atlas_lab.")]
     found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
-    found.account = account.as_dict() | {"line": volume_line(account), "slices": account.slice_changes()}
+    found.account = account.as_dict() | {"line": account.text(), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
     is_placed = not was_moved and scan.release != "R2.1 raw" and mask.any()
     if is_placed and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:

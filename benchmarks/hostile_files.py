@@ -1,10 +1,10 @@
 """What damaged and hostile files do to the lab: python benchmarks/hostile_files.py [N_DAMAGED].
 
-One scan of a synthetic cohort is damaged in N ways (1,000 by default), one after the other, and loaded; then about a
-hundred paths are opened that no one should pass. Each is loaded in a process of its own that is killed after 20 s. The
-table says how many were refused in one line, taken with a note, or taken unchanged; what was taken changed and
-without a word; and the most time and memory that one took. The exit code is 1 if one hung, crashed, took over 2 GiB or
-was taken wrongly though a checksum, its header or the account could have shown it.
+One scan of a synthetic cohort is damaged in N ways (1,000 by default), one after the other, and loaded; before that,
+about a hundred paths are opened that no one should pass. Each is loaded in a process of its own. The table says how
+many were refused in one line, taken with a note, or taken unchanged; what was taken changed and without a word; and
+the most time and memory that one took. The exit code is 1 if one hung, crashed, took over 20 s of the processor or
+2 GiB, or was taken wrongly though a checksum, its header or the account could have shown it.
 """
 
 import sys
@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from hostile_kinds import hostile_paths
-from hostile_trials import Trial, damage_trials, run_trial, sound_scan
+from hostile_trials import Trial, damage_trials, in_child, run_trial, sound_scan
 
 LIMIT_S, LIMIT_MIB = 20, 2048
 
@@ -45,7 +45,7 @@ def report(title: str, trials: list[Trial]) -> bool:
 def main(n_damaged: int = 1000) -> int:
     """Run both groups; returns the exit code."""
     with tempfile.TemporaryDirectory() as folder:
-        scan = sound_scan(Path(folder) / "sound")
+        scan = in_child(sound_scan, Path(folder) / "sound")
         hostile = report("hostile", [run_trial(*trial) for trial in hostile_paths(scan, Path(folder) / "hostile")])
         damaged = report("damaged", [run_trial(*trial) for trial in damage_trials(scan, n_damaged)])
         return 0 if hostile and damaged else 1

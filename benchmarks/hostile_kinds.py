@@ -8,25 +8,26 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from hostile_trials import at_path
+from hostile_trials import in_child
 
 from atlas_lab.data.account import coarse_brain
 
 MIB = 2**20
 
 
-def header(shape=(197, 233, 189), datatype=16, bitpix=32, offset=352.0, version=1):
-    """A sound NIfTI header of a volume on ATLAS's grid, of version 1 or 2."""
+def header(shape=(197, 233, 189), datatype=16, bitpix=32, offset=352.0, version=1, mm=1.0, slope=1.0):
+    """A sound NIfTI header of a volume on ATLAS's grid, or one of other voxels, of version 1 or 2."""
     import nibabel
 
     kind = nibabel.Nifti1Header if version == 1 else nibabel.Nifti2Header
     fields = kind()
     fields["datatype"], fields["bitpix"], fields["sform_code"] = datatype, bitpix, 4
     fields["dim"] = [len(shape), *shape, *[1] * (7 - len(shape))]
-    fields["srow_x"], fields["srow_y"], fields["srow_z"] = [1, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72]
-    fields["pixdim"][1:4], fields["vox_offset"] = 1, offset
+    fields["srow_x"], fields["srow_y"], fields["srow_z"] = [mm, 0, 0, -98], [0, mm, 0, -134], [0, 0, mm, -72]
+    fields["pixdim"][1:4], fields["vox_offset"], fields["scl_slope"] = mm, offset, slope
     fields["magic"] = b"n+1" if version == 1 else b"n+2\0\r\n\x1a\n"
     return fields.binaryblock + b"\0" * 4
 
@@ -72,10 +73,13 @@ def bombs(put):
     put("bomb_name.nii.gz", b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + b"a" * (100 * MIB))
     put("bomb_extra.nii.gz", b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\xff\xff" + b"a" * 65535)
     put("bomb_tail.nii.gz", gzip.compress(header() + bytes(197 * 233 * 189 * 4), 1) + bytes(50 * MIB))
-    put("largest_allowed.nii.gz", gzip.compress(header((512, 512, 511)) + bytes(512 * 512 * 511 * 4), 1))
-    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 511), np.uint8)
-    put("largest_real.nii.gz", gzip.compress(header((512, 512, 511), 2, 8) + noise.tobytes(), 1))
-    put("largest_float.nii", header((512, 512, 511)) + noise.astype(np.float32).tobytes())
+    put("largest_allowed.nii.gz", gzip.compress(header((400, 400, 400)) + bytes(4 * 400**3), 1))
+    put("too_large.nii.gz", gzip.compress(header((512, 512, 511), 2, 8) + bytes(512 * 512 * 511), 1))
+    noise = np.random.default_rng(0).integers(0, 255, (400, 400, 400), np.uint8)
+    put("largest_1_mm.nii", header((400, 400, 400)) + noise.astype(np.float32).tobytes())
+    put("largest_half_mm.nii.gz", gzip.compress(header((400, 400, 400), 2, 8, mm=0.5) + noise.tobytes(), 1))
+    put("largest_half_mm_float64.nii", header((400, 400, 400), 64, 64, mm=0.5) + noise.astype(float).tobytes())
+    put("scaled_half_mm.nii", header((400, 400, 400), 2, 8, mm=0.5, slope=0.37) + noise.tobytes())
 
 
 def devices(folder, put_path):
@@ -140,7 +144,7 @@ def other_kinds(put, folder):
 def hostile_paths(scan, folder, with_large=True):
     """Arguments of `run_trial` for each path, as the T1 and, where it is a file of a mask's size, as the mask."""
     folder.mkdir()
-    paths, brain = [], coarse_brain()
+    paths, brain = [], in_child(coarse_brain)
 
     def put(name, data):
         (folder / name).write_bytes(data)
@@ -162,6 +166,6 @@ def hostile_paths(scan, folder, with_large=True):
     if with_large:
         bombs(put)
     for path in paths:
-        yield f"T1 {str(path)[-60:]!a}", at_path(scan, path), None, brain
+        yield f"T1 {str(path)[-60:]!a}", replace(scan, t1w=Path(path), masks=()), None, brain
     for path in (folder / "page.nii.gz", folder / "pipe.nii.gz", folder / "pointer.nii.gz", folder / "nan.nii.gz"):
         yield f"mask {path.name}", replace(scan, masks=(*scan.masks, path)), None, brain

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import atlas_lab as lab
+from atlas_lab import files
 from atlas_lab.files import (
     REPOSITORY,
     SYNTHETIC_MARKER,
@@ -98,7 +99,7 @@ def test_room_is_looked_at_first(tmp_path, monkeypatch):
     with pytest.raises(lab.DataError, match=r"about 50 MB are needed and 30\.0 MB free; make room there, or name"):
         check_target(tmp_path / "a.nii", room=50_000_000)
     with pytest.raises(lab.DataError, match="set ATLAS_LAB_HOME to a folder"):
-        check_target(lab.files.lab_home() / "slices" / "a.npy", room=50_000_000)
+        check_target(files.lab_home() / "slices" / "a.npy", room=50_000_000)
     assert names(tmp_path) == []
 
 
@@ -161,7 +162,7 @@ def repository(tmp_path, monkeypatch):
     """A folder that stands for the repository."""
     for name in ("clone/figures", "clone/data"):
         (tmp_path / name).mkdir(parents=True)
-    monkeypatch.setattr("atlas_lab.files.REPOSITORY", tmp_path / "clone")
+    monkeypatch.setattr("atlas_files.REPOSITORY", tmp_path / "clone")
     return tmp_path / "clone"
 
 

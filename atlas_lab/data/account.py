@@ -1,12 +1,15 @@
 """The account of a scan: what each step from its files to its slices did to lesion, side, place and intensities."""
 
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from atlas_lab.grid import voxel_ml
 
-__all__ = ["Account", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions", "volume_line"]
+__all__ = [
+    "Account", "changed_steps", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions",
+]
 
 CHANGED = 0.1          # a share of the lesion that is told when it comes or goes
 MOVED_MM = 2.0         # a shift of the lesion's centre that is told
@@ -67,21 +70,28 @@ class Account:
 
         return plain(asdict(self))
 
+    def steps(self):
+        """The lesion's volume in ml at each step that was taken, by the step's name."""
+        volumes = {f"in {len(self.files_ml)} files": sum(self.files_ml.values()), "joined": self.joined_ml,
+                   "on ATLAS's grid": self.grid_ml}
+        return volumes if self.slices_ml is None else volumes | {"in the slices": self.slices_ml}
+
+    def text(self):
+        """The lesion's volume at each step and its side, in one line."""
+        volumes = ", ".join(f"{ml:.3g} ml {step}" for step, ml in self.steps().items())
+        side = "right" if self.grid_side_mm > 0 else "left"
+        return f"lesion {volumes}; its centre {abs(self.grid_side_mm):.0f} mm {side} of the middle"
+
     def grid_changes(self):
         """Lines on what coming to ATLAS's grid changed by more than a tenth, or moved."""
-        lines = []
-        if has_changed(self.joined_ml, self.grid_ml):
-            lines.append(f"lesion {self.joined_ml:.3g} ml in the files, {self.grid_ml:.3g} ml on ATLAS's grid")
+        lines = changed_steps({"in the files": self.joined_ml, "on ATLAS's grid": self.grid_ml})
         if abs(self.side_mm - self.grid_side_mm) > MOVED_MM:
             lines.append(f"lesion's centre at x = {self.side_mm:.0f} mm in the files, at {self.grid_side_mm:.0f} after")
         return lines
 
     def changes(self):
         """Lines on all that changed by more than a tenth, that moved, that was lost or that lies elsewhere."""
-        lines, stored = [], sum(self.files_ml.values())
-        if has_changed(stored, self.joined_ml):
-            lines.append(f"masks overlap: {stored:.3g} ml in {len(self.files_ml)} files, {self.joined_ml:.3g} joined")
-        lines += self.grid_changes()
+        lines = changed_steps(dict(list(self.steps().items())[:2])) + self.grid_changes()
         if self.brain_covered is not None and self.brain_covered < COVERED:
             lines.append(f"the head fills {self.brain_covered:.0%} of the MNI152 brain: not in MNI space, or cut off")
         if self.clipped > CLIPPED:
@@ -93,27 +103,31 @@ class Account:
 
     def slice_changes(self):
         """Lines on what cutting to slices changed by more than a tenth, and on lesions that vanished."""
-        lines = []
-        if self.slices_ml is not None and has_changed(self.grid_ml, self.slices_ml):
-            lines.append(f"lesion {self.grid_ml:.3g} ml on the grid, {self.slices_ml:.3g} ml in the slices")
-        if self.lesions is not None and self.lesions_cut < self.lesions:
+        if self.slices_ml is None:
+            return []
+        lines = changed_steps({"on the grid": self.grid_ml, "in the slices": self.slices_ml})
+        if self.lesions_cut < self.lesions:
             lines.append(f"{self.lesions - self.lesions_cut} of {self.lesions} lesions have no pixel in the slices")
         return lines
 
 
-def has_changed(before, after):
-    """True if a volume grew or shrank by more than a tenth of what it was."""
-    return abs(after - before) > CHANGED * before
+def changed_steps(volumes):
+    """Lines on the steps that made a lesion larger or smaller by more than a tenth.
 
+    Parameters
+    ----------
+    volumes : dict
+        The lesion's volume in ml after each step, by what the step is called: {"in the file": 3.2, "after warping": 2}.
 
-def volume_line(account):
-    """The lesion's volume at each step and its side, in one line."""
-    steps = [f"{sum(account.files_ml.values()):.3g} ml in {len(account.files_ml)} files",
-             f"{account.joined_ml:.3g} joined", f"{account.grid_ml:.3g} on the grid"]
-    if account.slices_ml is not None:
-        steps.append(f"{account.slices_ml:.3g} in the slices")
-    side = "right" if account.grid_side_mm > 0 else "left"
-    return f"lesion {', '.join(steps)}; its centre {abs(account.grid_side_mm):.0f} mm {side} of the middle"
+    Returns
+    -------
+    list of str
+    """
+    steps = list(volumes.items())
+    return [
+        f"lesion {before:.3g} ml {name}, {after:.3g} ml {step}"
+        for (name, before), (step, after) in pairwise(steps) if abs(after - before) > CHANGED * before
+    ]
 
 
 def lesion_voxels(mask):
@@ -169,6 +183,8 @@ def seen_lesions(mask, find_pixel):
     from scipy import ndimage
 
     voxels = lesion_voxels(mask)
+    if not voxels[0].size:
+        return 0, 0
     first = [int(axis.min()) for axis in voxels]
     box = tuple(slice(low, int(axis.max()) + 1) for low, axis in zip(first, voxels, strict=True))
     labels, count = ndimage.label(mask[box], np.ones((3, 3, 3)))

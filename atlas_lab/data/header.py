@@ -12,6 +12,7 @@ FAR = 1e4           # mm; no voxel of a head lies that far from its scanner's or
 HEAD_MM = 100       # a volume of at least so much on every side holds a head
 APART_MM = 1.0      # places of a voxel by sform and qform that differ by more disagree
 VOXEL_MM = (0.05, 25)
+MOST_VOXELS = 2**26  # a head of 0.5 mm voxels has 54 million; ATLAS's grid 8.7
 SHEAR = 0.5         # cosine between two axes; registration shears by a few hundredths
 RESTORE = "take the file that it was made from, or convert the DICOM series anew: dcm2niix"
 
@@ -69,6 +70,9 @@ def read_shape(fields):
                     "nilearn.image.index_img(IN, 0)")
     if len(shape) > 4:
         raise Unfit(f"its shape is {tuple(shape)}; expected three dimensions: X, Y, Z")
+    if np.prod(shape, dtype=object) > MOST_VOXELS:
+        raise Unfit(f"its header claims {' x '.join(map(str, shape))} voxels and the lab takes {MOST_VOXELS >> 20} "
+                    "million in all; resample it to 1 mm, or take the file that it was made from")
     if len(shape) < 3 or min(shape) < 2:
         raise Unfit(f"its shape is {tuple(shape)}, a slice or a line; expected three dimensions: X, Y, Z")
     return tuple(shape)

@@ -13,6 +13,7 @@ from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras
 __all__ = ["GridWarning", "ScanWarning", "read_header", "read_volume", "refuse_not_finite", "to_grid", "write_volume"]
 
 SLAB = 2**22  # voxels that are scaled at a time
+MARGIN = 16   # voxels; a cubic spline's reach falls to a ten-millionth there
 
 
 class ScanWarning(UserWarning):
@@ -118,17 +119,35 @@ def to_grid(volume, affine, path):
         GridWarning, stacklevel=2,
     )
     is_mask = volume.dtype == bool
-    image = Nifti1Image(volume.astype(np.uint8 if is_mask else np.float32), affine)
-    moved = resample_img(
-        image, target_affine=AFFINE, target_shape=GRID, interpolation="nearest" if is_mask else "continuous",
-        copy_header=True, force_resample=True,
-    )
-    found = np.asarray(moved.dataobj)
-    found = found > 0 if is_mask else found.astype(np.float32)
+    part, part_affine = crop_to_grid(volume, affine)
+    found = np.zeros(GRID, np.float32)
+    if part.size:
+        image = Nifti1Image(part.astype(np.uint8 if is_mask else np.float32), part_affine)
+        moved = resample_img(
+            image, target_affine=AFFINE, target_shape=GRID, interpolation="nearest" if is_mask else "continuous",
+            copy_header=True, force_resample=True,
+        )
+        found = np.asarray(moved.dataobj, dtype=np.float32)
+    found = found > 0 if is_mask else found
     if not (found > 0).any() and (volume > 0).any():
         raise DataError(f"{path}: nothing of it lies on ATLAS's grid once resampled by its affine; it is not in MNI "
                         "space, or its voxels are too small to hit: register it")
     return found, AFFINE.copy()
+
+
+def crop_to_grid(volume, affine):
+    """The box of a volume that ATLAS's grid lies in, with a margin for interpolation, and its affine; perhaps empty.
+
+    What lies outside is never looked at, and interpolating it could take gigabytes.
+    """
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(GRID) - 1)
+    to_voxels = np.linalg.inv(affine) @ AFFINE
+    places = corners @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    first = np.clip(np.floor(places.min(axis=0)) - MARGIN, 0, volume.shape).astype(int)
+    end = np.clip(np.ceil(places.max(axis=0)) + MARGIN + 1, 0, volume.shape).astype(int)
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ first
+    return volume[tuple(slice(a, b) for a, b in zip(first, end, strict=True))], moved
 
 
 def write_volume(path, volume, affine):

@@ -18,8 +18,8 @@ __all__ = ["LARGEST", "Damage", "Unfit", "blocks", "read_contents", "read_head",
 
 GZIP = b"\x1f\x8b"
 BLOCK_IN, BLOCK_OUT = 2**18, 2**20  # bytes at a time, packed and unpacked
-MEMBERS = 2**16      # parts of a gzip file: enough for half a GiB in parts of 8 KiB
-LARGEST = 2**29      # bytes of a volume, unpacked: 512 x 512 x 512 voxels of 4 bytes; ATLAS's largest have 70 MB
+MEMBERS = 2**14      # parts of a gzip file: enough for half a GiB in parts of 64 KiB, as bgzip makes them
+LARGEST = 2**29      # bytes of a volume, unpacked: 67 million voxels of 8 bytes; ATLAS's largest have 70 MB
 MOST_PACKED = 1040   # deflate makes nothing smaller than by this factor
 
 
@@ -60,7 +60,9 @@ def unpacked(file):
                 data = file.read(BLOCK_IN)
                 if file.tell() > 1.1 * LARGEST:
                     raise Unfit(f"it has over {LARGEST >> 20} MiB packed; no T1 volume or mask is so large")
-        data = member.unused_data + file.read(BLOCK_IN)
+        data = member.unused_data
+        if len(data) < len(GZIP):  # no more than must be: it is copied for each member
+            data += file.read(BLOCK_IN)
         if not data.strip(b"\0"):  # zeros may follow: tapes and copies by sectors leave them
             return
         if not data.startswith(GZIP):

@@ -11,8 +11,9 @@ import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.data.account import coarse_brain
 from atlas_lab.data.nifti import GridWarning, ScanWarning
-from atlas_lab.data.scans import load_with_account
+from atlas_lab.data.scans import load_lesion, load_with_account
 from atlas_lab.data.slicing import scan_to_slices
+from atlas_lab.files import lab_home
 
 
 def only_scan(root, masks):
@@ -26,7 +27,7 @@ def test_files_joined_grid_and_side_are_counted_by_hand(tmp_path):
     assert account.files_ml == {"031768_LesionSmooth_1_stx.nii.gz": 1.68, "031768_LesionSmooth_stx.nii.gz": 1.68}
     assert account.joined_ml == account.grid_ml == pytest.approx(18 * 14 * 10 / 1000)
     assert account.side_mm == account.grid_side_mm == pytest.approx(60 + 8.5 - 98)  # voxels 60 to 77; x = 0 is 98
-    assert account.changes() == ["masks overlap: 3.36 ml in 2 files, 2.52 joined"]
+    assert account.changes() == ["lesion 3.36 ml in 2 files, 2.52 ml joined"]
     assert 0.6 < account.brain_covered < 0.95 and account.clipped < 0.01
 
 
@@ -57,11 +58,11 @@ def test_check_shows_the_account_of_each_scan(tmp_path, capsys):
     only_scan(tmp_path, [box_mask((60, 80, 60)), box_mask((110, 100, 80), (2, 2, 3))])
     assert main(["check", str(tmp_path), "--jobs", "1"]) == 0
     assert "in slices of 4 mm, every 2nd, 1 of 1 scans change" in capsys.readouterr().out
-    (found,) = json.loads((lab.lab_home() / "check/report.json").read_text())["findings"]
-    assert found["account"]["line"].startswith("lesion 1.69 ml in 2 files, 1.69 joined, 1.69 on the grid, ")
+    (found,) = json.loads((lab_home() / "check/report.json").read_text())["findings"]
+    assert found["account"]["line"].startswith("lesion 1.69 ml in 2 files, 1.69 ml joined, 1.69 ml on ATLAS's grid, ")
     assert found["account"]["line"].endswith("its centre 32 mm left of the middle")
     assert "1 of 2 lesions have no pixel in the slices" in found["account"]["slices"]
-    assert "1 of 2 lesions have no pixel" in (lab.lab_home() / "check/report.html").read_text()
+    assert "1 of 2 lesions have no pixel" in (lab_home() / "check/report.html").read_text()
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_a_lesion_lost_on_the_way_to_the_grid_is_refused_and_one_that_shrinks_is
     with pytest.raises(lab.DataError, match="nothing of it lies on ATLAS's grid"):
         lab.load_scan(scan)
     with pytest.raises(lab.DataError, match="nothing of it lies on ATLAS's grid"):
-        lab.load_lesion(scan)
+        load_lesion(scan)
     image = nibabel.load(folder / "031768_LesionSmooth_stx.nii.gz")
     mask = np.zeros(image.shape, np.uint8)
     mask[61:64, 61:64, 61:64] = 1  # 27 voxels of 1/8 mm3: 0.0034 ml; of the 1 mm grid 1 to 8 voxels

@@ -18,7 +18,7 @@ SUBJECTS = 4  # the last of them was scanned twice
 def cohorts(tmp_path_factory):
     """The same four subjects in every layout."""
     root = tmp_path_factory.mktemp("layouts")
-    return {name: lab.make_cohort(root / name, SUBJECTS, 0, name, progress=False) for name in LAYOUTS}
+    return {name: lab.make_cohort(root / name, SUBJECTS, 0, name, progress=False, version=1) for name in LAYOUTS}
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

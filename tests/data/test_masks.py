@@ -11,6 +11,7 @@ from scipy import ndimage
 import atlas_lab as lab
 from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.nifti import ScanWarning
+from atlas_lab.data.scans import load_lesion
 
 BOX = box_mask((60, 80, 60))  # 12 x 14 x 10 voxels: 1,680
 PLACE = "ATLAS_R1.1/Site1/031768/t01"
@@ -111,7 +112,7 @@ def test_one_mask_of_two_that_can_t_be_read_makes_the_scan_unusable_and_never_sm
     assert lab.load_scan(lab.find_scans(root)[0]).mask.sum() == 9680
     harm(second)
     scans = lab.find_scans(root)
-    for use in (lab.load_scan, lab.load_lesion, lambda scan: lab.prepare_slices([scan], jobs=1, progress=False)):
+    for use in (lab.load_scan, load_lesion, lambda scan: lab.prepare_slices([scan], jobs=1, progress=False)):
         with pytest.raises(lab.DataError, match=line):
             use(scans[0])
     (row,) = lab.check_scans(scans, jobs=1, progress=False).itertuples()

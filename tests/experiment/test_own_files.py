@@ -7,6 +7,7 @@ import pytest
 from atlas_tree import AFFINE, save
 
 import atlas_lab as lab
+from atlas_lab import files
 from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, write_outputs
 from atlas_lab.experiment.own_scan import Prediction
 
@@ -103,7 +104,7 @@ def test_two_scans_of_one_stem_would_overwrite_one_another(tmp_path):
 
 
 def test_same_places():
-    here = type(lab.files.REPOSITORY)
+    here = type(files.REPOSITORY)
     assert is_same_place(here("/a/b"), here("/a/./c/../b"))
     assert is_same_place(here("/a/caf\u00e9"), here("/a/cafe\u0301"))  # macOS takes these two spellings for one
     assert not is_same_place(here("/a/b"), here("/a/c"))

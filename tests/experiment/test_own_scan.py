@@ -9,6 +9,7 @@ from brains import brain, moved, whole_head
 from nibabel import orientations
 
 import atlas_lab as lab
+from atlas_lab import files
 from atlas_lab.cli import main
 from atlas_lab.data.slicing import axial_slices, downsample
 from atlas_lab.experiment.inference import SavedModel
@@ -189,7 +190,7 @@ def test_a_folder_goes_on_after_a_bad_scan_and_says_so(model_file, patient, tmp_
 
 
 def test_a_mask_of_a_person_does_not_go_into_the_repository(model_file, patient, tmp_path, capsys):
-    out = lab.files.REPOSITORY / "figures" / "mask.nii.gz"
+    out = files.REPOSITORY / "figures" / "mask.nii.gz"
     command = ["predict", str(save(tmp_path / "me.nii.gz", patient)), "-o", str(out), "--model", str(model_file)]
     assert main(command) == 2
     assert "data use agreement" in capsys.readouterr().err and not out.exists()

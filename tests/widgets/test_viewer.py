@@ -103,13 +103,14 @@ def test_the_page_holds_everything_and_asks_for_nothing(volumes, tmp_path):
     assert values["shape"] == list(volumes[0].shape) and values["names"] == ["prediction"]
 
 
-def test_a_whole_brain_with_target_and_prediction_makes_a_page_under_5_mb(tmp_path):
+@pytest.mark.parametrize("heads, megabytes", [(False, 5), (True, 7)], ids=["brain", "head"])
+def test_a_page_with_target_and_prediction_stays_small(tmp_path, heads, megabytes):
     rng = np.random.default_rng(0)
-    out = lab.make_cohort(tmp_path / "cohort", 1, progress=False)
+    out = lab.make_cohort(tmp_path / "cohort", 1, progress=False, heads=heads)
     (scan,) = lab.find_scans(out)
     blob = lab.load_scan(scan).mask * rng.random((197, 233, 189), np.float32)
     path = lab.view_slices(scan, prediction=blob).save(tmp_path / "page.html")
-    assert path.stat().st_size < 5e6
+    assert path.stat().st_size < megabytes * 1e6
 
 
 def test_wrong_volumes_are_refused_in_one_line(volumes, tmp_path):
