@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.data.header import refuse_affine
 from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
 from atlas_lab.data.scans import Scan, load_scan
+from atlas_lab.data.stream import Unfit
 from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
@@ -85,7 +87,14 @@ def open_volume(thing, name):
         array = array[0]
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(f"the {name} has shape {array.shape}; a volume has three axes: X, Y, Z")
-    return array, None if affine is None else as_array(affine, f"{name}'s affine").astype(float)
+    if affine is None:
+        return array, None
+    affine = as_array(affine, f"{name}'s affine").astype(float)
+    try:
+        refuse_affine(affine, array.shape)
+    except Unfit as error:
+        raise DataError(f"the {name}: {error}") from None
+    return array, affine
 
 
 def refuse_lost_orientation(header, name):

@@ -6,7 +6,7 @@ import numpy as np
 
 from atlas_lab.data.stream import Damage, Unfit
 
-__all__ = ["Header", "parse_header"]
+__all__ = ["Header", "parse_header", "refuse_affine"]
 
 FAR = 1e4           # mm; no voxel of a head lies that far from its scanner's origin
 HEAD_MM = 100       # a volume of at least so much on every side holds a head

@@ -111,6 +111,12 @@ def test_a_nibabel_image_without_orientation_is_refused(tmp_path):
         lab.view_slices(image)
 
 
+def test_a_head_in_memory_under_an_identity_affine_is_refused_and_a_small_volume_is_not():
+    with pytest.raises(lab.DataError, match="the image: the header holds no orientation"):
+        lab.view_slices(nibabel.Nifti1Image(head(1), np.eye(4)))
+    assert lab.view_slices(nibabel.Nifti1Image(IMAGE, np.eye(4))).shape == list(IMAGE.shape)
+
+
 def test_a_damaged_file_behind_a_nibabel_image_is_one_line(tmp_path):
     path = save(tmp_path / "a.nii.gz", IMAGE, PLACE)
     path.write_bytes(path.read_bytes()[:-500])

@@ -1,6 +1,7 @@
 """Damaged files: whatever is flipped, cut or overwritten, reading ends in a DataError or in a checked volume."""
 
 import gzip
+import zlib
 
 import nibabel
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import atlas_lab as lab
+from atlas_lab.data import stream
 from atlas_lab.data.nifti import read_volume
 from atlas_lab.data.scans import read_t1w
 from atlas_lab.grid import bounding_box, to_ras
@@ -81,6 +83,23 @@ def test_packed_or_not_is_told_by_the_contents_and_not_by_the_name(tmp_path):
     wrong = tmp_path / "b.nii.gz"
     wrong.write_bytes(path.read_bytes())
     np.testing.assert_array_equal(read_volume(wrong)[0], read_volume(path)[0])
+
+
+@pytest.mark.parametrize("unpacker", ["isal", "zlib"])
+def test_either_library_reads_gzip_whole_and_misses_no_byte(unpacker, tmp_path, monkeypatch):
+    if unpacker == "zlib":
+        monkeypatch.setattr(stream, "unpacker", zlib)
+    data = small_file(tmp_path / "a.nii").read_bytes()
+    expected, path = read_volume(tmp_path / "a.nii")[0], tmp_path / "b.nii.gz"
+    whole = gzip.compress(data)
+    for packed in (whole, gzip.compress(data[:500]) + gzip.compress(data[500:]), whole + bytes(512)):
+        path.write_bytes(packed)
+        np.testing.assert_array_equal(read_volume(path)[0], expected)
+    for packed in (whole[:-1], whole[:-9], whole[: len(whole) // 2], whole[:12], whole + b"tail", whole + whole,
+                   gzip.compress(data[:-1]), gzip.compress(data + b"x"), whole[:-8] + b"abcd" + whole[-4:]):
+        path.write_bytes(packed)
+        with pytest.raises(lab.DataError, match="the file is damaged or incomplete"):
+            read_volume(path)
 
 
 def test_a_gzip_file_of_several_members_is_read_whole(tmp_path):
