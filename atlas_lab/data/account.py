@@ -13,7 +13,7 @@ __all__ = [
 
 CHANGED = 0.1          # a share of the lesion that is told when it comes or goes
 MOVED_MM = 2.0         # a shift of the lesion's centre that is told
-COVERED = 0.5          # share of the MNI brain that the head fills, below which it is told
+COVERED = 0.65         # share of the MNI brain that the head fills, below which it is told
 CLIPPED = 0.05         # share of voxels whose intensity is cut off that is told
 SPIKE = 50             # times white; no tissue or vessel is so bright
 STEP = 4               # every 4th voxel along each axis: enough to tell where a head lies
