@@ -7,7 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
         "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",
         "source_of",
     ],
-    "intensity": ["from_zero", "grey_levels", "to_uint8", "white_point"],
+    "intensity": ["from_zero", "to_uint8", "white_point"],
     "placement": ["Placement", "measure_placement"],
     "registration": ["register"],
     "stripping": ["find_brain"],

@@ -7,7 +7,7 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 
-__all__ = ["IntensityWarning", "from_zero", "grey_levels", "to_uint8", "white_point"]
+__all__ = ["IntensityWarning", "from_zero", "to_uint8", "white_point"]
 
 STEP = 4           # every 4th voxel along each axis: enough to tell what the intensities mean
 NOTABLE = 0.02     # share of the range of intensities; nearer to the air is interpolation's ripples
@@ -97,20 +97,3 @@ def to_uint8(values: np.ndarray, white: float) -> np.ndarray:
     levels = values * np.float32(255 / white)
     np.rint(levels, out=levels)  # in place: a volume of floats is large
     return np.clip(levels, 0, 255, out=levels).astype(np.uint8)
-
-
-def grey_levels(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """An image to look at, uint8 of the same shape, and the intensity that is white in it.
-
-    An image of whole numbers up to 255, such as a mask of 0 and 1 or a picture, is shown over its own range: it has no
-    vessels to cut off. Others as the network sees them, up to their `white_point`. Raises DataError if no voxel is
-    above 0.
-    """
-    image = np.asarray(image)
-    if image.dtype not in (np.bool_, np.uint8):
-        white = white_point(image)
-        return to_uint8(image, white), white
-    white = float(image.max(initial=0))
-    if not white:
-        raise DataError("no voxel of the image is above 0; there is nothing to show")
-    return (image if white == 255 else to_uint8(image.astype(np.float32), white)), white

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
@@ -73,10 +74,7 @@ def _scans_in(folder: Path) -> list[Path]:
     """The volumes to segment in a folder: those with T1 in their names, or all if there are none."""
     found = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(VOLUMES) and path.name[0] != "."]
     if not found:
-        raise DataError(
-            f"{folder} is a folder without NIfTI files; give a T1 volume or a folder of them, .nii or .nii.gz (a DICOM "
-            f"series is made one by: dcm2niix -z y {folder})"
-        )
+        raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")
     return [path for path in found if "t1" in path.name.lower()] or found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from atlas_lab.data.intensity import IntensityWarning, to_uint8, white_point
-from atlas_lab.data.nifti import GridWarning, to_grid
+from atlas_lab.data.nifti import GridWarning, ScanWarning, to_grid
 from atlas_lab.data.placement import Placement, measure_placement, refuse_unless_in_mni
 from atlas_lab.data.registration import register
 from atlas_lab.data.scans import read_t1w
@@ -96,10 +96,7 @@ def predict_scan(
         placed, placement = _placed(image, affine, path, to_register, account)
         report("segmenting")
         on_grid, _ = to_grid(image, placed, path)
-    account[:0] = [str(warning.message) for warning in caught if issubclass(warning.category, IntensityWarning)]
-    for warning in caught:
-        if not issubclass(warning.category, IntensityWarning | GridWarning):
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    account[:0] = _said_of_the_file(caught)
     if not is_on_grid(*_turned(image.shape, placed)):
         size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
         account.append(f"resampled from voxels of {size} mm to ATLAS's of 1 mm, and the mask back")
@@ -108,6 +105,17 @@ def predict_scan(
     mask = probability > 0.5
     account += [*_volume_lines(found > 0.5, mask, affine, placed), *_training_lines(saved, placement)]
     return Prediction(image, probability, mask, affine, tuple(account))
+
+
+def _said_of_the_file(caught: list[warnings.WarningMessage]) -> list[str]:
+    """What is odd in the file, as the warnings of its reading say it; that it was resampled is told otherwise."""
+    lines = []
+    for warning in caught:
+        if issubclass(warning.category, IntensityWarning | ScanWarning):
+            lines += [] if issubclass(warning.category, GridWarning) else [str(warning.message)]
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return list(dict.fromkeys(lines))
 
 
 def _stripped(image: np.ndarray, affine: np.ndarray, path: object, account: list[str]) -> np.ndarray:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atlas_lab as lab
-from atlas_lab.data.intensity import IntensityWarning, from_zero, grey_levels, to_uint8, white_point
+from atlas_lab.data.intensity import IntensityWarning, from_zero, to_uint8, white_point
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -178,27 +178,3 @@ def test_z_scoring_within_the_brain_keeps_the_air_black_and_the_order_of_tissues
 def test_images_that_no_shift_mends_are_refused(change, said):
     with pytest.raises(lab.DataError, match=said):
         from_zero(change(scanner()), "T1")
-
-
-# -------------------------------------------------------------------------------------------------- images to look at
-
-def test_whole_numbers_are_shown_over_their_own_range():
-    mask = np.zeros((4, 4, 4), np.uint8)
-    mask[1, 1, 1] = 1
-    for image in (mask, mask > 0):
-        levels, white = grey_levels(image)
-        assert levels.dtype == np.uint8 and white == 1 and levels[1, 1, 1] == 255 and levels.sum() == 255
-    levels, white = grey_levels(mask * 50 + np.uint8(50) * (mask == 0))
-    assert white == 50 and (levels == 255).all()
-    picture = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
-    assert grey_levels(picture)[0] is picture
-    with pytest.raises(lab.DataError, match="nothing to show"):
-        grey_levels(mask * 0)
-
-
-def test_volumes_are_shown_as_the_network_sees_them():
-    volume = scanner()
-    levels, white = grey_levels(volume)
-    assert white == white_point(volume) and np.array_equal(levels, to_uint8(volume, white))
-    levels, white = grey_levels((volume > 0).astype(np.float32))
-    assert white == 1 and set(np.unique(levels)) == {0, 255}

@@ -78,8 +78,13 @@ def test_outputs_that_cannot_be_written_are_known_before(scan, tmp_path, out, pi
 
 def test_inputs_that_cannot_be_read_are_known_before(tmp_path):
     (tmp_path / "dicom").mkdir()
-    with pytest.raises(lab.DataError, match=r"folder without NIfTI files.*dcm2niix"):
+    with pytest.raises(lab.DataError, match=r"dicom: a folder; expected a NIfTI file.* or a folder of them"):
         plan_jobs(tmp_path / "dicom", tmp_path / "out.nii.gz")
+    (tmp_path / "dicom" / "IM0001").write_bytes(bytes(128) + b"DICM" + bytes(4000))
+    with pytest.raises(lab.DataError, match=r"dicom: a folder of DICOM files; convert the series: dcm2niix"):
+        plan_jobs(tmp_path / "dicom", tmp_path / "out.nii.gz")
+    with pytest.raises(lab.DataError, match=r"IM0001: a DICOM file; convert its series: dcm2niix"):
+        plan_jobs(tmp_path / "dicom" / "IM0001", tmp_path / "out.nii.gz")
     with pytest.raises(lab.DataError, match="no such file"):
         plan_jobs(tmp_path / "none.nii.gz", tmp_path / "out.nii.gz")
 
