@@ -17,7 +17,7 @@ test: $(VENV)/ready
 # For authors: run all notebooks and keep their outputs, without widget state.
 notebooks: $(VENV)/ready
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.store_widget_state=False notebooks/*.ipynb
+		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 
 # Speed beside peers, which are installed first: a table, benchmarks/results.json and README's table. A quarter of an hour.
 bench: $(VENV)/ready

@@ -1,5 +1,6 @@
 """What a network is made of, read off by running it: layers, numbers of parameters, receptive fields."""
 
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -39,7 +40,8 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) ->
     try:
         model.eval()
         first = next(model.parameters())
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of kernels of even size, which it pads by a copy
             # As its class defines it: a placed network has a faster forward pass, which doesn't call layer by layer.
             type(model).forward(model, torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
     finally:
