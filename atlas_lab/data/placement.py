@@ -22,7 +22,8 @@ SMOOTH_MM = (5.6, 1.4)  # the fit goes from coarse to fine
 FURTHEST_MM = 8.0       # what the quick fit may move a point of the brain by, in the median
 LEAST_CORRELATION = 0.3   # with the template where the scan lies; 0.4 with a skull and a lesion of 200 ml
 LEAST_COVERED = 0.7     # share of the MNI brain
-LEAST_FITTED = 0.4      # correlation after the fit, below which it is no fit; wrong ones reached 0.35
+LEAST_FITTED = 0.35     # correlation after the fit, below which it is no fit; a box reaches 0.33
+LEAST_IN_PLACE = 0.28   # the same for a scan that the fit leaves in place; 0.33 with a skull and a lesion of 200 ml
 SKULL = 0.1             # brightness around the brain, of that within, above which a scan shows skull and scalp
 HEAD = 0.1              # of white: brighter voxels are head
 RADIUS_MM = 70.0        # of a brain: makes a turn or a stretch and a shift of like effect comparable
@@ -63,8 +64,8 @@ class Placement(NamedTuple):
     def in_mni(self) -> bool:
         """True if the scan lies in MNI space: the fit holds, hardly moves it, and it matches and covers the brain."""
         return (
-            self.is_fitted and self.moved_mm <= FURTHEST_MM and self.correlation >= LEAST_CORRELATION
-            and self.covered >= LEAST_COVERED
+            self.fitted >= LEAST_IN_PLACE and self.moved_mm <= FURTHEST_MM
+            and self.correlation >= LEAST_CORRELATION and self.covered >= LEAST_COVERED
         )
 
     @property
@@ -179,8 +180,8 @@ def quick_fit(
     """The affine that makes the template correlate most with a volume at 4 mm, sought from where it lies.
 
     First on smoothed volumes, which lead there from afar: over the brain and 4 mm around it, whose edge tells most, and
-    over the brain alone, since a scan may show skull and scalp, which the template does not. The one that matches the
-    brain better counts: with a large lesion a wrong fit may follow the edge of the head as well as the right one.
+    over the brain alone, since a scan may show skull and scalp, which the template does not; and without smoothing, for
+    a scan in its place whose large lesion leads the others astray. The one that matches the brain best counts.
 
     Parameters
     ----------
@@ -198,9 +199,9 @@ def quick_fit(
     coarse, fine = (_smoothed(small, small_affine, mm) for mm in SMOOTH_MM)
     template, best, highest = _template(), np.eye(4), -1.0
     for start in (np.eye(4), *starts):
-        for brain_only in (False, True):
-            matrix, _ = _climb(coarse, small_affine, start, SMOOTH_MM[0], brain_only)
-            matrix, _ = _climb(fine, small_affine, matrix, SMOOTH_MM[1])
+        near = [_climb(coarse, small_affine, start, SMOOTH_MM[0], brain_only)[0] for brain_only in (False, True)]
+        for first in (*near, start):
+            matrix, _ = _climb(fine, small_affine, first, SMOOTH_MM[1])
             seen = _look_up(fine, np.linalg.inv(small_affine) @ matrix @ template.points[template.brain].T)
             fitted = _correlation(seen, template.values[template.brain])
             if fitted > highest:

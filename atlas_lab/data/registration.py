@@ -51,7 +51,7 @@ def register(volume: np.ndarray, affine: np.ndarray, path: object) -> tuple[np.n
     matrix = start @ _refine(volume, np.linalg.inv(start) @ affine)
     moved = np.linalg.inv(matrix) @ affine
     placement = measure_placement(volume, moved)
-    if not placement.in_mni:
+    if not (placement.in_mni and placement.is_fitted):
         raise DataError(
             f"{path}: could not be registered to the MNI152 template ({placement.describe()}); is it a T1-weighted "
             "head or brain, whole, and does its header say how its voxels lie?"
