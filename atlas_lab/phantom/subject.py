@@ -115,7 +115,8 @@ def _widening(traits, density, ml):
     x = (COARSE * np.arange(nodes[0]) + AFFINE[0, 3])[:, None, None]
     right = 1 / (1 + np.exp(-x / 4))
     amount = traits.ventricles_mm[0] * (1 - right) + traits.ventricles_mm[1] * right
-    return np.broadcast_to(amount, nodes).astype(np.float32) + _ex_vacuo(density, ml)
+    widening = np.broadcast_to(amount, nodes).astype(np.float32) + _ex_vacuo(density, ml)
+    return widening * (1 - np.float32(0.65) * np.exp(-((x / 7) ** 2)).astype(np.float32))  # the third ventricle's less
 
 
 def _ex_vacuo(density, ml):

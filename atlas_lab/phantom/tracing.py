@@ -12,8 +12,9 @@ from atlas_lab.phantom.lesions import radius_mm
 
 # Millimetres by which an outline is off, for a lesion of 10 mm radius: a habit that is the same on all sides, and
 # one that differs from place to place, both the rater's own; and what differs from one sitting to the next.
-HABIT, PLACES, SITTING = 0.85, 1.25, 1.0
+HABIT, PLACES, SITTING = 0.82, 1.2, 0.98
 SMOOTH = (0.9, 0.9, 0.5)  # Gaussian sigma in mm, across and along the slices: "LesionSmooth"
+SMOOTHEST = 0.7  # mm, sigma, for the largest lesions
 SMALLEST_OUTLINE = 6  # mm^2: nothing smaller is drawn in a slice, unless the lesion has no larger one
 MISSED_ML = 0.9  # a satellite of this size is missed at about a third of the chance of the smallest
 
@@ -59,7 +60,7 @@ def trace_lesion(components, allowed, rater, sitting):
 
 
 def _trace(lesion, habit, rater, sitting):
-    """One component's outline: the true edge, shifted, smoothed, without specks."""
+    """One component's outline: the true edge, shifted, smoothed."""
     from scipy import ndimage
 
     edge = ndimage.distance_transform_edt(~lesion) - ndimage.distance_transform_edt(lesion)  # > 0 outside
@@ -67,17 +68,19 @@ def _trace(lesion, habit, rater, sitting):
     scale = np.float32(np.clip(radius / 10, 0.25, 2.5) ** 0.55)
     places = refine(random_nodes(rater, lesion.shape, 4, 8), 4, lesion.shape)
     off = HABIT * habit + PLACES * places + SITTING * _by_slice(sitting, lesion.shape)
-    mask = edge.astype(np.float32) - 0.2 < scale * off
+    # No one follows every frayed end of a large lesion: its edge is smoothed before it is drawn.
+    edge = ndimage.gaussian_filter(edge.astype(np.float32), min(SMOOTHEST, 0.03 * radius))
+    mask = edge - 0.2 < scale * off
     return ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH) > 0.5
 
 
 def _by_slice(rng, shape):
-    """Errors of standard deviation 1 that hardly go together from one axial slice to the next."""
-    height = shape[2]
-    within = np.stack([refine(random_nodes(rng, (*shape[:2], 1), 4, 5), 4, (*shape[:2], 1))[..., 0]
-                       for _ in range((height + 1) // 2)], axis=-1)
-    within = np.repeat(within, 2, axis=-1)[..., :height]  # an outline is often copied to the next slice
-    return 0.75 * within + 0.66 * rng.standard_normal(height, dtype=np.float32)
+    """Errors of standard deviation 1 that go together over few axial slices: within a slice, and of whole slices."""
+    from scipy import ndimage
+
+    within = refine(random_nodes(rng, shape, 4, 5), 4, shape)
+    whole = ndimage.gaussian_filter(rng.standard_normal(shape[2] + 8), 1.2)[4:-4] * (2 * 1.2 * np.pi**0.5) ** 0.5
+    return 0.85 * within + np.float32(0.53) * whole.astype(np.float32)
 
 
 def _without_specks(mask):
