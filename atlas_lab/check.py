@@ -14,7 +14,7 @@ import numpy as np
 from atlas_lab.data.account import coarse_brain, lesion_voxels
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
-from atlas_lab.data.nifti import GridWarning
+from atlas_lab.data.nifti import GridWarning, ScanWarning
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
 from atlas_lab.files import DataError, write_json, write_text
@@ -81,7 +81,7 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     except DataError as error:
         found.unusable = str(error)
         return found
-    texts = [note_text(warning, scan) for warning in caught if warning.category.__module__.startswith("atlas_lab.")]
+    texts = [note_text(warning, scan) for warning in caught if issubclass(warning.category, ScanWarning)]
     found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": account.text(), "slices": account.slice_changes()}

@@ -5,6 +5,7 @@ import difflib
 import itertools
 import re
 import sys
+import warnings
 from pathlib import Path
 
 from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
@@ -15,7 +16,9 @@ def main(arguments=None):
     """Run one command; returns the exit code: 0, or 2 with one line on stderr if the input can't be used."""
     options = parser().parse_args(as_options(sys.argv[1:] if arguments is None else arguments))
     try:
-        return options.run(options) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = show_in_one_line
+            return options.run(options) or 0
     except DataError as error:
         print(f"atlas-lab: {error}", file=sys.stderr)
         return 2
@@ -25,6 +28,11 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("atlas-lab: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+def show_in_one_line(message, category, filename, lineno, file=None, line=None):
+    """A warning as people are to read it: without the file and line of the code that gave it."""
+    print(f"atlas-lab: {message}", file=sys.stderr)
 
 
 def as_options(arguments):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 
@@ -16,7 +17,7 @@ AIR = 0.15         # share of the range up to which the air of an ordinary scan 
 EXACT = 0.005      # the same for a background that has one value
 
 
-class IntensityWarning(UserWarning):
+class IntensityWarning(ScanWarning):
     """Intensities did not start at 0 and were shifted, so that the picture is that of an ordinary scan."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atlas_lab.data.intensity import IntensityWarning, to_uint8, white_point
+from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.nifti import GridWarning, ScanWarning, to_grid
 from atlas_lab.data.placement import Placement, measure_placement, refuse_unless_in_mni
 from atlas_lab.data.registration import register
@@ -111,7 +111,7 @@ def _said_of_the_file(caught: list[warnings.WarningMessage]) -> list[str]:
     """What is odd in the file, as the warnings of its reading say it; that it was resampled is told otherwise."""
     lines = []
     for warning in caught:
-        if issubclass(warning.category, IntensityWarning | ScanWarning):
+        if issubclass(warning.category, ScanWarning):
             lines += [] if issubclass(warning.category, GridWarning) else [str(warning.message)]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
