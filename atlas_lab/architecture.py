@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+__all__ = ["count_parameters", "field_of_view", "layer_table", "receptive_field"]
+
 
 def count_parameters(model: nn.Module) -> int:
     """Number of trainable numbers in a model."""
@@ -48,22 +50,18 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) ->
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    fields = receptive_fields([layer for layer, _ in rows])
+    fields = _receptive_fields([layer for layer, _ in rows])
     return [
         {
-            "layer": names[layer], "kind": type(layer).__name__, "kernel": kernel_text(layer), "output": shape,
-            "parameters": count_parameters(layer), "receptive_field": field,
+            "layer": names[layer], "kind": type(layer).__name__,
+            "kernel": "{}x{}".format(*layer.kernel_size) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else "",
+            "output": shape, "parameters": count_parameters(layer), "receptive_field": field,
         }
         for (layer, shape), field in zip(rows, fields, strict=True)
     ]
 
 
-def kernel_text(layer):
-    """The kernel of a convolution as in "5x5"; empty for other layers."""
-    return "x".join(map(str, layer.kernel_size)) if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) else ""
-
-
-def receptive_fields(layers):
+def _receptive_fields(layers):
     """Receptive field in pixels after each layer of a chain; None from the first linear layer on."""
     kernels, strides, fields, is_dense = [], [], [], False
     for layer in layers:

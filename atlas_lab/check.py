@@ -21,8 +21,8 @@ from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.plots.overlay import overlay
 
 __all__ = [
-    "Inspection", "check_scans", "count_notes", "findings_table", "inspect_scans", "metadata_notes", "slice_notes",
-    "write_report",
+    "Inspection", "check_scans", "count_notes", "findings_table", "inspect_scans", "metadata_notes",
+    "slice_notes", "write_report",
 ]
 
 # Totals of the releases as published: scans per site (R1.1), or of all (FACTS: Liew et al. 2018 and 2022).
@@ -56,14 +56,14 @@ def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    brains = brain_mask(), coarse_brain()
-    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(inspect_scan)(s, *brains, thumbnails) for s in scans)
+    brains = _brain_mask(), coarse_brain()
+    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(_inspect_scan)(s, *brains, thumbnails) for s in scans)
     found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
-    note_copies(found)
+    _note_copies(found)
     return found
 
 
-def brain_mask():
+def _brain_mask():
     """The MNI152 brain, bool on ATLAS's grid, a few millimetres wide of the template's: lesions reach its border."""
     from nilearn.datasets import load_mni152_brain_mask
     from scipy import ndimage
@@ -71,7 +71,7 @@ def brain_mask():
     return ndimage.binary_dilation(np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0, iterations=3)
 
 
-def inspect_scan(scan, brain, coarse, thumbnail=False):
+def _inspect_scan(scan, brain, coarse, thumbnail=False):
     """Load one scan, follow its lesion to slices of 4 mm, and note what is unusual."""
     found = Inspection(scan.name, scan.site, len(scan.masks))
     try:
@@ -81,7 +81,7 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
     except DataError as error:
         found.unusable = str(error)
         return found
-    texts = [note_text(warning, scan) for warning in caught if issubclass(warning.category, ScanWarning)]
+    texts = [_note_text(warning, scan) for warning in caught if issubclass(warning.category, ScanWarning)]
     found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": account.text(), "slices": account.slice_changes()}
@@ -95,11 +95,11 @@ def inspect_scan(scan, brain, coarse, thumbnail=False):
         found.notes.append(SUSPECTS[scan.subject])
     found.volume_ml = round(account.grid_ml, 3)
     found.content = hashlib.blake2b(image.ravel(order="K"), digest_size=8).hexdigest()
-    found.thumbnail = picture(image, mask) if thumbnail else ""
+    found.thumbnail = _picture(image, mask) if thumbnail else ""
     return found
 
 
-def note_text(warning, scan):
+def _note_text(warning, scan):
     """What a warning says of a scan's file, its path cut to the file's name."""
     if issubclass(warning.category, GridWarning):
         return "was off ATLAS's grid and was resampled"
@@ -116,7 +116,7 @@ def slice_notes(inspections):
             f" volume by over a tenth or lose whole lesions: {some}; the report says how"]
 
 
-def picture(image, mask):
+def _picture(image, mask):
     """The slice with most lesion, its mask outlined, at 2 mm, as a PNG in base64."""
     from PIL import Image
 
@@ -128,7 +128,7 @@ def picture(image, mask):
     return base64.b64encode(stream.getvalue()).decode()
 
 
-def note_copies(inspections):
+def _note_copies(inspections):
     """Note on each scan which others hold the very same T1 voxels."""
     same = defaultdict(list)
     for found in inspections:
@@ -198,15 +198,15 @@ def write_report(scans, inspections, notes, out):
         "slices": {"scale": SCALE, "z_step": Z_STEP},
         "notes": notes, "findings": rows,
     }, source_of(scans))
-    write_text(out / "report.html", page(scans, inspections, notes), source_of(scans))
+    write_text(out / "report.html", _page(scans, inspections, notes), source_of(scans))
     return out / "report.html"
 
 
-def page(scans, inspections, notes):
+def _page(scans, inspections, notes):
     """The report as one HTML page that needs no other file. Scans with findings come first."""
     title = f"{source_of(scans)}: {len(scans)} scans"
     first = sorted(inspections, key=lambda found: (not found.unusable, not found.notes))
-    cards = "\n".join(card(found) for found in first)
+    cards = "\n".join(_card(found) for found in first)
     lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>"
@@ -219,7 +219,7 @@ def page(scans, inspections, notes):
     )
 
 
-def card(found):
+def _card(found):
     """One scan of the page."""
     image = f'<img alt="slice with lesion outlined" src="data:image/png;base64,{found.thumbnail}">'
     volume = "; ".join([found.account["line"], *found.account["slices"]]) if found.account else ""

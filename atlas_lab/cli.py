@@ -11,13 +11,15 @@ from pathlib import Path
 from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
 from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
 
+__all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
+
 
 def main(arguments=None):
     """Run one command; returns the exit code: 0, or 2 with one line on stderr if the input can't be used."""
-    options = parser().parse_args(as_options(sys.argv[1:] if arguments is None else arguments))
+    options = parser().parse_args(_as_options(sys.argv[1:] if arguments is None else arguments))
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = show_in_one_line
+            warnings.showwarning = _show_in_one_line
             return options.run(options) or 0
     except DataError as error:
         print(f"atlas-lab: {error}", file=sys.stderr)
@@ -30,12 +32,12 @@ def main(arguments=None):
         return 130
 
 
-def show_in_one_line(message, category, filename, lineno, file=None, line=None):
+def _show_in_one_line(message, category, filename, lineno, file=None, line=None):
     """A warning as people are to read it: without the file and line of the code that gave it."""
     print(f"atlas-lab: {message}", file=sys.stderr)
 
 
-def as_options(arguments):
+def _as_options(arguments):
     """FIELD=VALUE and --FIELD=VALUE as one, so that settings may be written either way, and anywhere on the line."""
     words = []
     for word in arguments:
@@ -66,7 +68,7 @@ def parser():
         sub.set_defaults(run=run)
         return sub
 
-    sub = command("cohort", run_cohort, "Make a synthetic cohort as files in the layout of an ATLAS release.")
+    sub = command("cohort", _run_cohort, "Make a synthetic cohort as files in the layout of an ATLAS release.")
     sub.add_argument("--out", type=Path, required=True, help="folder to make it in")
     sub.add_argument("--subjects", type=int, default=60, help="number of subjects (default 60)")
     sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
@@ -74,29 +76,29 @@ def parser():
     sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
 
     text = "Load every scan below ROOT and report what is wrong or odd; exit code 1 if a scan is unusable."
-    sub = command("check", run_check, text)
+    sub = command("check", _run_check, text)
     sub.add_argument("root", type=Path, help="folder of the unpacked release")
     sub.add_argument("--out", type=Path, help="folder for the report's files (default: check/ in ATLAS_LAB_HOME)")
     sub.add_argument("--jobs", type=int, default=-1, help="processes (default: one per core)")
     sub.add_argument("--exclude", nargs="*", default=[], metavar="SCAN", help="scans to leave out, as in 031768/t01")
 
-    sub = command("train", run_train, "Train one network and save its record.")
-    add_run_options(sub)
+    sub = command("train", _run_train, "Train one network and save its record.")
+    _add_run_options(sub)
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
     sub.add_argument("--save-model", type=Path, metavar="FILE", help="also write the trained network, for predict")
-    add_settings(sub, "VALUE")
+    _add_settings(sub, "VALUE")
     sub.add_argument("names", nargs="*", help=argparse.SUPPRESS)  # what is no setting: refused with a line of its own
 
     text = "Train a named sweep of the paper's ablations, or every combination of settings, with several seeds."
-    sub = command("sweep", run_sweep, text)
-    add_run_options(sub)
+    sub = command("sweep", _run_sweep, text)
+    _add_run_options(sub)
     sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
-    add_settings(sub, "V1,V2,...")
+    _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
     text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
-    sub = command("predict", run_predict, text)
+    sub = command("predict", _run_predict, text)
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
     sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
     sub.add_argument("--model", type=Path, required=True, help="a network that train --save-model wrote")
@@ -106,16 +108,16 @@ def parser():
     sub.add_argument("--picture", type=Path, metavar="FILE", help="also draw the slice with most lesion, .png")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
 
-    sub = command("unlock", run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
+    sub = command("unlock", _run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
     sub.add_argument("archive", type=Path, help="the encrypted archive")
     sub.add_argument("--out", type=Path, help="folder to unpack to (default: the archive's name, beside it)")
 
-    sub = command("figures", run_figures, "Train the baseline live, check it against its record, draw every figure.")
+    sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
     return top
 
 
-def add_run_options(sub):
+def _add_run_options(sub):
     """Options that train and sweep share."""
     sub.add_argument("--profile", choices=PROFILES, default="course", help="base settings (default course)")
     sub.add_argument("--out", type=Path, help="folder for the record (default: runs/ in ATLAS_LAB_HOME)")
@@ -129,7 +131,7 @@ class AddSetting(argparse.Action):
         namespace.settings = [*namespace.settings, f"{self.const}={value}"]
 
 
-def add_settings(sub, value):
+def _add_settings(sub, value):
     """An option for each setting of RunConfig, with what it may be and its default."""
     sub.set_defaults(settings=[])
     group = sub.add_argument_group("settings", f"as --FIELD {value} or FIELD={value}")
@@ -140,7 +142,7 @@ def add_settings(sub, value):
         )
 
 
-def run_cohort(options):
+def _run_cohort(options):
     """The command `cohort`."""
     from atlas_lab.phantom.cohort import make_cohort
 
@@ -148,7 +150,7 @@ def run_cohort(options):
     print(f"{options.subjects} synthetic subjects in {out}; use them with ATLAS_DATA={out}")
 
 
-def run_check(options):
+def _run_check(options):
     """The command `check`; 1 if a scan is unusable."""
     from atlas_lab.check import count_notes, findings_table, inspect_scans, metadata_notes, slice_notes, write_report
     from atlas_lab.data.scans import find_scans
@@ -168,7 +170,7 @@ def run_check(options):
     return 1 if unusable else 0
 
 
-def run_train(options):
+def _run_train(options):
     """The command `train`."""
     config = config_from_strings([*options.settings, *options.names], PROFILES[options.profile].config)
 
@@ -186,7 +188,7 @@ def run_train(options):
     print(f"{score_text(run)} (95 % interval over subjects); record {save_run(run, options.out)}")
 
 
-def run_predict(options):
+def _run_predict(options):
     """The command `predict`; 1 if some scans of a folder could not be segmented."""
     from atlas_lab.experiment.inference import open_model
     from atlas_lab.experiment.own_files import plan_jobs, run_jobs
@@ -202,7 +204,7 @@ def run_predict(options):
     return 0 if done == len(jobs) else 1
 
 
-def run_unlock(options):
+def _run_unlock(options):
     """The command `unlock`; the key is asked for, or read from a pipe, and never shown."""
     from getpass import getpass
 
@@ -214,16 +216,16 @@ def run_unlock(options):
     print(f"unpacked to {out}; it was made with: openssl enc -aes-256-cbc {scheme}")
 
 
-def run_sweep(options):
+def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
-    configs = sweep_of(options)
+    configs = _sweep_of(options)
 
     from atlas_lab.experiment.sweep import sweep
 
     sweep(configs, prepare(configs[0], options), options.out, options.jobs)
 
 
-def sweep_of(options):
+def _sweep_of(options):
     """The configs that `sweep` is to train, all of them possible."""
     base, seeds = PROFILES[options.profile].config, range(options.seeds)
     named = [name for name in options.names if "=" not in name]
@@ -254,7 +256,7 @@ def prepare(config, options):
     return prepare_slices(scans, config.scale, config.z_step)
 
 
-def run_figures(options):
+def _run_figures(options):
     """The command `figures`."""
     from atlas_lab.paper.figures import draw_figures
 

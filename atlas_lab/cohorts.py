@@ -6,6 +6,8 @@ from atlas_lab.data.scans import find_scans
 from atlas_lab.files import lab_home
 from atlas_lab.phantom.cohort import make_cohort
 
+__all__ = ["RECORDS_VERSION", "cohort"]
+
 RECORDS_VERSION = 1  # of the phantom: the shipped records were made from it, and ask for it by name
 
 

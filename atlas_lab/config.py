@@ -8,14 +8,26 @@ from typing import Any
 from atlas_lab.files import DataError, digest
 
 __all__ = [
-    "PROFILES", "Profile", "RunConfig", "changed_settings", "check_config", "config_from_plain", "config_from_strings",
-    "plain_settings", "run_name", "setting_text", "with_seeds",
+    "PROFILES",
+    "SETTINGS",
+    "SPLITS",
+    "Profile",
+    "RunConfig",
+    "changed_settings",
+    "check_config",
+    "config_from_plain",
+    "config_from_strings",
+    "demand",
+    "plain_settings",
+    "run_name",
+    "setting_text",
+    "with_seeds",
 ]
 
 SPLITS = ("slice", "scan", "subject", "site", "both")
 
 
-def setting(default: Any, text: str, rule: tuple | None = None, kind: type | None = None, as_text: tuple | None = None):
+def _setting(default, text: str, rule: tuple | None = None, kind: type | None = None, as_text: tuple | None = None):
     """A field of RunConfig with all that is known of it.
 
     `text` is for `--help`. `rule` is a tuple of the values allowed, or a function with the words for what it demands.
@@ -52,48 +64,48 @@ class RunConfig:
     TensorFlow code that the paper started from. Names and texts of the fields are part of the format of records.
     """
 
-    net: str = setting("baseline", "the network", ("baseline",))
-    pool: str = setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
-    convs_per_stage: int = setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
-    kernels: tuple[int, int] = setting(
+    net: str = _setting("baseline", "the network", ("baseline",))
+    pool: str = _setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
+    convs_per_stage: int = _setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
+    kernels: tuple[int, int] = _setting(
         (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES, as_text=SIDES_TEXT)
-    dropout: float = setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
-    loss: str = setting("cross_entropy", "equation 2, or equation 3 (C8)", ("cross_entropy", "tversky"))
-    pos_weight: float = setting(100.0, "w_p of equation 2; the paper tries 100, 10 and 1 (C3)", POSITIVE)
-    alpha: float = setting(1.0, "Tversky: weight of false positives; 1 and 1 is equation 3 as printed", NOT_NEGATIVE)
-    beta: float = setting(1.0, "Tversky: weight of false negatives", NOT_NEGATIVE)
-    smooth: float = setting(0.0, "Tversky: added above and below the fraction; the code has none", NOT_NEGATIVE)
-    loss_over: str = setting(
+    dropout: float = _setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
+    loss: str = _setting("cross_entropy", "equation 2, or equation 3 (C8)", ("cross_entropy", "tversky"))
+    pos_weight: float = _setting(100.0, "w_p of equation 2; the paper tries 100, 10 and 1 (C3)", POSITIVE)
+    alpha: float = _setting(1.0, "Tversky: weight of false positives; 1 and 1 is equation 3 as printed", NOT_NEGATIVE)
+    beta: float = _setting(1.0, "Tversky: weight of false negatives", NOT_NEGATIVE)
+    smooth: float = _setting(0.0, "Tversky: added above and below the fraction; the code has none", NOT_NEGATIVE)
+    loss_over: str = _setting(
         "batch", "Tversky: counts summed over the whole batch (code), or over each slice by itself", ("batch", "slice"))
-    start_probability: float = setting(
+    start_probability: float = _setting(
         0.0, "untrained outputs start near this lesion probability; 0: a random bias, as the code", SHARE)
-    batch_size: int = setting(100, "slices in a step: paper; C5 tries 10, C6 tries 200", AT_LEAST_1)
-    learning_rate: float = setting(1e-3, "of Adam: paper", POSITIVE)
-    lr_drop_epoch: int | None = setting(None, "the epoch after which the learning rate drops, or none", kind=int)
-    lr_drop_factor: float = setting(0.1, "what the learning rate is multiplied by then", POSITIVE)
-    max_grad_norm: float = setting(5.0, "code: longer gradients are shortened to this norm", POSITIVE)
-    epochs: int = setting(10, "C1: Dice 0.15 to 0.19 after 10", AT_LEAST_1)
-    split_by: str = setting(
+    batch_size: int = _setting(100, "slices in a step: paper; C5 tries 10, C6 tries 200", AT_LEAST_1)
+    learning_rate: float = _setting(1e-3, "of Adam: paper", POSITIVE)
+    lr_drop_epoch: int | None = _setting(None, "the epoch after which the learning rate drops, or none", kind=int)
+    lr_drop_factor: float = _setting(0.1, "what the learning rate is multiplied by then", POSITIVE)
+    max_grad_norm: float = _setting(5.0, "code: longer gradients are shortened to this norm", POSITIVE)
+    epochs: int = _setting(10, "C1: Dice 0.15 to 0.19 after 10", AT_LEAST_1)
+    split_by: str = _setting(
         "slice", "what is kept together: slice is the paper's; scan, subject, site are honest (C13)", SPLITS)
     # As written, as run: what the public code does and the text does not say, see experiment/artifacts.py.
-    dropout_on: str = setting(
+    dropout_on: str = _setting(
         "all", "all (code), or pooling, as the text says: none on the fully connected layers", ("all", "pooling"))
-    last_batch: str = setting(
+    last_batch: str = _setting(
         "short", "filled (code): an epoch's last batch is topped up with slices drawn at random", ("short", "filled"))
-    scaling: str = setting("volume", "slice (code): each slice's own range becomes 0 to 1", ("volume", "slice"))
-    mask_files: str = setting(
+    scaling: str = _setting("volume", "slice (code): each slice's own range becomes 0 to 1", ("volume", "slice"))
+    mask_files: str = _setting(
         "exact", "jpeg (code): masks with JPEG's ripples, to train and to be scored on", ("exact", "jpeg"))
-    scored_slices: int | None = setting(
+    scored_slices: int | None = _setting(
         None, "first 100 (code): mean_dice in the history is that of so many slices, or of all",
         (lambda count: count is None or count >= 1, "all, or first 100"), kind=int, as_text=SCORED_TEXT)
-    labels: str = setting(
+    labels: str = _setting(
         "true", "swapped: each scan has another subject's masks, so nothing can be learnt", ("true", "swapped"))
-    dev_fraction: float = setting(0.3, "share of the slices, or people, that only score: paper",
+    dev_fraction: float = _setting(0.3, "share of the slices, or people, that only score: paper",
                                   (lambda share: 0 < share < 1, "between 0 and 1"))
-    scale: int = setting(4, "millimetres per pixel; 1 is the paper's 232 x 196",
+    scale: int = _setting(4, "millimetres per pixel; 1 is the paper's 232 x 196",
                          (lambda scale: 1 <= scale <= 49, "from 1 to 49"))
-    z_step: int = setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
-    seed: int = setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
+    z_step: int = _setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
+    seed: int = _setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
 
 
 SETTINGS: dict[str, Field] = {field.name: field for field in fields(RunConfig)}
@@ -105,7 +117,8 @@ def check_config(config: RunConfig) -> None:
         value, rule, kind = getattr(config, name), about.metadata["rule"], about.metadata["kind"]
         allowed = (int, float) if kind is float else kind
         is_right = value is about.default is None or (isinstance(value, allowed) and not isinstance(value, bool))
-        if not is_right or (rule and not obeys(value, rule)):
+        is_allowed = not rule or (rule[0](value) if is_right and callable(rule[0]) else value in rule)
+        if not (is_right and is_allowed):
             raise DataError(f"RunConfig.{name} is {value!r}; it must be {demand(about)}")
     drop, last = config.lr_drop_epoch, config.epochs - 1
     if drop is not None and not 1 <= drop <= last:
@@ -113,11 +126,6 @@ def check_config(config: RunConfig) -> None:
             f"RunConfig.lr_drop_epoch is {drop}; it must be none, or from 1 to {last}: the learning rate drops after "
             f"it, and there are {config.epochs} epochs"
         )
-
-
-def obeys(value, rule):
-    """Whether a value is as a setting's rule demands."""
-    return rule[0](value) if callable(rule[0]) else value in rule
 
 
 def demand(about: Field) -> str:
@@ -128,7 +136,7 @@ def demand(about: Field) -> str:
     return rule[1] if callable(rule[0]) else f"one of {', '.join(rule)}"
 
 
-def read_text(name: str, text: str) -> Any:
+def _read_text(name: str, text: str) -> Any:
     """The value of a setting from its text, as command line and records have it. Raises ValueError."""
     about = SETTINGS[name]
     if about.metadata["as_text"]:
@@ -145,9 +153,9 @@ def config_from_strings(pairs: Iterable[str], base: RunConfig | None = None) -> 
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or name not in SETTINGS:
-            raise DataError(f"'{pair}' is not a setting; {hint_for(name)}")
+            raise DataError(f"'{pair}' is not a setting; {_hint_for(name)}")
         try:
-            changes[name] = read_text(name, text)
+            changes[name] = _read_text(name, text)
         except ValueError:
             kind = SETTINGS[name].metadata["kind"].__name__
             wanted = demand(SETTINGS[name]) if SETTINGS[name].metadata["as_text"] else f"a value of type {kind}"
@@ -157,7 +165,7 @@ def config_from_strings(pairs: Iterable[str], base: RunConfig | None = None) -> 
     return config
 
 
-def hint_for(name: str) -> str:
+def _hint_for(name: str) -> str:
     """What to write in place of a text that is no setting."""
     if name in SETTINGS:
         return f"write {name}=VALUE"

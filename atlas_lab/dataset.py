@@ -10,6 +10,8 @@ import torch
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
+__all__ = ["SliceDataset", "SliceStore", "open_store", "scan_name"]
+
 
 def scan_name(subject, session):
     """The name of a scan, as in 031768/t01; of one, or of columns of a table."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+__all__ = ["AFFINE", "GRID", "SAME", "bounding_box", "height_mm", "is_on_grid", "to_ras", "voxel_ml"]
+
 GRID = (197, 233, 189)  # voxels of 1 mm
 AFFINE = np.array([[1.0, 0, 0, -98], [0, 1, 0, -134], [0, 0, 1, -72], [0, 0, 0, 1]])  # voxel -> MNI mm
 SAME = 1e-3      # affines that differ by less are one grid

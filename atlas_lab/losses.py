@@ -5,6 +5,8 @@ from torch.nn import functional as F
 
 from atlas_lab.files import DataError
 
+__all__ = ["best_probability", "tversky_loss", "weighted_cross_entropy"]
+
 
 def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, pos_weight: float) -> torch.Tensor:
     """Cross-entropy per pixel in which a lesion pixel counts `pos_weight` times; mean over all pixels.

@@ -7,6 +7,8 @@ from torch import nn
 
 from atlas_lab.files import DataError
 
+__all__ = ["BaselineNet"]
+
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
 
@@ -48,12 +50,12 @@ class BaselineNet(nn.Module):
         start_probability=0.0, dropout_on="all",
     ):
         super().__init__()
-        check_architecture(input_shape, pool, convs_per_stage, kernels)
+        _check_architecture(input_shape, pool, convs_per_stage, kernels)
         height, width = input_shape[0] // 4, input_shape[1] // 4
         code = 16 * height * width  # 45,472 at 232 x 196
 
-        convs1 = conv_relu(1, 8, kernels[0], convs_per_stage)
-        convs2 = conv_relu(8, 16, kernels[1], convs_per_stage)
+        convs1 = _conv_relu(1, 8, kernels[0], convs_per_stage)
+        convs2 = _conv_relu(8, 16, kernels[1], convs_per_stage)
         self.stage1 = nn.Sequential(*convs1, POOLS[pool](2), nn.Dropout(dropout))
         self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
         dense_dropout = dropout if dropout_on == "all" else 0.0
@@ -68,7 +70,7 @@ class BaselineNet(nn.Module):
         self.deconv1 = nn.ConvTranspose2d(16, 8, 5, padding=2)
         self.deconv2 = nn.ConvTranspose2d(8, 1, 3, padding=1)
         self.input_shape = tuple(input_shape)
-        self.apply(xavier_normal)
+        self.apply(_xavier_normal)
         if start_probability > 0:
             nn.init.constant_(self.deconv2.bias, math.log(start_probability / (1 - start_probability)))
 
@@ -81,7 +83,7 @@ class BaselineNet(nn.Module):
         return self.deconv2(self.upsample(features))   # (B, 1, H, W)
 
 
-def conv_relu(in_channels, out_channels, kernel, count):
+def _conv_relu(in_channels, out_channels, kernel, count):
     """`count` convolutions that keep the size, each followed by a ReLU, as a list of layers."""
     layers = []
     for _ in range(count):
@@ -90,7 +92,7 @@ def conv_relu(in_channels, out_channels, kernel, count):
     return layers
 
 
-def xavier_normal(layer):
+def _xavier_normal(layer):
     """Xavier (Glorot) normal initialisation, of the biases too, as the public code has it.
 
     A bias of n numbers counts as having n inputs and n outputs, so its standard deviation is sqrt(1 / n).
@@ -100,7 +102,7 @@ def xavier_normal(layer):
         nn.init.normal_(layer.bias, std=math.sqrt(1 / layer.bias.numel()))
 
 
-def check_architecture(input_shape, pool, convs_per_stage, kernels):
+def _check_architecture(input_shape, pool, convs_per_stage, kernels):
     """Raise DataError for a network that can't be built."""
     if len(input_shape) != 2 or any(size < 4 or size % 4 for size in input_shape):
         raise DataError(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from atlas_lab.files import REPOSITORY
 
+__all__ = ["PACKAGE", "RunStream", "SubjectStream", "code_version", "environment", "pick_device"]
+
 PACKAGE = Path(__file__).parent
-# The parts of the package that a training runs through, besides the core: a checkpoint is tied to these alone, so that
-# an edited widget doesn't throw a night's training away.
+# What a training runs through, besides the core: checkpoints are tied to these alone, so that an edited widget keeps them.
 TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "data/slicing.py", "data/intensity.py")
 DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
 
@@ -66,17 +67,17 @@ def code_version() -> dict:
         commit (of git, if any), changed (whether files differ from it), and digests of all the package's Python files
         (package) and of those that a training runs through (training).
     """
-    changed = git("status", "--porcelain", "--", "atlas_lab")
+    changed = _git("status", "--porcelain", "--", "atlas_lab")
     trained_by = {path for pattern in TRAINED_BY for path in PACKAGE.glob(pattern)}
     return {
-        "commit": git("rev-parse", "HEAD"),
+        "commit": _git("rev-parse", "HEAD"),
         "changed": None if changed is None else bool(changed),
-        "package": digest_of(PACKAGE.rglob("*.py")),
-        "training": digest_of(trained_by - {PACKAGE / name for name in DOORS}),
+        "package": _digest_of(PACKAGE.rglob("*.py")),
+        "training": _digest_of(trained_by - {PACKAGE / name for name in DOORS}),
     }
 
 
-def digest_of(paths):
+def _digest_of(paths):
     """Sixteen hexadecimal digits for the names and contents of some of the package's files."""
     total = hashlib.sha256()
     for path in sorted(paths):
@@ -84,7 +85,7 @@ def digest_of(paths):
     return total.hexdigest()[:16]
 
 
-def git(*arguments):
+def _git(*arguments):
     """Output of a git command in the repository; None where there is no git or no repository."""
     try:
         done = subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True, check=True)
@@ -107,7 +108,7 @@ def environment(device=None) -> dict:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": processor_name(),
+        "processor": _processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -115,7 +116,7 @@ def environment(device=None) -> dict:
     }
 
 
-def processor_name():
+def _processor_name():
     """The processor's model as the system tells it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:

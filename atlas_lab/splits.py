@@ -10,6 +10,8 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
+__all__ = ["Split", "neighbour_exposure", "seen_in_train", "split_slices"]
+
 
 class Split(NamedTuple):
     """Row numbers of a store, ascending: train and dev, int64 arrays without a common element."""
@@ -45,7 +47,7 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
     if by not in SPLITS:
         raise DataError(f"split_by is {by!r}; choose one of {', '.join(SPLITS)}")
     if by == "both":
-        return split_both_ways(store, dev_fraction, seed)
+        return _split_both_ways(store, dev_fraction, seed)
     labels = {"slice": np.arange(len(store)), "scan": store.scan_names}
     label = labels[by] if by in labels else store.table[by].to_numpy(str)
     groups, group = np.unique(label, return_inverse=True)
@@ -57,7 +59,7 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
     return Split(np.flatnonzero(~in_dev), np.flatnonzero(in_dev))
 
 
-def split_both_ways(store, dev_fraction, seed):
+def _split_both_ways(store, dev_fraction, seed):
     """Hold out whole subjects for half of dev, and single slices of the other subjects for the other half."""
     train, unseen = split_slices(store, "subject", dev_fraction / 2, seed)
     rng = np.random.default_rng([seed, RunStream.SLICES_OF_KNOWN_PEOPLE])

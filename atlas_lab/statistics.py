@@ -7,6 +7,8 @@ import numpy as np
 
 from atlas_lab.metrics import scores_from_sums
 
+__all__ = ["Interval", "bootstrap_scores", "geometric_interval", "mean_interval", "paired_interval"]
+
 
 def bootstrap_scores(sums: dict, level: float = 0.95, n_resamples: int = 2000, seed: int = 0) -> dict:
     """Scores with percentile bootstrap intervals, resampling whole subjects.
@@ -42,8 +44,7 @@ class Interval(NamedTuple):
     high: float
 
     def __format__(self, spec):
-        spec = spec or ".3f"
-        return f"{self.mean:{spec}} [{self.low:{spec}}, {self.high:{spec}}]"
+        return "{0:{3}} [{1:{3}}, {2:{3}}]".format(*self, spec or ".3f")
 
     def overlaps(self, low, high):
         """True if the interval and the one from low to high have a number in common."""

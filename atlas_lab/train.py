@@ -125,10 +125,8 @@ class Evaluation:
     def scores(self) -> dict:
         """loss, mean_dice (over the slices that are not skipped), and of all pixels: precision, recall, area_ratio."""
         precision, recall, area_ratio = precision_recall_area(self.tp, self.fp, self.fn)
-        return {
-            "loss": self.loss, "mean_dice": nan_mean(self.dice()),
-            "precision": precision, "recall": recall, "area_ratio": area_ratio,
-        }
+        of_all_pixels = {"precision": precision, "recall": recall, "area_ratio": area_ratio}
+        return {"loss": self.loss, "mean_dice": nan_mean(self.dice()), **of_all_pixels}
 
 
 @torch.no_grad()

@@ -162,7 +162,7 @@ def repository(tmp_path, monkeypatch):
     """A folder that stands for the repository."""
     for name in ("clone/figures", "clone/data"):
         (tmp_path / name).mkdir(parents=True)
-    monkeypatch.setattr("atlas_files.REPOSITORY", tmp_path / "clone")
+    monkeypatch.setattr("atlas_lab.files.REPOSITORY", tmp_path / "clone")
     return tmp_path / "clone"
 
 

@@ -22,12 +22,12 @@ from atlas_lab.splits import Split, neighbour_exposure, seen_in_train
 from atlas_lab.statistics import geometric_interval, mean_interval, paired_interval
 
 __all__ = [
-    "check_best_probability", "check_centroid_distances", "check_combine_masks", "check_dice_coefficient",
-    "check_disc_diameter", "check_field_of_view", "check_geometric_interval", "check_lesion_counts",
-    "check_lesion_side", "check_lesion_volume_ml", "check_mean_interval", "check_n_updates",
-    "check_neighbour_exposure", "check_oscillation", "check_overlap_map", "check_paired_interval",
-    "check_precision_recall_area", "check_sampling_error", "check_seen_in_train", "check_tversky_loss",
-    "check_weighted_cross_entropy", "show_solution",
+    "SOLUTIONS", "check_best_probability", "check_centroid_distances", "check_combine_masks",
+    "check_dice_coefficient", "check_disc_diameter", "check_field_of_view", "check_geometric_interval",
+    "check_lesion_counts", "check_lesion_side", "check_lesion_volume_ml", "check_mean_interval",
+    "check_n_updates", "check_neighbour_exposure", "check_oscillation", "check_overlap_map",
+    "check_paired_interval", "check_precision_recall_area", "check_sampling_error", "check_seen_in_train",
+    "check_tversky_loss", "check_weighted_cross_entropy", "show_solution",
 ]
 
 SOLUTIONS = {

@@ -7,9 +7,7 @@ import numpy as np
 
 from atlas_lab.grid import voxel_ml
 
-__all__ = [
-    "Account", "changed_steps", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions",
-]
+__all__ = ["Account", "changed_steps", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions"]
 
 CHANGED = 0.1          # a share of the lesion that is told when it comes or goes
 MOVED_MM = 2.0         # a shift of the lesion's centre that is told

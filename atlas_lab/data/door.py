@@ -58,16 +58,16 @@ def open_together(image, target=None, predictions=None):
     masks = ({} if target is None else {None: target}) | (predictions or {})
     if isinstance(image, Scan):
         loaded = load_scan(image)
-        opened = {name: beside_scan(mask, name, image, loaded) for name, mask in masks.items()}
+        opened = {name: _beside_scan(mask, name, image, loaded) for name, mask in masks.items()}
         return Opened(loaded.image, opened.pop(None, loaded.mask), opened, loaded.affine)
     voxels, affine = open_volume(image, "image")
-    pairs = {name: open_volume(mask, called(name)) for name, mask in masks.items()}
+    pairs = {name: open_volume(mask, _called(name)) for name, mask in masks.items()}
     known = [mask_affine for _, mask_affine in pairs.values() if mask_affine is not None]
     affine = known[0] if affine is None and known else affine  # an array beside a mask's file has that file's axes
-    turned = {name: lay_beside(mask, own, called(name), voxels.shape, affine) for name, (mask, own) in pairs.items()}
+    turned = {name: _lay_beside(mask, own, _called(name), voxels.shape, affine) for name, (mask, own) in pairs.items()}
     if affine is not None:
         voxels, affine = to_ras(voxels, affine)
-    values = {name: read_values(mask, name, affine) for name, mask in turned.items()}
+    values = {name: _read_values(mask, name, affine) for name, mask in turned.items()}
     return Opened(voxels, values.pop(None, None), values, affine)
 
 
@@ -79,7 +79,7 @@ def open_volume(thing, name):
     if isinstance(thing, str | os.PathLike):
         return read_volume(os.path.expanduser(thing))
     affine = getattr(thing, "affine", None)
-    refuse_lost_orientation(getattr(thing, "header", None), name)
+    _refuse_lost_orientation(getattr(thing, "header", None), name)
     array = as_array(getattr(thing, "dataobj", thing), name)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -97,7 +97,7 @@ def open_volume(thing, name):
     return array, affine
 
 
-def refuse_lost_orientation(header, name):
+def _refuse_lost_orientation(header, name):
     """Raise DataError for a nibabel image of NIfTI whose header doesn't say how it lies: nibabel makes an affine up."""
     if hasattr(header, "get_sform") and not (header["sform_code"] or header["qform_code"]):
         raise DataError(f"the {name}: the header holds no orientation (the codes of sform and qform are 0), so left "
@@ -124,7 +124,7 @@ def as_array(thing, name):
     return array
 
 
-def lay_beside(mask, own_affine, name, shape, affine):
+def _lay_beside(mask, own_affine, name, shape, affine):
     """A mask turned to RAS by its own affine, or else by the image's, whose stored shape and affine are given."""
     if own_affine is None:
         if mask.shape != shape:
@@ -142,31 +142,31 @@ def lay_beside(mask, own_affine, name, shape, affine):
     return turned
 
 
-def beside_scan(mask, name, scan, loaded):
+def _beside_scan(mask, name, scan, loaded):
     """A mask on a loaded scan's grid: files are brought to it, arrays must have its shape."""
-    voxels, affine = open_volume(mask, called(name))
+    voxels, affine = open_volume(mask, _called(name))
     if affine is not None:
-        values = read_values(voxels, name, affine)
-        moved, _ = to_grid(values, affine, f"the {called(name)}")
+        values = _read_values(voxels, name, affine)
+        moved, _ = to_grid(values, affine, f"the {_called(name)}")
         return moved if moved.dtype == bool else np.clip(moved, 0, 1)
     if voxels.shape != loaded.mask.shape:
-        raise DataError(f"the {called(name)} has shape {voxels.shape} and the scan's image, as load_scan gives it, "
+        raise DataError(f"the {_called(name)} has shape {voxels.shape} and the scan's image, as load_scan gives it, "
                         f"{loaded.mask.shape}; they must be equal")
     stored = read_header(scan.t1w).affine[:3, :3]
     if not (np.diag(stored) > 0).all():
-        warnings.warn(f"the {called(name)} is taken to have load_scan's axes, which are not those of {scan.t1w.name}; "
+        warnings.warn(f"the {_called(name)} is taken to have load_scan's axes, which are not those of {scan.t1w.name}; "
                       "pass its path, or a nibabel image, if it has the file's", ScanWarning, stacklevel=5)
-    return read_values(voxels, name, loaded.affine)
+    return _read_values(voxels, name, loaded.affine)
 
 
-def called(name):
+def _called(name):
     """What a mask is called in messages; the target has no name of its own."""
     return "target" if name is None else name
 
 
-def read_values(values, name, affine):
+def _read_values(values, name, affine):
     """The target (named None) as bool, a prediction as bool or float32 probabilities. Raises DataError for others."""
-    name, is_target = called(name), name is None
+    name, is_target = _called(name), name is None
     n_bad = int(values.size - np.isfinite(values).sum())
     if n_bad:
         raise DataError(f"the {name} holds NaN or infinite voxels: {n_bad}")
@@ -179,11 +179,11 @@ def read_values(values, name, affine):
         return values > 0  # a mask of 0 and 1, or of 0 and 255
     if low >= -NEAR and high <= 1 + NEAR:
         return np.clip(values, 0, 1).astype(np.float32) if high > 0 else values > 0
-    remedy = "of labels pass one, as labels == 1" if is_whole(values) else "to logits apply a sigmoid"
+    remedy = "of labels pass one, as labels == 1" if _is_whole(values) else "to logits apply a sigmoid"
     raise DataError(f"the {name} goes from {low:.4g} to {high:.4g}; expected a mask of 0 and 1, or probabilities from "
                     f"0 to 1: {remedy}")
 
 
-def is_whole(values):
+def _is_whole(values):
     """True if all values are whole numbers."""
     return values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))

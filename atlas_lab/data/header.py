@@ -48,15 +48,15 @@ def parse_header(head):
         raise Damage(f"it ends after {len(head)} bytes, inside of its header")
     # Without nibabel's own check, which mends in silence or writes to the log; what follows is checked instead.
     fields = kind(head[:length], endianness="<" if little else ">", check=False)
-    shape, dtype = read_shape(fields), read_dtype(fields)
-    offset = read_offset(fields, length + 4)
-    slope, inter = read_scaling(fields)
-    affine, notes = read_affine(fields, shape)
+    shape, dtype = _read_shape(fields), _read_dtype(fields)
+    offset = _read_offset(fields, length + 4)
+    slope, inter = _read_scaling(fields)
+    affine, notes = _read_affine(fields, shape)
     size = offset + int(np.prod(shape, dtype=object)) * dtype.itemsize
     return Header(shape, affine, dtype, offset, size, slope, inter, tuple(notes))
 
 
-def read_shape(fields):
+def _read_shape(fields):
     """Three numbers of voxels; axes of one voxel after the third are dropped."""
     n_axes = int(fields["dim"][0])
     if not 1 <= n_axes <= 7 or (fields["dim"][1 : n_axes + 1] < 1).any():
@@ -78,7 +78,7 @@ def read_shape(fields):
     return tuple(shape)
 
 
-def read_dtype(fields):
+def _read_dtype(fields):
     """The type of the voxels as numpy has it, in the file's byte order."""
     from nibabel.spatialimages import HeaderDataError
 
@@ -96,7 +96,7 @@ def read_dtype(fields):
     return dtype
 
 
-def read_offset(fields, least):
+def _read_offset(fields, least):
     """The byte of the first voxel."""
     offset = float(fields["vox_offset"])
     if not (np.isfinite(offset) and offset == int(offset) and offset >= least):
@@ -104,7 +104,7 @@ def read_offset(fields, least):
     return int(offset)
 
 
-def read_scaling(fields):
+def _read_scaling(fields):
     """Slope and intercept; a slope of 0, or none, means the values as they are stored."""
     slope, inter = float(fields["scl_slope"]), float(fields["scl_inter"])
     if slope == 0 or np.isnan(slope):
@@ -114,31 +114,31 @@ def read_scaling(fields):
     return slope, inter
 
 
-def read_affine(fields, shape):
+def _read_affine(fields, shape):
     """The affine to mm, by sform or else qform, and notes. Raises Unfit if the header doesn't say where it lies."""
     codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
     if any(not 0 <= code <= 5 for code in codes.values()):
         raise Damage(f"its sform code is {codes['sform']}, its qform code {codes['qform']}; 0 to 5 exist")
-    forms = {name: read_form(fields, name) for name, code in codes.items() if code}
+    forms = {name: _read_form(fields, name) for name, code in codes.items() if code}
     if not forms:
         raise Unfit("the header holds no orientation (the codes of sform and qform are 0), so left and right can't be "
                     f"told; {RESTORE}")
     affine = next(iter(forms.values()))
     if affine is None:
         raise Damage("its affine is not made of finite numbers, or no rotation")
-    scale, notes = unit_scale(fields, affine)
+    scale, notes = _unit_scale(fields, affine)
     to_mm = np.diag([scale, scale, scale, 1.0])
     refuse_affine(to_mm @ affine, shape)
     if "sform" in forms and "qform" not in forms:
-        notes += compare_sizes(fields, affine)
+        notes += _compare_sizes(fields, affine)
     elif len(forms) == 2 and forms["qform"] is None:
         notes += ["its qform is no rotation; read by its sform"]
     elif len(forms) == 2:
-        notes += disagreement(to_mm @ affine, to_mm @ forms["qform"], shape)
+        notes += _disagreement(to_mm @ affine, to_mm @ forms["qform"], shape)
     return to_mm @ affine, notes
 
 
-def read_form(fields, name):
+def _read_form(fields, name):
     """The affine of sform or qform, or None if it is none."""
     from nibabel.spatialimages import HeaderDataError
 
@@ -149,15 +149,15 @@ def read_form(fields, name):
     return form if np.isfinite(form).all() else None
 
 
-def voxel_sizes(affine):
+def _voxel_sizes(affine):
     """Sides of a voxel in mm, three numbers."""
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
-def unit_scale(fields, affine):
+def _unit_scale(fields, affine):
     """By what to multiply the affine to get mm, and notes: headers in metres or micrometres are met, true or not."""
     def is_plausible(factor):
-        return ((VOXEL_MM[0] <= factor * voxel_sizes(affine)) & (factor * voxel_sizes(affine) <= VOXEL_MM[1])).all()
+        return ((VOXEL_MM[0] <= factor * _voxel_sizes(affine)) & (factor * _voxel_sizes(affine) <= VOXEL_MM[1])).all()
 
     unit = {1: "metres", 3: "micrometres"}.get(int(fields["xyzt_units"]) & 7)
     if unit is None:
@@ -170,7 +170,7 @@ def unit_scale(fields, affine):
 
 def refuse_affine(affine, shape):
     """Raise for an affine that no scan has: sheared, of impossible voxels, far away, or the identity under a head."""
-    sizes = voxel_sizes(affine)
+    sizes = _voxel_sizes(affine)
     if not ((VOXEL_MM[0] <= sizes) & (sizes <= VOXEL_MM[1])).all():
         raise Damage(f"its voxels measure {' x '.join(f'{mm:.3g}' for mm in sizes)} mm by its affine")
     axes = affine[:3, :3] / sizes
@@ -185,9 +185,9 @@ def refuse_affine(affine, shape):
                     f"right and the place of the brain can't be told; {RESTORE}")
 
 
-def compare_sizes(fields, affine):
+def _compare_sizes(fields, affine):
     """A note if the header's voxel sizes and its sform's differ by over a tenth."""
-    stated, sizes = np.abs(fields["pixdim"][1:4]).astype(float), voxel_sizes(affine)
+    stated, sizes = np.abs(fields["pixdim"][1:4]).astype(float), _voxel_sizes(affine)
     with np.errstate(all="ignore"):
         agree = (np.abs(stated - sizes) <= 0.1 * sizes).all()
     texts = (" x ".join(f"{mm:.3g}" for mm in three) for three in (stated, sizes))
@@ -195,7 +195,7 @@ def compare_sizes(fields, affine):
         *texts)]
 
 
-def disagreement(sform, qform, shape):
+def _disagreement(sform, qform, shape):
     """A note if the two affines take a corner of the volume to places more than `APART_MM` from each other."""
     corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(shape) - 1)
     moved = corners @ (sform - qform)[:3, :3].T + (sform - qform)[:3, 3]

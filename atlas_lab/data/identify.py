@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlas_lab.files import DataError
 
-__all__ = ["HEAD", "MAGIC", "identify", "name_contents", "refuse_path"]
+__all__ = ["HEAD", "MAGIC", "identify", "name_contents", "name_folder", "refuse_path"]
 
 HEAD = 1024                     # bytes that tell a file's kind: a NIfTI-2 header has 540
 MAGIC = {b"n+1\0", b"n+2\0"}    # a header and its voxels in one file
@@ -76,7 +76,7 @@ def refuse_path(path):
     try:
         mode, size = path.stat().st_mode, path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: {name_absence(path)}") from None
+        raise DataError(f"{path}: {_name_absence(path)}") from None
     except (OSError, ValueError) as error:  # no permission, too long, a link to itself, a zero byte in the name
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{path}: can't be reached ({reason}); {WANTED}") from None
@@ -91,7 +91,7 @@ def refuse_path(path):
         raise DataError(f"{path}: an empty file; copy or fetch it again")
 
 
-def name_absence(path):
+def _name_absence(path):
     """What is to be said of a path behind which there is no file."""
     if not path.is_symlink():
         return "no such file"
@@ -105,13 +105,13 @@ def name_folder(folder):
     """What is to be said of a folder where a file was expected, after a look at some of the files in it."""
     walk = islice(os.walk(folder), LOOKED_AT)
     some = list(islice((Path(where, name) for where, _, names in walk for name in names), LOOKED_AT))
-    if any(path.suffix.lower() in (".dcm", ".ima") or is_dicom(path) for path in some):
+    if any(path.suffix.lower() in (".dcm", ".ima") or _is_dicom(path) for path in some):
         return "a folder of DICOM files; convert the series: dcm2niix -z y FOLDER"
     volumes = [path.name for path in some if path.name.lower().endswith((".nii", ".nii.gz"))]
     return f"a folder; name a file in it, such as {volumes[0]}" if volumes else f"a folder; {WANTED}"
 
 
-def is_dicom(path):
+def _is_dicom(path):
     """True if a path is a file with DICOM's mark."""
     try:
         if not path.is_file():
@@ -149,12 +149,12 @@ def name_contents(head, path):
         return "an MGH file of FreeSurfer; convert it: mri_convert"
     if marks & (MAGIC | PAIRS):
         return "its header does not begin as NIfTI's does; the file is damaged: copy or unpack it again"
-    return name_text(head) or name_by_ending(name) or (
+    return _name_text(head) or _name_by_ending(name) or (
         "no NIfTI header; the file is damaged, or of another kind: copy or unpack it again, or convert it"
     )
 
 
-def name_text(head):
+def _name_text(head):
     """What a text is, or empty if the bytes are none."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head")):
@@ -170,7 +170,7 @@ def name_text(head):
     return f"a text, not an image; {WANTED}"
 
 
-def name_by_ending(name):
+def _name_by_ending(name):
     """What an ending says of a file without a mark of its own."""
     if name.endswith((".img", ".hdr", ".img.gz", ".hdr.gz")):
         return f"one half of an Analyze or NIfTI pair (.hdr and .img); {ANALYZE}"

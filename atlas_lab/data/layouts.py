@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+__all__ = ["LAYOUTS", "Layout", "match_path", "scan_names"]
+
 SPACE = "space-MNI152NLin2009aSym"
 
 

@@ -7,6 +7,11 @@ from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box, voxel_ml
 from atlas_lab.metrics import SMALLEST_LESION_ML
 
+__all__ = [
+    "cohort_overlap", "count_components", "disc_diameter", "lesion_side", "lesion_table", "lesion_volume_ml",
+    "median_diameter", "overlap_map",
+]
+
 TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a face, an edge or a corner belong together
 
 
@@ -115,11 +120,11 @@ def lesion_table(scans, jobs=-1, progress=True):
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    rows = Parallel(n_jobs=jobs, return_as="generator")(delayed(describe_lesion)(scan) for scan in scans)
+    rows = Parallel(n_jobs=jobs, return_as="generator")(delayed(_describe_lesion)(scan) for scan in scans)
     return pandas.DataFrame(tqdm(rows, "measuring lesions", total=len(scans), disable=not progress))
 
 
-def describe_lesion(scan):
+def _describe_lesion(scan):
     """One row of `lesion_table`."""
     mask, affine = load_lesion(scan)
     return {

@@ -30,10 +30,10 @@ def read_masks(scan, shape, affine, image=None, account=None):
         return np.zeros(shape, bool)
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
-    refuse_masks_of_others(scan)
+    _refuse_masks_of_others(scan)
     mask = None
     for path in scan.masks:
-        lesion = read_mask(path, shape, affine, image, scan.label)
+        lesion = _read_mask(path, shape, affine, image, scan.label)
         if account is not None:
             account.files_ml[path.name] = np.count_nonzero(lesion) * voxel_ml(affine)
         mask = combine_masks([lesion] if mask is None else [mask, lesion])
@@ -46,7 +46,7 @@ def read_masks(scan, shape, affine, image=None, account=None):
     return mask
 
 
-def refuse_masks_of_others(scan):
+def _refuse_masks_of_others(scan):
     """Raise DataError if a mask in the folder bears another subject's or session's name than the T1."""
     owner = BEFORE_KIND.split(stem_of(scan.t1w.name) or scan.t1w.name)[0]
     for path in scan.masks:
@@ -55,7 +55,7 @@ def refuse_masks_of_others(scan):
                             f"{scan.t1w.name}; put it where it belongs or rename it")
 
 
-def read_mask(path, shape, affine, image=None, label=None):
+def _read_mask(path, shape, affine, image=None, label=None):
     """One mask file as bool, checked to lie on the grid of its T1 volume. Raises DataError if it doesn't."""
     mask, mask_affine = read_volume(path)
     if mask.shape != shape:
@@ -108,40 +108,40 @@ def find_lesion(values, name, unit_ml=None, label=None):
     values = np.asarray(values)
     if label is not None:
         refuse_not_finite(values, name)
-        return choose_label(values, name, label)
+        return _choose_label(values, name, label)
     lesion = values if values.dtype == bool else values > 0
     if values.dtype != bool:
         order = "F" if values.flags.f_contiguous else "C"  # as it lies in memory, which is far faster
         inside = values.ravel(order)[np.flatnonzero(lesion.ravel(order))]
         low = float(values.min())
-        if not (low >= -NEAR and is_usual(inside)):  # nor is it if a voxel is NaN or infinite
+        if not (low >= -NEAR and _is_usual(inside)):  # nor is it if a voxel is NaN or infinite
             refuse_not_finite(values, name)
-            lesion = unusual_lesion(values, inside, low, name, unit_ml)
-    refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
+            lesion = _unusual_lesion(values, inside, low, name, unit_ml)
+    _refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
     return lesion
 
 
-def is_usual(inside):
+def _is_usual(inside):
     """True if values above 0 are all about 1 or about 255."""
     return bool(((np.abs(inside - 1.0) <= NEAR) | (np.abs(inside - 255.0) <= 255 * NEAR)).all())
 
 
-def choose_label(values, name, label):
+def _choose_label(values, name, label):
     """The voxels of one label. Raises DataError if there are none."""
     lesion = np.abs(values.astype(np.float32, copy=False) - np.float32(label)) < 0.5
     if not lesion.any():
-        raise DataError(f"{name}: no voxel has the label {label:g}; its values are {some(np.unique(values))}")
+        raise DataError(f"{name}: no voxel has the label {label:g}; its values are {_some(np.unique(values))}")
     return lesion
 
 
-def refuse_negative(low, top, name):
+def _refuse_negative(low, top, name):
     """Raise DataError if a mask goes further below 0 than the ripples of an interpolation do."""
     if low < -0.25 * max(top, NEAR):
         raise DataError(f"{name}: its values go from {low:.4g} to {top:.4g}; a mask has 0 outside of the lesion and 1 "
                         "inside: make one of it, as by fslmaths IN -thr T -bin OUT")
 
 
-def refuse_too_large(n_voxels, unit_ml, name):
+def _refuse_too_large(n_voxels, unit_ml, name):
     """Raise DataError if that many voxels are more than half of a brain; warn if no known lesion is as large."""
     ml = 0 if unit_ml is None else n_voxels * unit_ml
     if ml > HALF_BRAIN_ML:
@@ -152,10 +152,10 @@ def refuse_too_large(n_voxels, unit_ml, name):
                       stacklevel=4)
 
 
-def unusual_lesion(values, inside, low, name, unit_ml):
+def _unusual_lesion(values, inside, low, name, unit_ml):
     """The lesion of a mask whose values are others than 0, 1 and 255; what was made of them is warned of."""
     top = float(inside.max(initial=0))
-    refuse_negative(low, top, name)
+    _refuse_negative(low, top, name)
     if not inside.size:
         return values > 0
     levels = np.unique(inside)
@@ -166,9 +166,9 @@ def unusual_lesion(values, inside, low, name, unit_ml):
     if len(levels) <= MOST_LABELS and np.array_equal(levels, np.rint(levels)):
         ml = "" if unit_ml is None else " with " + ", ".join(
             f"{np.count_nonzero(inside == level) * unit_ml:.4g}" for level in levels[:8]) + " ml"
-        raise DataError(f"{name}: it holds the labels {some(levels)}{ml}; choose the lesion's, as in find_scans(root, "
+        raise DataError(f"{name}: it holds the labels {_some(levels)}{ml}; choose the lesion's, as in find_scans(root, "
                         f"label={levels[-1]:g}), or write it as a mask of 0 and 1")
-    refuse_too_large(np.count_nonzero(inside > FAINT * top), unit_ml, name)
+    _refuse_too_large(np.count_nonzero(inside > FAINT * top), unit_ml, name)
     full = 1.0 if top <= 1.5 else 255.0 if 128 <= top <= 383 else None
     if full is None:
         raise DataError(f"{name}: it holds {len(levels)} values up to {top:.4g}; that is an image, and a mask of 0 "
@@ -182,7 +182,7 @@ def unusual_lesion(values, inside, low, name, unit_ml):
     return values > full / 2
 
 
-def some(levels):
+def _some(levels):
     """The first values of a list as text."""
     text = ", ".join(f"{level:g}" for level in levels[:8])
     return text if len(levels) <= 8 else f"{text} and {len(levels) - 8} more"

@@ -21,13 +21,13 @@ def find_metadata(root):
     """The metadata tables at a folder, one above or one below it: list of paths; names differ between releases."""
     root = Path(root).expanduser().resolve()
     return [
-        path for folder in [root, root.parent, *filter(Path.is_dir, listed(root))] for path in listed(folder)
+        path for folder in [root, root.parent, *filter(Path.is_dir, _listed(root))] for path in _listed(folder)
         if path.suffix.lower() in SUFFIXES and re.search(r"meta-?_?data", path.name, re.IGNORECASE)
         and not path.name.startswith((".", "~"))
     ]
 
 
-def listed(folder):
+def _listed(folder):
     """The paths in a folder, sorted; none if it can't be listed, as the folder above the data may not."""
     try:
         return sorted(folder.iterdir())
@@ -54,7 +54,7 @@ def load_metadata(path):
     DataError
         If the file can't be read, or has no columns of subject and session.
     """
-    table = read_table(path)
+    table = _read_table(path)
     columns = {}
     for wanted in ("subject", "session"):
         found = [column for column in table.columns if wanted in str(column).lower()]
@@ -62,12 +62,12 @@ def load_metadata(path):
             names = ", ".join(map(str, table.columns))
             raise DataError(f"{path}: no column is named after the {wanted}; found {names}")
         columns[wanted] = found[0]
-    subjects = table[columns["subject"]].fillna("").map(clean_subject)
-    sessions = table[columns["session"]].fillna("").map(clean_session)
+    subjects = table[columns["subject"]].fillna("").map(_clean_subject)
+    sessions = table[columns["session"]].fillna("").map(_clean_session)
     return table.set_index(scan_name(subjects, sessions))
 
 
-def read_table(path):
+def _read_table(path):
     """A table with all cells as text. Raises DataError if the file is none."""
     import pandas
 
@@ -77,7 +77,7 @@ def read_table(path):
             raise ValueError(f"it has over {LARGEST >> 20} MiB")
         if path.suffix.lower() == ".xlsx":
             return pandas.read_excel(path, dtype=str)
-        text = decode(path.read_bytes())
+        text = _decode(path.read_bytes())
         header = text.lstrip().split("\n", 1)[0]
         return pandas.read_csv(io.StringIO(text), dtype=str, sep=max(SEPARATORS, key=header.count))
     except DataError:
@@ -87,7 +87,7 @@ def read_table(path):
         raise DataError(f"{path}: can't be read as a table ({reason}); copy or unpack it again") from error
 
 
-def decode(data):
+def _decode(data):
     """The text of a file that Excel, or another program, may have written. Raises ValueError if it is none."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16")
@@ -99,13 +99,13 @@ def decode(data):
         return data.decode("cp1252", "replace")
 
 
-def clean_subject(text):
+def _clean_subject(text):
     """A subject as its folder has it: "31768" -> "031768", "sub-r001s001" -> "r001s001"."""
     text = text.strip().removeprefix("sub-")
     return text.zfill(6) if text.isdigit() else text
 
 
-def clean_session(text):
+def _clean_session(text):
     """A session as its folder has it: " t01" -> "t01", "1" -> "ses-1"."""
     text = text.strip()
     return f"ses-{text}" if text.isdigit() else text

@@ -27,7 +27,7 @@ class GridWarning(ScanWarning):
 def read_header(path):
     """What the header of a NIfTI file says, without its voxels: a `Header`. Raises DataError as `read_volume`."""
     try:
-        return note(checked_header(read_head(path), path), path)
+        return _note(_checked_header(read_head(path), path), path)
     except Unfit as error:
         raise unreadable(path, error) from None
 
@@ -54,30 +54,30 @@ def read_volume(path):
     found = []
 
     def size_of(head):
-        found.append(checked_header(head, path))
+        found.append(_checked_header(head, path))
         return found[0].size
 
     contents = read_contents(path, size_of)
-    header = note(found[0], path)
+    header = _note(found[0], path)
     voxels = np.frombuffer(contents, header.dtype, int(np.prod(header.shape)), header.offset)
-    return scale_values(voxels, header.slope, header.inter).reshape(header.shape, order="F"), header.affine
+    return _scale_values(voxels, header.slope, header.inter).reshape(header.shape, order="F"), header.affine
 
 
-def checked_header(head, path):
+def _checked_header(head, path):
     """The Header in a file's first bytes. Raises Unfit for another format, Damage for a broken header."""
     if problem := name_contents(head, path):
         raise Unfit(problem)
     return parse_header(head)
 
 
-def note(header, path):
+def _note(header, path):
     """Warn of what is odd in a header, and give it back."""
     for text in header.notes:
         warnings.warn(f"{path}: {text}", ScanWarning, stacklevel=3)
     return header
 
 
-def scale_values(values, slope, inter):
+def _scale_values(values, slope, inter):
     """values * slope + inter, computed as nibabel does and kept as float32; as they are for 1 and 0."""
     if slope == 1 and inter == 0:
         return values
@@ -119,7 +119,7 @@ def to_grid(volume, affine, path):
         GridWarning, stacklevel=2,
     )
     is_mask = volume.dtype == bool
-    part, part_affine = crop_to_grid(volume, affine)
+    part, part_affine = _crop_to_grid(volume, affine)
     found = np.zeros(GRID, np.float32)
     if part.size:
         image = Nifti1Image(part.astype(np.uint8 if is_mask else np.float32), part_affine)
@@ -135,7 +135,7 @@ def to_grid(volume, affine, path):
     return found, AFFINE.copy()
 
 
-def crop_to_grid(volume, affine):
+def _crop_to_grid(volume, affine):
     """The box of a volume that ATLAS's grid lies in, with a margin for interpolation, and its affine; perhaps empty.
 
     What lies outside is never looked at, and interpolating it could take gigabytes.

@@ -13,7 +13,13 @@ import numpy as np
 from atlas_lab.files import DataError
 
 __all__ = [
-    "SKULL", "Placement", "brain_points", "displacement", "measure_placement", "quick_fit", "refuse_unless_in_mni",
+    "SKULL",
+    "Placement",
+    "brain_points",
+    "displacement",
+    "measure_placement",
+    "quick_fit",
+    "refuse_unless_in_mni",
     "skull_brightness",
 ]
 

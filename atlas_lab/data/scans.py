@@ -20,8 +20,8 @@ from atlas_lab.dataset import scan_name
 from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
 
 __all__ = [
-    "LoadedScan", "Scan", "combine_masks", "find_scans", "load_lesion", "load_scan", "load_with_account", "read_t1w",
-    "source_of",
+    "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",
+    "load_with_account", "read_t1w", "source_of",
 ]
 
 
@@ -92,32 +92,32 @@ def find_scans(root, exclude=(), part="training", label=None):
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
     root = root.resolve()
     volumes = volumes_below(root)
-    scans = [scan for path in volumes if (scan := scan_at(path)) is not None]
+    scans = [scan for path in volumes if (scan := _scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
-    announce_left_out([path for path in volumes if path not in used and not is_truth(path)], root)
+    announce_left_out([path for path in volumes if path not in used and not _is_truth(path)], root)
     if not scans:
-        examples = "; ".join(f"{layout.release}: {example_of(layout)}" for layout in LAYOUTS.values())
+        examples = "; ".join(f"{layout.release}: {_example_of(layout)}" for layout in LAYOUTS.values())
         raise DataError(
             f"{root}: found {len(volumes)} NIfTI files and no T1 volume of a known ATLAS release; "
             f"expected files such as ({examples})"
         )
-    scans = choose_part(choose_release(scans, root), part, root)
-    refuse_two_volumes(scans)
-    scans = leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
+    scans = _choose_part(_choose_release(scans, root), part, root)
+    _refuse_two_volumes(scans)
+    scans = _leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
     return scans if label is None else [replace(scan, label=label) for scan in scans]
 
 
-def is_truth(path):
+def _is_truth(path):
     """True for the file of a true lesion that an embedded cohort keeps for teaching."""
     return path.parent.name == TRUTH_FOLDER and (path.parent.parent / SYNTHETIC_MARKER).exists()
 
 
-def example_of(layout):
+def _example_of(layout):
     """A path below a release's folder, for messages."""
     return layout.t1w.format(**scan_names(layout, 0, 31768, 1, 1))
 
 
-def scan_at(path):
+def _scan_at(path):
     """The Scan whose T1 volume is at `path`, or None if it is none of a known release."""
     layout, match = match_path(path)
     if layout is None:
@@ -128,19 +128,19 @@ def scan_at(path):
     masks = masks_beside(path, layout.masks)
     marker = release_folder / SYNTHETIC_MARKER
     synthetic = marker.exists()
-    healthy = synthetic and not masks and is_healthy_cohort(marker, marker.stat().st_mtime_ns)
+    healthy = synthetic and not masks and _is_healthy_cohort(marker, marker.stat().st_mtime_ns)
     return Scan(
         match["subject"], match["session"], site, path, masks, layout.release, synthetic, part, healthy=healthy,
     )
 
 
 @lru_cache(maxsize=8)
-def is_healthy_cohort(marker, changed):
+def _is_healthy_cohort(marker, changed):
     """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
     return json.loads(marker.read_text(encoding="utf-8")).get("n_lesions") == 0
 
 
-def choose_release(scans, root):
+def _choose_release(scans, root):
     """Keep one release: R2.1's registered scans rather than its raw ones; other mixtures are refused."""
     releases = sorted({scan.release for scan in scans})
     if releases == ["R2.1", "R2.1 raw"]:
@@ -155,7 +155,7 @@ def choose_release(scans, root):
     return scans
 
 
-def choose_part(scans, part, root):
+def _choose_part(scans, part, root):
     """The training scans, or the testing scans, which have no masks."""
     chosen = [scan for scan in scans if scan.part == part]
     if not chosen:
@@ -165,7 +165,7 @@ def choose_part(scans, part, root):
     return chosen
 
 
-def refuse_two_volumes(scans):
+def _refuse_two_volumes(scans):
     """Raise DataError if two scans share subject and session: which one is meant can't be known."""
     seen = {}
     for scan in scans:
@@ -177,7 +177,7 @@ def refuse_two_volumes(scans):
         seen[scan.name] = scan.t1w
 
 
-def leave_out(scans, names):
+def _leave_out(scans, names):
     """The scans less those named, each announced on stderr. Raises DataError for a name that is not there."""
     missing = set(names) - {scan.name for scan in scans}
     if missing:
@@ -221,7 +221,7 @@ def load_with_account(scan, brain=None):
 
     With the MNI152 brain, as from `coarse_brain`, the account says how much of it the head fills.
     """
-    scan = scan if isinstance(scan, Scan) else named_scan(scan)
+    scan = scan if isinstance(scan, Scan) else _named_scan(scan)
     image, affine = read_t1w(scan.t1w)
     account = Account(scan.name)
     mask = read_masks(scan, image.shape, affine, image, account)
@@ -235,9 +235,9 @@ def load_with_account(scan, brain=None):
     return LoadedScan(image, on_grid, grid_affine), account
 
 
-def named_scan(path):
+def _named_scan(path):
     """The Scan of a T1 volume's path. Raises DataError if its name is none of a release."""
-    scan = scan_at(Path(path).expanduser().absolute())
+    scan = _scan_at(Path(path).expanduser().absolute())
     if scan is None:
         raise DataError(f"{path}: not named as the T1 volume of a release, so its masks can't be found; look at it "
                         "with view_slices, or name a file as in find_scans")

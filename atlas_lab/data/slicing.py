@@ -17,6 +17,11 @@ from atlas_lab.dataset import open_store
 from atlas_lab.files import DataError, atomic_path, digest, lab_home, take_room, write_json
 from atlas_lab.grid import AFFINE, GRID
 
+__all__ = [
+    "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
+    "scan_to_slices", "stack_affine", "typical_scan", "upsample",
+]
+
 STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
 CROPPED = (232, 196)  # the baseline cuts the last row and column of the 233 x 197 axial slice
 
@@ -36,11 +41,11 @@ def downsample(slices, scale):
     total = blocks[..., 0].astype(np.float32)
     for column in range(1, scale):  # one by one: in half the time of a mean over both axes
         total += blocks[..., column]
-    rows, columns = trim(scale)
+    rows, columns = _trim(scale)
     return (total.sum(axis=2) / np.float32(scale**2))[:, rows, columns]
 
 
-def trim(scale):
+def _trim(scale):
     """The rows and columns of blocks that are kept: multiples of 4, cut evenly on both sides. Two slices."""
     height, width = (size // scale for size in CROPPED)
     top, left = height % 4 // 2, width % 4 // 2
@@ -62,7 +67,7 @@ def scan_to_slices(scan, scale, z_step, brain=None):
 def mask_to_slices(mask, scale, z_step):
     """A mask's axial slices, bool (Z', H, W): a pixel is lesion where at least half of its block is."""
     lesion = axial_slices(mask, z_step)
-    rows, columns = trim(scale)
+    rows, columns = _trim(scale)
     masks = np.zeros((len(lesion), rows.stop - rows.start, columns.stop - columns.start), bool)
     has_lesion = lesion.any(axis=(1, 2))
     masks[has_lesion] = downsample(lesion[has_lesion], scale) >= 0.5  # most slices have none
@@ -71,7 +76,7 @@ def mask_to_slices(mask, scale, z_step):
 
 def account_slices(account, mask, masks, scale, z_step):
     """Enter into an account what cutting a mask on ATLAS's grid to slices made of it; returns the account."""
-    rows, columns = trim(scale)
+    rows, columns = _trim(scale)
 
     def find_pixel(x, y, z):
         at = z // z_step, (GRID[1] - 1 - y) // scale - rows.start, x // scale - columns.start
@@ -115,14 +120,14 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
         raise DataError("there are no scans to prepare slices from")
     if scale < 1 or min(CROPPED) // scale < 4 or z_step < 1:
         raise DataError(f"scale is {scale}, z_step {z_step}; scale must be 1 to {min(CROPPED) // 4}, z_step over 0")
-    key = digest([STORE_VERSION, scale, z_step, source_of(scans), [describe_files(scan) for scan in scans]])
+    key = digest([STORE_VERSION, scale, z_step, source_of(scans), [_describe_files(scan) for scan in scans]])
     folder = lab_home() / "slices" / key
     if not (folder / "about.json").exists():
         build_store(folder, scans, scale, z_step, jobs, progress)
     return open_store(folder)
 
 
-def describe_files(scan):
+def _describe_files(scan):
     """What makes a scan's files the same as before: name, size and time of change of each."""
     for path in (scan.t1w, *scan.masks):
         refuse_path(path)
@@ -141,9 +146,9 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     depth = len(range(0, GRID[2], z_step))
     height, width = (size // scale // 4 * 4 for size in CROPPED)
     shape = (depth * len(scans), height, width)
-    create_arrays(partial, shape, source_of(scans))
+    _create_arrays(partial, shape, source_of(scans))
     brain = coarse_brain()
-    tasks = (delayed(fill_part)(partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans))
+    tasks = (delayed(_fill_part)(partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans))
     parts = Parallel(n_jobs=jobs, return_as="generator")(tasks)
     list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
 
@@ -157,13 +162,13 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     write_json(partial / "about.json", {
         "source": source_of(scans), "n_scans": len(scans), "scale": scale, "z_step": z_step,
         "scaling": "per volume: 0 -> 0, 99.5th percentile of voxels above 0 -> 255, clipped",
-        "data_hash": hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
+        "data_hash": _hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
     })
-    write_json(partial / "accounts.json", gather_accounts(partial, len(scans)))
+    write_json(partial / "accounts.json", _gather_accounts(partial, len(scans)))
     os.replace(partial, folder)
 
 
-def create_arrays(partial, shape, source):
+def _create_arrays(partial, shape, source):
     """Make the store's two empty arrays on disk, unless an interrupted call has left them.
 
     Raises DataError if the disk has no room for them, or if patients' slices would land in the repository.
@@ -175,7 +180,7 @@ def create_arrays(partial, shape, source):
                 take_room(temporary)
 
 
-def gather_accounts(partial, n_scans):
+def _gather_accounts(partial, n_scans):
     """The scans' accounts, in their order, out of the markers, which are removed; what is lost is said on stderr."""
     accounts = []
     for position in range(n_scans):
@@ -190,7 +195,7 @@ def gather_accounts(partial, n_scans):
     return accounts
 
 
-def fill_part(partial, position, scan, scale, z_step, brain):
+def _fill_part(partial, position, scan, scale, z_step, brain):
     """Write the slices of scan number `position` into its rows, then a marker, with its account, that it is done."""
     marker = partial / f"done-{position}"
     if marker.exists():
@@ -204,7 +209,7 @@ def fill_part(partial, position, scan, scale, z_step, brain):
     write_json(marker, account.as_dict() | {"changes": account.changes()})
 
 
-def hash_files(*paths):
+def _hash_files(*paths):
     """SHA-256 of the contents of files, one after the other, as 16 hexadecimal digits."""
     total = hashlib.sha256()
     for path in paths:
@@ -217,7 +222,7 @@ def hash_files(*paths):
 def stack_affine(store):
     """The affine, voxel to MNI mm, of a scan's slices stacked to a RAS volume (W, H, Z): the inverse of the cutting."""
     scale, step = store.about["scale"], store.about["z_step"]
-    rows, columns = trim(scale)
+    rows, columns = _trim(scale)
     middle = (scale - 1) / 2
     x = AFFINE[0, 3] + columns.start * scale + middle
     y = AFFINE[1, 3] + GRID[1] - 1 - (rows.stop - 1) * scale - middle
@@ -236,7 +241,7 @@ def typical_scan(scans, store):
 def upsample(slices, scale):
     """Back from `axial_slices` and `downsample`: (Z, H, W) -> volume (197, 233, Z), float32, bilinear in between."""
     height, width = CROPPED
-    rows, columns = trim(scale)
+    rows, columns = _trim(scale)
     large = torch.nn.functional.interpolate(torch.from_numpy(slices)[:, None], scale_factor=scale, mode="bilinear")
     whole = np.zeros((len(slices), height + 1, width + 1), np.float32)
     top, left = rows.start * scale, columns.start * scale

@@ -34,11 +34,11 @@ class Damage(Unfit):
 def blocks(file):
     """The contents of an open file, block after block. Raises Damage where its packing is broken."""
     if file.peek(2)[:2] == GZIP:
-        return unpacked(file)
+        return _unpacked(file)
     return iter(lambda: file.read(BLOCK_OUT), b"")
 
 
-def unpacked(file):
+def _unpacked(file):
     """The contents of a gzip file of any number of members, each held against its own checksum.
 
     gzip's last word, the size of the contents, isn't asked: it is one member's, modulo 4 GiB, and anybody's claim.
@@ -75,12 +75,12 @@ def read_head(path):
     refuse_path(path)
     try:
         with open(path, "rb") as file:
-            return take_head(blocks(file))
+            return _take_head(blocks(file))
     except (OSError, Unfit) as error:
         raise unreadable(path, error) from None
 
 
-def take_head(stream):
+def _take_head(stream):
     """The first `HEAD` bytes of a stream of blocks, or all if there are fewer."""
     data = b""
     for block in stream:
@@ -115,20 +115,20 @@ def read_contents(path, size_of):
     try:
         with open(path, "rb") as file:
             is_packed = file.peek(2)[:2] == GZIP
-            size = size_of(take_head(blocks(file)))
+            size = size_of(_take_head(blocks(file)))
             on_disk = os.fstat(file.fileno()).st_size
-            refuse_claim(size, on_disk, is_packed)
+            _refuse_claim(size, on_disk, is_packed)
             file.seek(0)
-            contents = unpack_one(file.read(on_disk), size) if is_packed else None
+            contents = _unpack_one(file.read(on_disk), size) if is_packed else None
             file.seek(0)
-            return fill(size, blocks(file)) if contents is None else contents
+            return _fill(size, blocks(file)) if contents is None else contents
     except (OSError, Unfit) as error:
         raise unreadable(path, error) from None
     except MemoryError:
         raise DataError(f"{path}: not enough memory for its {size >> 20} MiB; close other programs") from None
 
 
-def unpack_one(data, size):
+def _unpack_one(data, size):
     """The contents of a gzip file of one member and the right size, by one call; None if it is any other file.
 
     Into memory of the right size is faster than in steps, and most files are such.
@@ -142,7 +142,7 @@ def unpack_one(data, size):
     return np.frombuffer(contents, np.uint8) if is_whole else None
 
 
-def refuse_claim(size, on_disk, is_packed):
+def _refuse_claim(size, on_disk, is_packed):
     """Raise Unfit if a file of `on_disk` bytes can't hold `size` bytes, or memory can't."""
     if size > LARGEST + 2**20:
         raise Unfit(f"its header claims {size >> 20} MiB and the lab takes {LARGEST >> 20}; resample it to 1 mm")
@@ -152,12 +152,12 @@ def refuse_claim(size, on_disk, is_packed):
         raise Damage(f"its header claims {size} bytes, and {on_disk} packed bytes hold more")
     if not is_packed and size > on_disk:
         raise Damage(f"its header claims {size} bytes and the file has {on_disk}")
-    free = free_memory()
+    free = _free_memory()
     if free is not None and 2 * size > free:
         raise Unfit(f"it needs {2 * size >> 20} MiB of memory and {free >> 20} are free; close other programs")
 
 
-def free_memory():
+def _free_memory():
     """Bytes of memory that programs can still get, or None where the system doesn't tell (other than Linux)."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
@@ -167,7 +167,7 @@ def free_memory():
         return None
 
 
-def fill(size, stream):
+def _fill(size, stream):
     """Blocks put together to `size` bytes. Raises Damage if they are more or fewer."""
     contents, at = np.empty(size, np.uint8), 0
     for block in stream:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from atlas_lab.files import DataError
 
+__all__ = ["Bar", "Decrypted", "unlock"]
+
 MAGIC = b"Salted__"       # what openssl puts in front of the salt
 GZIP = b"\x1f\x8b\x08"
 SCHEMES = {               # as the options of `openssl enc -d -aes-256-cbc` name them
@@ -53,19 +55,19 @@ def unlock(archive, out, key, progress=True):
         raise DataError(f"{archive}: no such file; expected the encrypted archive of ATLAS")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: is there already; name a folder that is empty or does not exist")
-    salt, is_base64 = read_head(archive)
-    scheme, cipher_of = find_scheme(archive, salt, is_base64, key)
+    salt, is_base64 = _read_head(archive)
+    scheme, cipher_of = _find_scheme(archive, salt, is_base64, key)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unlocking-") as work:
         with Bar(archive, progress) as bar:
-            extract(Decrypted(archive, is_base64, cipher_of(), bar), Path(work), archive)
+            _extract(Decrypted(archive, is_base64, cipher_of(), bar), Path(work), archive)
         if out.exists():
             out.rmdir()
         (Path(work) / "unpacked").rename(out)
     return f"{'-a ' if is_base64 else ''}{scheme}"
 
 
-def read_head(archive):
+def _read_head(archive):
     """The salt, and whether the file is base64. Raises DataError if openssl has not made the file."""
     with open(archive, "rb") as file:
         head = file.read(64)
@@ -85,17 +87,17 @@ def read_head(archive):
     )
 
 
-def find_scheme(archive, salt, is_base64, key):
+def _find_scheme(archive, salt, is_base64, key):
     """The options under which the first bytes decrypt to gzip, and a function that gives the cipher for them."""
     for name, (digest, pbkdf2) in SCHEMES.items():
-        secret, iv = derive(key.encode(), salt, digest, pbkdf2)
+        secret, iv = _derive(key.encode(), salt, digest, pbkdf2)
 
         def cipher(secret=secret, iv=iv):
             from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
             return Cipher(algorithms.AES(secret), modes.CBC(iv)).decryptor()
 
-        start = next(ciphertext(archive, is_base64), b"")[:16]
+        start = next(_ciphertext(archive, is_base64), b"")[:16]
         if len(start) == 16 and cipher().update(start).startswith(GZIP):
             return name, cipher
     raise DataError(
@@ -104,7 +106,7 @@ def find_scheme(archive, salt, is_base64, key):
     )
 
 
-def derive(key, salt, digest, pbkdf2):
+def _derive(key, salt, digest, pbkdf2):
     """Key (32 bytes) and initial vector (16 bytes) as openssl derives them (EVP_BytesToKey, or PBKDF2 10,000 times)."""
     import hashlib
 
@@ -118,7 +120,7 @@ def derive(key, salt, digest, pbkdf2):
     return both[:32], both[32:48]
 
 
-def ciphertext(archive, is_base64, count=lambda size: None):
+def _ciphertext(archive, is_base64, count=lambda size: None):
     """The encrypted bytes after the salt, in blocks; `count` is told how much of the file was read."""
     skip, rest = 16, b""
     with open(archive, "rb") as file:
@@ -155,7 +157,7 @@ class Decrypted:
     """The decrypted and gunzipped archive as a stream that tarfile can read."""
 
     def __init__(self, archive, is_base64, cipher, bar):
-        self.blocks, self.cipher = ciphertext(archive, is_base64, bar.tell), cipher
+        self.blocks, self.cipher = _ciphertext(archive, is_base64, bar.tell), cipher
         self.gunzip, self.ready = zlib.decompressobj(31), b""
 
     def read(self, size):
@@ -172,7 +174,7 @@ class Decrypted:
         """Asked for by tarfile."""
 
 
-def extract(stream, work, archive):
+def _extract(stream, work, archive):
     """Unpack a tar stream into work/unpacked. Raises DataError if it is damaged or would write elsewhere."""
     if not hasattr(tarfile, "data_filter"):
         raise DataError("this Python can't unpack archives safely; use 3.11.4 or later")

@@ -14,6 +14,12 @@ from atlas_lab.metrics import dice_coefficient
 from atlas_lab.provenance import RunStream
 from atlas_lab.train import random_batches
 
+__all__ = [
+    "DEPARTURES", "as_filed", "as_run", "as_written", "filled_batches", "first_slices_dice",
+    "first_slices_spread", "jpeg_ceiling", "random_discs", "sampling_error", "scale_each_slice",
+    "scores_with_first_slices", "through_jpeg",
+]
+
 JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
 # In the order in which the waterfall adds them: what it is called -> (the setting, as written, as run).
 DEPARTURES = {

@@ -9,6 +9,8 @@ from atlas_lab.experiment.run import Run, without_nan
 from atlas_lab.files import DataError, atomic_path, lab_home
 from atlas_lab.provenance import code_version
 
+__all__ = ["load_model", "restore_checkpoint", "run_folder", "save_checkpoint"]
+
 
 def run_folder(config, store):
     """The folder of a run's checkpoint: one for each config and data set, so no two runs share one."""
@@ -28,7 +30,7 @@ def save_checkpoint(folder, model, optimizer, history, finished):
         torch.save(state, file)
 
 
-def load_checkpoint(folder, device="cpu"):
+def _load_checkpoint(folder, device="cpu"):
     """The state that `save_checkpoint` wrote, or None if there is none. Raises DataError if it is damaged."""
     path = folder / "checkpoint.pt"
     if not path.exists():
@@ -45,7 +47,7 @@ def restore_checkpoint(folder, model, optimizer):
     A checkpoint that other training code has written counts as none: all epochs of a record must come from one
     version of the code that training runs through (`code_version`).
     """
-    state = load_checkpoint(folder, device=next(model.parameters()).device)
+    state = _load_checkpoint(folder, device=next(model.parameters()).device)
     if state is None or state.get("training") != code_version()["training"]:
         return []
     model.load_state_dict(state["model"])
@@ -60,7 +62,7 @@ def load_model(run: Run, store: SliceStore) -> torch.nn.Module:
     Raises DataError if this machine has not trained it: records are shared, weights are not.
     """
     folder = run_folder(run.config, store)
-    state = load_checkpoint(folder)
+    state = _load_checkpoint(folder)
     if state is None or len(state["history"]) < run.config.epochs:
         raise DataError(f"{folder}: no trained network of {run.name} here; first: run_experiment(run.config)")
     model = build_model(run.config, store.shape)

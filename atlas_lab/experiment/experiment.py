@@ -75,9 +75,9 @@ def run_experiment(
 
     def after_epoch(history):
         save_checkpoint(folder, model, optimizer, history, finished=len(history) == config.epochs)
-        report(progress_line(history[-1], config.epochs))
+        report(_progress_line(history[-1], config.epochs))
 
-    with even_kernels_unmentioned():
+    with _even_kernels_unmentioned():
         history = fit(
             model, build_loss(config), optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
@@ -87,20 +87,20 @@ def run_experiment(
             history=[] if fresh else restore_checkpoint(folder, model, optimizer), after_epoch=after_epoch,
         )
         final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
-        final |= seen_and_unseen(model, store, split)
+        final |= _seen_and_unseen(model, store, split)
         if config.mask_files == "jpeg":
             as_drawn = replace(store, masks=masks_as_drawn)
             final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
-        examples = predict_examples(model, store, split.dev)
+        examples = _predict_examples(model, store, split.dev)
     return Run(
-        config, history, final, split=describe_split(store, split), data=describe_data(store), code=code_version(),
+        config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
         environment=environment(device), seconds=round(sum(entry["seconds"] for entry in history), 1),
         examples=examples,
     )
 
 
 @contextmanager
-def even_kernels_unmentioned():
+def _even_kernels_unmentioned():
     """Without torch's warning that kernels of even size take a copy, to pad one side by a row and column more."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
@@ -115,7 +115,7 @@ def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
         sums_by_subject(found.tp, found.fp, found.fn, table["subject"], scans, found.centroid_distance))
 
 
-def seen_and_unseen(model, store, split):
+def _seen_and_unseen(model, store, split):
     """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
     seen = seen_in_train(store.table["subject"], split)
     if seen.all() or not seen.any():
@@ -124,7 +124,7 @@ def seen_and_unseen(model, store, split):
     return {name: final_scores(model, SliceDataset(store, rows)) for name, rows in parts.items()}
 
 
-def predict_examples(model, store, rows, count=12):
+def _predict_examples(model, store, rows, count=12):
     """Predicted masks of a few slices with lesion, evenly spaced by the lesion's area, for the record."""
     area = store.table["lesion_pixels"].to_numpy()[rows]
     ranked = rows[np.argsort(area, kind="stable")][np.count_nonzero(area == 0):]
@@ -133,7 +133,7 @@ def predict_examples(model, store, rows, count=12):
     return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
 
 
-def describe_split(store, split):
+def _describe_split(store, split):
     """Sizes of the split, and how many subjects it puts on both sides."""
     sides = [set(store.table["subject"].iloc[rows]) for rows in split]
     return {
@@ -143,7 +143,7 @@ def describe_split(store, split):
     }
 
 
-def describe_data(store):
+def _describe_data(store):
     """What a record says of its data."""
     return {
         "source": store.about["source"], "n_scans": store.about["n_scans"], "n_slices": len(store),
@@ -151,7 +151,7 @@ def describe_data(store):
     }
 
 
-def progress_line(entry, epochs):
+def _progress_line(entry, epochs):
     """One line on an epoch for people to read."""
     dev = entry["dev"]
     return (

@@ -7,6 +7,8 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
+__all__ = ["permute_masks"]
+
 
 def permute_masks(store, seed=0):
     """The same images with the masks of other people: what can be learnt about lesions is gone.

@@ -7,6 +7,8 @@ import numpy as np
 from atlas_lab.files import DataError
 from atlas_lab.provenance import pick_device
 
+__all__ = ["Agreement", "agreement_text", "compare_runs", "config_until", "device_like", "largest_difference"]
+
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
 # drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
 # first three epochs differed by at most 0.0002, and that of ten epochs by at most 0.016.
@@ -74,10 +76,10 @@ def largest_difference(one, other):
 
 def device_like(run):
     """The device on which a live run can be held against a record: the processor, or a GPU, if that made it."""
-    return "cpu" if made_on_processor(run) else pick_device()
+    return "cpu" if _made_on_processor(run) else pick_device()
 
 
-def made_on_processor(run):
+def _made_on_processor(run):
     """Whether a run was made on a processor, not on a GPU: from the same seed each draws its own dropout masks."""
     return run.environment["device"] == "cpu"
 
@@ -90,7 +92,7 @@ def agreement_text(live, record):
     agreement = compare_runs(live, record)
     if not agreement.same_data:
         return f"the record was made on other data ({record.data['source']}); there is nothing to compare with"
-    if made_on_processor(live) != made_on_processor(record):
+    if _made_on_processor(live) != _made_on_processor(record):
         return (
             f"the record was made on {record.environment['device']}, the live run on {live.environment['device']}, "
             "and dropout draws other masks there; there is nothing to compare with"

@@ -13,6 +13,12 @@ import numpy as np
 from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_name
 from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
 
+__all__ = [
+    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks",
+    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks",
+    "without_nan",
+]
+
 
 @dataclass
 class Run:
@@ -114,11 +120,11 @@ def save_run(run: Run, folder: str | Path | None = None) -> Path:
     path = Path(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
     with atomic_path(path) as temporary:
-        temporary.write_text(record_text({**values, "checksum": checksum(values)}), encoding="utf-8")
+        temporary.write_text(_record_text({**values, "checksum": checksum(values)}), encoding="utf-8")
     return path
 
 
-def record_text(values):
+def _record_text(values):
     """A record as JSON with one line for each field, and in the history one for each epoch."""
     texts = {name: json.dumps(value) for name, value in values.items()}
     texts["history"] = "[\n  " + ",\n  ".join(map(json.dumps, values["history"])) + "\n ]"

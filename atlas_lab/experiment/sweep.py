@@ -13,6 +13,8 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run, score_text
 from atlas_lab.files import DataError
 
+__all__ = ["sweep", "train_and_save"]
+
 
 def sweep(
     configs: Sequence[RunConfig], store: SliceStore, folder: str | Path | None = None, jobs: int = 2,
@@ -56,10 +58,10 @@ def sweep(
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
     manager = SyncManager()
-    manager.start(end_with_parent, (os.getpid(),))
+    manager.start(_end_with_parent, (os.getpid(),))
     with manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
         epochs_done = manager.Queue()
-        threading.Thread(target=advance, args=(bar, epochs_done), daemon=True).start()
+        threading.Thread(target=_advance, args=(bar, epochs_done), daemon=True).start()
         finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
             delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
         )
@@ -76,7 +78,7 @@ def sweep(
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
 
 
-def end_with_parent(parent):
+def _end_with_parent(parent):
     """Let a process end within seconds of its parent, however that one ended; else a kill -9 leaves it behind."""
     def watch():
         while os.getppid() == parent:
@@ -86,7 +88,7 @@ def end_with_parent(parent):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def advance(bar, epochs_done):
+def _advance(bar, epochs_done):
     """Move a bar by the numbers that come through a queue, until None comes or the queue is gone."""
     try:
         while (count := epochs_done.get()) is not None:

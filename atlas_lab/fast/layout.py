@@ -1,7 +1,7 @@
 """How a network is laid out on the machine: the same numbers in less time, and the network itself stays as it is.
 
-A placed BaselineNet has a forward pass of its own, `fast_forward`, which uses the network's layers by other routes. The
-layers, their names in the state dict, and what is read off them (`layer_table`, Fig. 2, saved models) don't change.
+A placed BaselineNet has a forward pass of its own, `_fast_forward`, which uses the network's layers by other routes.
+The layers, their names in the state dict, and what is read off them (`layer_table`, Fig. 2, saved models) don't change.
 """
 
 from itertools import pairwise
@@ -25,32 +25,32 @@ def place(model: nn.Module, device=None) -> nn.Module:
 
     By default it will run where `pick_device` says. Channels last in memory make a step of the full-size baseline on a
     processor 1.4 times as fast, fully connected layers through oneDNN 2 times, upsampling within the transposed
-    convolution 1.1 times, and what else `fast_forward` does 1.05 times. From now on the process keeps memory that it
+    convolution 1.1 times, and what else `_fast_forward` does 1.05 times. From now on the process keeps memory that it
     frees, see `keep_freed_memory`.
     """
     keep_freed_memory()
-    if is_baseline(model):
-        model.forward = MethodType(fast_forward, model)
+    if _is_baseline(model):
+        model.forward = MethodType(_fast_forward, model)
     return model.to(device or pick_device(), memory_format=torch.channels_last)
 
 
-def is_baseline(model):
-    """Whether `fast_forward` computes what a model does: a BaselineNet whose upsampling nobody has changed."""
+def _is_baseline(model):
+    """Whether `_fast_forward` computes what a model does: a BaselineNet whose upsampling nobody has changed."""
     upsample = getattr(model, "upsample", None)
     return type(model) is BaselineNet and (upsample.mode, upsample.scale_factor) == ("bilinear", 2)
 
 
-def fast_forward(net, images):
+def _fast_forward(net, images):
     """The forward pass of a BaselineNet: the same layers, in the same order but for ReLU and max pooling."""
-    features = rectified_after_pooling(net.stage1, images)
-    features = rectified_after_pooling(net.stage2, features)
-    features = through_linear(net.decode, through_linear(net.encode, features))
+    features = _rectified_after_pooling(net.stage1, images)
+    features = _rectified_after_pooling(net.stage2, features)
+    features = _through_linear(net.decode, _through_linear(net.encode, features))
     features = features.contiguous(memory_format=torch.channels_last)  # reshaping alone leaves channels first
     features = upsampled_deconvolution(features, net.deconv1)
     return upsampled_deconvolution(features, net.deconv2)
 
 
-def rectified_after_pooling(stage, features):
+def _rectified_after_pooling(stage, features):
     """A stage in which a ReLU and the max pooling behind it change places: a quarter of the numbers to rectify.
 
     The largest of four rectified numbers is the rectified largest. It is not so for averages.
@@ -64,7 +64,7 @@ def rectified_after_pooling(stage, features):
     return features
 
 
-def through_linear(layers, features):
+def _through_linear(layers, features):
     """A chain of layers, its fully connected ones by `linear`."""
     for layer in layers:
         features = linear(features, layer) if isinstance(layer, nn.Linear) else layer(features)

@@ -8,6 +8,8 @@ from functools import cache
 
 import torch
 
+__all__ = ["OneDnnLinear", "has_onednn", "linear", "product"]
+
 
 class OneDnnLinear(torch.autograd.Function):
     """images @ weight.T + bias and its gradients as three oneDNN products."""

@@ -3,6 +3,8 @@
 import ctypes
 from functools import cache
 
+__all__ = ["keep_freed_memory"]
+
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
 
 

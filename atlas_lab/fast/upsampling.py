@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+__all__ = ["SumOfZones", "Zone", "upsampled_deconvolution"]
+
 SMALL = 32 * 32  # pixels; in smaller pictures the edges cost more than the rest saves
 
 
@@ -41,16 +43,16 @@ class Zone(NamedTuple):
 
 
 class SumOfZones(torch.autograd.Function):
-    """The sum of `zones`. Left to autograd, each edge would cost a gradient of the whole picture's size, of zeros."""
+    """The sum of `_zones`. Left to autograd, each edge would cost a gradient of the whole picture's size, of zeros."""
 
     @staticmethod
     def forward(ctx, features, weight, bias):
         wants_grad = any(ctx.needs_input_grad)
         with torch.set_grad_enabled(wants_grad):
             weight, bias = (tensor.detach().requires_grad_(wants_grad) for tensor in (weight, bias))
-            parts = zones(weight, bias)
+            parts = _zones(weight, bias)
             pieces = [features.detach()[zone.source].requires_grad_(wants_grad) for zone in parts]
-            results = [stretch(piece, zone) for piece, zone in zip(pieces, parts, strict=True)]
+            results = [_stretch(piece, zone) for piece, zone in zip(pieces, parts, strict=True)]
         output = results[0].detach().contiguous(memory_format=torch.channels_last)
         for zone, result in zip(parts[1:], results[1:], strict=True):
             output[zone.target] += result.detach()
@@ -71,12 +73,12 @@ class SumOfZones(torch.autograd.Function):
         return of_features, of_weight, of_bias
 
 
-def zones(weight, bias):
+def _zones(weight, bias):
     """The whole picture, then its four edges and four corners."""
     found = []
     for rows, columns in product(range(3), repeat=2):
-        kernel, row_source, row_target, row_stride = along(weight, 2, rows)
-        kernel, column_source, column_target, column_stride = along(kernel, 3, columns)
+        kernel, row_source, row_target, row_stride = _along(weight, 2, rows)
+        kernel, column_source, column_target, column_stride = _along(kernel, 3, columns)
         found.append(Zone(
             source=(..., row_source, column_source), target=(..., row_target, column_target),
             kernel=kernel, strides=(row_stride, column_stride), bias=None if found else bias,
@@ -84,10 +86,10 @@ def zones(weight, bias):
     return found
 
 
-def along(kernel, axis, part):
+def _along(kernel, axis, part):
     """Kernel, source, target and stride along one axis for the whole (part 0), its beginning (1) or its end (2)."""
     if part == 0:
-        return bilinear(kernel, axis), slice(None), slice(None), 2
+        return _bilinear(kernel, axis), slice(None), slice(None), 2
     reach = kernel.shape[axis] // 2 + 1  # rows or columns of the upsampled picture that see its outermost one
     nothing = torch.zeros_like(kernel.narrow(axis, 0, 1))
     if part == 1:
@@ -97,7 +99,7 @@ def along(kernel, axis, part):
     return moved, slice(-1, None), slice(-reach, None), reach
 
 
-def bilinear(kernel, axis):
+def _bilinear(kernel, axis):
     """A kernel along one axis of which each tap is spread over four, as upsampling by 2 does."""
     padding = [0, 0, 3, 3] if axis == 2 else [3, 3, 0, 0]
     spread = F.pad(kernel, padding)
@@ -105,7 +107,7 @@ def bilinear(kernel, axis):
     return sum(share * spread.narrow(axis, i, size) for i, share in enumerate((0.25, 0.75, 0.75, 0.25)))
 
 
-def stretch(picture, zone):
+def _stretch(picture, zone):
     """A transposed convolution with the zone's strides: (B, C, h, w) -> (B, out, sy * h, sx * w).
 
     The sides of the kernel must be multiples of the strides sy, sx.

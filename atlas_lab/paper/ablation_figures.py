@@ -16,6 +16,8 @@ from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfa
 from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import mask_legend
 
+__all__ = ["best_masks", "departures_figure", "rates_figure", "splits_figure", "weights_figure"]
+
 RATES = {
     "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
 }
@@ -24,20 +26,20 @@ WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weig
 
 def rates_figure(records: Records) -> tuple[Figure, dict]:
     """Fig. 4 left: dev Dice against the epoch for several learning rates."""
-    return curves_figure(records, RATES, "Learning rates, weight 1", last=60)
+    return _curves_figure(records, RATES, "Learning rates, weight 1", last=60)
 
 
 def weights_figure(records: Records) -> tuple[Figure, dict]:
     """Fig. 4 right: dev Dice against the epoch for several weights of lesion pixels."""
-    return curves_figure(records, WEIGHTS, "Weights of lesion pixels")
+    return _curves_figure(records, WEIGHTS, "Weights of lesion pixels")
 
 
-def curves_figure(records, variants, title, last=None):
+def _curves_figure(records, variants, title, last=None):
     """Fig. 4: dev Dice of variants until the last epoch, split by slice. Returns the figure and its provenance."""
     groups = {name: records.variant(variant) for name, variant in variants.items()}
     ax = plot_variants(groups, last=last)
     ax.set_title(f"{title}; split by slice", fontsize=9)
-    return ax.figure, names_of(run for group in groups.values() for run in group)
+    return ax.figure, _names_of(run for group in groups.values() for run in group)
 
 
 def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
@@ -55,7 +57,7 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
     figure = plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 6)
     figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0, from small lesions to large", fontsize=9)
     mask_legend(figure)
-    return figure, names_of(runs)
+    return figure, _names_of(runs)
 
 
 def splits_figure(records: Records) -> tuple[Figure, dict]:
@@ -69,16 +71,16 @@ def splits_figure(records: Records) -> tuple[Figure, dict]:
             continue  # a variant that is trained by slice only
     if not pairs:
         raise NotRecorded("no variant is recorded both by slice and by subject")
-    return plot_splits(pairs), names_of(run for pair in pairs.values() for group in pair for run in group)
+    return plot_splits(pairs), _names_of(run for pair in pairs.values() for group in pair for run in group)
 
 
 def departures_figure(records: Records) -> tuple[Figure, dict]:
     """From as written to as run: what each departure of the public code does to the reported Dice."""
     figure = plot_waterfall(*departure_effects(records))
     variants = dict.fromkeys(("as written", *ALONE, *STACK))
-    return figure, names_of(run for variant in variants for run in records.variant(variant))
+    return figure, _names_of(run for variant in variants for run in records.variant(variant))
 
 
-def names_of(runs):
+def _names_of(runs):
     """The provenance of a figure of records: which ones."""
     return {"runs": [run.name for run in runs]}

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from atlas_lab.files import DataError
 
+__all__ = ["SWEEPS", "VARIANTS", "Sweep", "sweep_configs", "variant_config"]
+
 # variant -> (the variant it is compared with, the setting that differs, its value).
 # All but the weights and losses start from weight 1: under weight 100 the masks are so large that
 # nothing else shows.

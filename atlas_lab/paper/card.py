@@ -9,6 +9,8 @@ from atlas_lab.paper.effects import departure_effects, effects_table, updates_te
 from atlas_lab.paper.evidence import difference
 from atlas_lab.statistics import mean_interval
 
+__all__ = ["card_text", "special_table", "write_card"]
+
 PAPER_DICE = 0.48  # its best model, by slice (claim C11)
 INTRO = """# Reproducibility card
 

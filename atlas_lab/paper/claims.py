@@ -27,6 +27,8 @@ from atlas_lab.paper.evidence import (
 )
 from atlas_lab.statistics import Interval, geometric_interval, mean_interval, paired_interval
 
+__all__ = ["CLAIMS", "FAILS", "HOLDS", "NOTHING", "Claim", "Finding", "judge_claims"]
+
 NOTHING = 0.01       # a late Dice below it: the network has not begun to find lesions
 PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 HOLDS, FAILS, UNTESTABLE, PENDING = "holds", "does not hold", "cannot be tested here", "not recorded yet"
@@ -46,7 +48,7 @@ class Finding:
         return PENDING if self.pending else UNTESTABLE if self.holds is None else HOLDS if self.holds else FAILS
 
 
-def c1(records, split):
+def _c1(records, split):
     """Dice of the baseline after 10 epochs, and after as many as were run."""
     runs = records.variant("baseline", split)
     early, last = mean_interval(scores(runs, epoch=10)), len(runs[0].history)
@@ -57,7 +59,7 @@ def c1(records, split):
     )
 
 
-def c2(records, split):
+def _c2(records, split):
     """Predicted over true area of the baseline."""
     runs = records.variant("baseline", split)
     early, late = (geometric_interval(scores(runs, "area_ratio", epoch=epoch)) for epoch in (10, None))
@@ -65,7 +67,7 @@ def c2(records, split):
     return Finding(text, early.low > 2)
 
 
-def c3(records, split):
+def _c3(records, split):
     """Lower weights against higher ones, and whether the curves still rise."""
     weights = {100: "baseline", 10: "weight 10", 1: "weight 1"}
     variants = {weight: records.variant(name, split) for weight, name in weights.items()}
@@ -77,7 +79,7 @@ def c3(records, split):
     return Finding(f"Dice {', '.join(dice)}; {text}", all(step.low > 0 for step in steps.values()))
 
 
-def c4(records, split):
+def _c4(records, split):
     """Recall with weights above 1, precision with a weight below 1, against weight 1."""
     even = records.variant("weight 1", split)
     recall = [difference(records.variant(name, split), even, "recall") for name in ("weight 10", "baseline")]
@@ -91,7 +93,7 @@ def c4(records, split):
     return Finding(text + f"precision {precision:+.2f} with 0.1", min(r.low for r in [*recall, precision]) > 0)
 
 
-def c5(records, split):
+def _c5(records, split):
     """Batch 10 against batch 100, at equal epochs and at equal updates."""
     small, base = records.variant("batch 10", split), records.variant("weight 1", split)
     last = last_epoch(small, base)
@@ -106,7 +108,7 @@ def c5(records, split):
     )
 
 
-def c6(records, split):
+def _c6(records, split):
     """Batch 200 against batch 100, at equal epochs and at equal updates."""
     large, base = records.variant("batch 200", split), records.variant("weight 1", split)
     last = len(large[0].history)
@@ -120,7 +122,7 @@ def c6(records, split):
     )
 
 
-def c7(records, split):
+def _c7(records, split):
     """Late oscillation at a constant learning rate and at one that drops."""
     constant, decayed = records.variant("weight 1", split), records.variant("decayed", split)
     last = last_epoch(constant, decayed)
@@ -134,7 +136,7 @@ def c7(records, split):
     )
 
 
-def c8(records, split):
+def _c8(records, split):
     """Equation 3 as printed against the baseline, and what rescues it."""
     runs, base = records.variant("equation 3", split), records.variant("baseline", split)
     change = difference(runs, base)
@@ -148,7 +150,7 @@ def c8(records, split):
     )
 
 
-def c9(records, split):
+def _c9(records, split):
     """The train-dev gap of average pooling against max pooling."""
     average, maximum = records.variant("average pooling", split), records.variant("weight 1", split)
     last = last_epoch(average, maximum)
@@ -161,7 +163,7 @@ def c9(records, split):
     )
 
 
-def c10(records, split):
+def _c10(records, split):
     """Three convolutions before each pooling against one."""
     deep, base = records.variant("three convolutions", split), records.variant("weight 1", split)
     last = last_epoch(deep, base)
@@ -174,7 +176,7 @@ def c10(records, split):
     )
 
 
-def c11(records, split):
+def _c11(records, split):
     """Dice of weight 1 with a decayed learning rate."""
     best = records.variant("decayed", split)
     dice = mean_interval(scores(best))
@@ -185,13 +187,13 @@ def c11(records, split):
     )
 
 
-def c12(records, split):
+def _c12(records, split):
     """The train-dev gap of the best model."""
     found = mean_interval(gap(records.variant("decayed", split)))
     return Finding(f"gap {found}", found.overlaps(0.05, 0.15))
 
 
-def c13(records, split):
+def _c13(records, split):
     """By slice against by subject, with the neighbours that leak and what memory alone gives."""
     names = {"baseline": "weight 100", "weight 1": "weight 1", "decayed": "weight 1 decayed"}
     pairs = {name: (records.variant(name, "slice"), records.variant(name, "subject")) for name in names}
@@ -206,7 +208,7 @@ def c13(records, split):
     )
 
 
-def c14(records, split):
+def _c14(records, split):
     """How often the best model's masks touch the lesion, and how far off they lie."""
     best = records.variant("decayed", split)
     hits, distance = (mean_interval(finals(best, score)) for score in ("hit_rate", "centroid_distance"))
@@ -217,7 +219,7 @@ def c14(records, split):
     )
 
 
-def c15(records, split):
+def _c15(records, split):
     """Future work in the paper; what an ideal first stage of a cascade could add."""
     best = records.variant("decayed", split)
     gain = mean_interval(finals(best, "lesion_dice") - finals(best, "mean_dice"))
@@ -228,12 +230,12 @@ def c15(records, split):
     )
 
 
-def c16(records, split):
+def _c16(records, split):
     """Future work in the paper."""
     return Finding("no volumetric network is trained: the lab's networks, like the paper's, see one slice", None)
 
 
-def c17(records, split):
+def _c17(records, split):
     """The receptive field against the lesions' diameters."""
     if "diameter_mm" not in records.cohort:
         raise NotRecorded("the cohort's lesion diameters are not recorded")
@@ -258,29 +260,29 @@ class Claim:
 
 ONE_SPLIT = ("slice",)
 CLAIMS = {
-    "C1": Claim("baseline: Dice 0.15 to 0.19 after 10 epochs", "interval overlaps 0.15 to 0.19", c1),
-    "C2": Claim("the baseline grossly overestimates lesion size", "area ratio after 10 epochs above 2", c2),
-    "C3": Claim("lower weights reach higher Dice, given time", "both steps down raise Dice", c3),
-    "C4": Claim("weight > 1 raises recall, < 1 raises precision", "all three differences above 0", c4),
-    "C5": Claim("batch size 10 does not converge", "late Dice minus half of batch 100's below 0", c5, ONE_SPLIT),
-    "C6": Claim("batch 200: worse dev Dice, gap up to 0.2", "dev Dice lower at equal epochs", c6, ONE_SPLIT),
+    "C1": Claim("baseline: Dice 0.15 to 0.19 after 10 epochs", "interval overlaps 0.15 to 0.19", _c1),
+    "C2": Claim("the baseline grossly overestimates lesion size", "area ratio after 10 epochs above 2", _c2),
+    "C3": Claim("lower weights reach higher Dice, given time", "both steps down raise Dice", _c3),
+    "C4": Claim("weight > 1 raises recall, < 1 raises precision", "all three differences above 0", _c4),
+    "C5": Claim("batch size 10 does not converge", "late Dice minus half of batch 100's below 0", _c5, ONE_SPLIT),
+    "C6": Claim("batch 200: worse dev Dice, gap up to 0.2", "dev Dice lower at equal epochs", _c6, ONE_SPLIT),
     "C7": Claim(
         "late Dice oscillates by up to 20 % of its maximum; a smaller learning rate brings that under 10 %, near the "
-        "maximum", "mean below 10 % after the drop, smaller than without, end above 90 % of the maximum", c7,
+        "maximum", "mean below 10 % after the drop, smaller than without, end above 90 % of the maximum", _c7,
     ),
-    "C8": Claim("the Tversky loss (equation 3) trains poorly", "Dice lower than the baseline's", c8, ONE_SPLIT),
-    "C9": Claim("average pooling widens the train-dev gap", "difference of gaps above 0", c9),
-    "C10": Claim("depth overfits, overestimates and lowers dev Dice", "all three, each interval beyond 0", c10),
-    "C11": Claim("best: weight 1, decayed learning rate, Dice 0.48", "interval contains 0.48", c11),
-    "C12": Claim("train-dev gap of the best model about 0.1", "interval overlaps 0.05 to 0.15", c12),
-    "C13": Claim("the split by slice inflates dev Dice", "by slice above by subject for all three", c13, ONE_SPLIT),
+    "C8": Claim("the Tversky loss (equation 3) trains poorly", "Dice lower than the baseline's", _c8, ONE_SPLIT),
+    "C9": Claim("average pooling widens the train-dev gap", "difference of gaps above 0", _c9),
+    "C10": Claim("depth overfits, overestimates and lowers dev Dice", "all three, each interval beyond 0", _c10),
+    "C11": Claim("best: weight 1, decayed learning rate, Dice 0.48", "interval contains 0.48", _c11),
+    "C12": Claim("train-dev gap of the best model about 0.1", "interval overlaps 0.05 to 0.15", _c12),
+    "C13": Claim("the split by slice inflates dev Dice", "by slice above by subject for all three", _c13, ONE_SPLIT),
     "C14": Claim(
         "the best model's masks give the lesion's shape and place", "over half of the lesions touched, within a radius",
-        c14,
+        _c14,
     ),
-    "C15": Claim("future work: a cascade would help", "needs a network beyond the paper", c15),
-    "C16": Claim("future work: a volumetric model would help", "needs a network beyond the paper", c16, ONE_SPLIT),
-    "C17": Claim("the receptive field is about a lesion's size", "within a factor of 1.5", c17, ONE_SPLIT),
+    "C15": Claim("future work: a cascade would help", "needs a network beyond the paper", _c15),
+    "C16": Claim("future work: a volumetric model would help", "needs a network beyond the paper", _c16, ONE_SPLIT),
+    "C17": Claim("the receptive field is about a lesion's size", "within a factor of 1.5", _c17, ONE_SPLIT),
 }
 
 

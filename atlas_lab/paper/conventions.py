@@ -2,6 +2,8 @@
 
 from atlas_lab.metrics import confusion_counts, dice_from_counts, nan_mean, subject_dice
 
+__all__ = ["headline_dice"]
+
 
 def headline_dice(pred, target, scans):
     """The mean Dice of the same masks by six conventions.

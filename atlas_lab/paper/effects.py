@@ -9,6 +9,8 @@ from atlas_lab.paper.claims import NOTHING
 from atlas_lab.paper.evidence import updates
 from atlas_lab.statistics import Interval, mean_interval, paired_interval
 
+__all__ = ["ALONE", "STACK", "Effect", "departure_effects", "effects_table", "updates_text"]
+
 # In the order of DEPARTURES, without the last: the variant with this departure alone, and the one with all up to it.
 # Weight 1 has the first and nothing else. The last, scoring 100 slices, takes no training: records have both scores.
 ALONE = ("weight 1", "last batch filled", "slices scaled", "masks from JPEG", "split reversed")

@@ -25,7 +25,7 @@ from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, 
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 
-__all__ = ["draw_figures"]
+__all__ = ["LIVE", "draw_figures", "first_epoch"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
@@ -61,11 +61,11 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
     cohort_kind = "synthetic" if synthetic else "patients"
     about = {"cohort": cohort_kind, "source": store.about["source"], "data_hash": store.about["data_hash"]}
-    draw = partial(draw_and_save, out, about, step)
+    draw = partial(_draw_and_save, out, about, step)
 
     draw({"figure_1a": partial(figure_1a, scans), "figure_1b": partial(figure_1b, scans, store), "figure_2": figure_2})
     step(f"the baseline, live: {LIVE.epochs} epochs")
-    live, recorded = train_beside_record(store, report)
+    live, recorded = _train_beside_record(store, report)
     draw({"figure_3": partial(figure_3, live, store)})
     if recorded:
         draw({"baseline_curves": partial(baseline_curves, recorded)})
@@ -73,9 +73,9 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         report(write_measured(recorded, out, readme))
         runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
         step("a replay of the first epoch of a run of each sweep")
-        replay(runs, store, step)
+        _replay(runs, store, step)
         step("the ablations and the ledger")
-        records = write_tables(runs, store, out, readme, step)
+        records = _write_tables(runs, store, out, readme, step)
         draw({
             "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
             "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
@@ -84,7 +84,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
 
 
-def draw_and_save(out, about, report, figures):
+def _draw_and_save(out, about, report, figures):
     """Draw each figure and write it with its provenance, added to what all have; report those without records."""
     for name, make in figures.items():
         try:
@@ -96,7 +96,7 @@ def draw_and_save(out, about, report, figures):
         save_figure(figure, out / f"{name}.png", {**about, **provenance})
 
 
-def write_tables(runs, store, out, readme, report):
+def _write_tables(runs, store, out, readme, report):
     """Write what is known of the cohort's lesions, the ledger and the card from records; returns the Records."""
     cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
                     "diameter_mm": median_diameter(store)}
@@ -110,7 +110,7 @@ def write_tables(runs, store, out, readme, report):
     return records
 
 
-def replay(runs, store, report):
+def _replay(runs, store, report):
     """Train one epoch of one recorded run of each sweep and hold it against the record.
 
     Raises DataError where one disagrees. The replays run side by side in processes of one thread, as the records were
@@ -131,7 +131,7 @@ def first_epoch(run, store_folder):
     return run_experiment(config, store, lambda line: None, fresh=True, device=device_like(run))
 
 
-def train_beside_record(store, report):
+def _train_beside_record(store, report):
     """Train the baseline live and hold it against its record, if there is one for these data.
 
     Returns

@@ -13,8 +13,8 @@ from atlas_lab.paper.claims import CLAIMS, Finding, judge_claims
 from atlas_lab.paper.evidence import Records
 
 __all__ = [
-    "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table", "write_block",
-    "write_ledger", "write_measured",
+    "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table",
+    "write_block", "write_ledger", "write_measured",
 ]
 
 COLUMNS = {
@@ -54,7 +54,7 @@ def measured_table(runs: list[Run]) -> str:
         "|" + "---|" * (4 + len(COLUMNS)),
     ]
     for config, group in group_by_config(runs).items():
-        cells = [score_cell(group, "train", "mean_dice"), *(score_cell(group, "dev", score) for score in COLUMNS)]
+        cells = [_score_cell(group, "train", "mean_dice"), *(_score_cell(group, "dev", score) for score in COLUMNS)]
         lines.append(f"| {config.split_by} | {config.epochs} | {len(group)} | {' | '.join(cells)} |")
     sources = ", ".join(sorted({run.data["source"] for run in runs}))
     lines += [
@@ -65,7 +65,7 @@ def measured_table(runs: list[Run]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def score_cell(runs, part, score):
+def _score_cell(runs, part, score):
     """One cell of the table of scores."""
     final = [run.final[part][score] for run in runs]
     values, low, high = (np.array([entry[key] for entry in final], float) for key in ("value", "low", "high"))
@@ -97,12 +97,12 @@ def ledger_table(findings: dict[str, dict[str, Finding]]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, found in findings.items():
-        cells = [finding_cell(found.get(split)) for split in ("slice", "subject")]
+        cells = [_finding_cell(found.get(split)) for split in ("slice", "subject")]
         lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(cells)} | {CLAIMS[name].rule} |")
     return "\n".join(lines) + "\n"
 
 
-def finding_cell(finding):
+def _finding_cell(finding):
     """One finding in words; empty where the claim is judged by slice only."""
     return "" if finding is None else f"**{finding.verdict}**: {finding.measured}"
 

@@ -8,6 +8,22 @@ import numpy as np
 
 from atlas_lab.grid import GRID, bounding_box
 
+__all__ = [
+    "SITES",
+    "Anatomy",
+    "Head",
+    "Site",
+    "ex_vacuo_displacement",
+    "load_anatomy",
+    "make_head",
+    "random_displacement",
+    "random_field",
+    "sample_lesion",
+    "scan_head",
+    "upsample",
+    "ventricle_displacement",
+]
+
 COARSE = 4  # mm, spacing of the grid on which deformations and bias fields are drawn
 QUANTUM = 1 / 8  # intensity step of the T1 volumes: finer than the noise, and it keeps the files small
 
@@ -119,14 +135,14 @@ def make_head(components, rng, anatomy):
     own = random_displacement(rng, box) + ventricle_displacement(age, anatomy)
     pulled = own + ex_vacuo_displacement(components, box, anatomy)
     own, pulled = upsample(own, box), upsample(pulled, box)
-    brain = sample(anatomy.brain, pulled, box, np.ones(pulled.shape[1:], bool), order=0) > 0
-    template = sample(anatomy.t1w, pulled, box, brain)
-    csf = sample(anatomy.csf, pulled, box, brain)
+    brain = _sample(anatomy.brain, pulled, box, np.ones(pulled.shape[1:], bool), order=0) > 0
+    template = _sample(anatomy.t1w, pulled, box, brain)
+    csf = _sample(anatomy.csf, pulled, box, brain)
     moved = [sample_lesion(mask, own, box) & brain & (csf < 0.9) for mask in components]
     return Head(box, template, csf, brain, [mask for mask in moved if mask.any()], age)
 
 
-def coarse_shape(box):
+def _coarse_shape(box):
     """Nodes of the coarse grid that spans a box."""
     return tuple((b.stop - b.start - 1) // COARSE + 2 for b in box)
 
@@ -139,7 +155,7 @@ def random_displacement(rng, box):
     for sigma_mm, amplitude in ((30, 2.6), (12, 0.9)):
         for_axes = []
         for _ in range(3):
-            noise = rng.standard_normal(coarse_shape(box), dtype=np.float32)
+            noise = rng.standard_normal(_coarse_shape(box), dtype=np.float32)
             field = ndimage.gaussian_filter(noise, sigma_mm / COARSE)
             for_axes.append(amplitude * field / field.std())
         total = total + np.stack(for_axes)
@@ -147,17 +163,17 @@ def random_displacement(rng, box):
 
 
 @lru_cache(maxsize=4)
-def towards_ventricles(anatomy, sigma_mm):
+def _towards_ventricles(anatomy, sigma_mm):
     """Vectors towards the ventricles, at most 1 long, from about 2 `sigma_mm` around: (3, *coarse shape)."""
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(anatomy.ventricles.astype(np.float32), sigma_mm)
-    return unit_gradient(to_coarse(smooth, bounding_box(anatomy.brain, margin=8)))
+    return _unit_gradient(_to_coarse(smooth, bounding_box(anatomy.brain, margin=8)))
 
 
 def ventricle_displacement(age, anatomy):
     """Wider ventricles with age: each point is looked up nearer to them than it lies, by up to 3.5 mm."""
-    return 3.5 * age * towards_ventricles(anatomy, 6)
+    return 3.5 * age * _towards_ventricles(anatomy, 6)
 
 
 def ex_vacuo_displacement(components, box, anatomy):
@@ -169,24 +185,24 @@ def ex_vacuo_displacement(components, box, anatomy):
 
     lesion = np.any(components, axis=0)
     radius = (3 * lesion.sum() / (4 * np.pi)) ** (1 / 3)
-    density = to_coarse(ndimage.uniform_filter(lesion.astype(np.float32), COARSE), box)
+    density = _to_coarse(ndimage.uniform_filter(lesion.astype(np.float32), COARSE), box)
     nearby = ndimage.gaussian_filter(density, 18 / COARSE)
-    widening = min(8.0, 0.4 * radius) * nearby / nearby.max() * towards_ventricles(anatomy, 10)
-    pull = min(3.0, 0.15 * radius) * unit_gradient(ndimage.gaussian_filter(density, 10 / COARSE))
+    widening = min(8.0, 0.4 * radius) * nearby / nearby.max() * _towards_ventricles(anatomy, 10)
+    pull = min(3.0, 0.15 * radius) * _unit_gradient(ndimage.gaussian_filter(density, 10 / COARSE))
     return widening - pull
 
 
-def to_coarse(volume, box):
+def _to_coarse(volume, box):
     """Every fourth voxel of a box, padded to the coarse grid by repeating the edge."""
     low = [b.start for b in box]
     at = [
         np.minimum(start + COARSE * np.arange(n), size - 1)
-        for start, n, size in zip(low, coarse_shape(box), volume.shape, strict=True)
+        for start, n, size in zip(low, _coarse_shape(box), volume.shape, strict=True)
     ]
     return volume[np.ix_(*at)]
 
 
-def unit_gradient(field):
+def _unit_gradient(field):
     """Gradient of a coarse field, scaled so that its longest vector has length 1: (3, *coarse shape)."""
     gradient = np.stack(np.gradient(field))
     longest = np.sqrt((gradient**2).sum(axis=0)).max()
@@ -208,7 +224,7 @@ def upsample(coarse, box):
     return fine
 
 
-def sample(volume, displacement, box, where, order=1):
+def _sample(volume, displacement, box, where, order=1):
     """Look a volume up at displaced voxels: value at x = volume at x + displacement(x).
 
     Parameters
@@ -234,14 +250,14 @@ def sample(volume, displacement, box, where, order=1):
 
 
 def sample_lesion(mask, displacement, box):
-    """`sample` of a mask, only where it can come to lie: bool, box shape."""
+    """`_sample` of a mask, only where it can come to lie: bool, box shape."""
     near = bounding_box(mask, margin=20)
     near = tuple(slice(max(n.start, b.start), min(n.stop, b.stop)) for n, b in zip(near, box, strict=True))
     inside = tuple(slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box, strict=True))
     everywhere = np.ones([n.stop - n.start for n in near], bool)
     out = np.zeros([b.stop - b.start for b in box], bool)
     out[inside] = (
-        sample(mask.astype(np.float32), displacement[(slice(None), *inside)], near, everywhere) > 0.5
+        _sample(mask.astype(np.float32), displacement[(slice(None), *inside)], near, everywhere) > 0.5
     )
     return out
 
@@ -262,8 +278,8 @@ def scan_head(head, site, rng):
     image = image.astype(np.float32)
     # Narrower gyri with age: fluid takes a larger share of each voxel that has some.
     image += np.clip(1.3 * head.age * head.csf, 0, 1 - head.csf) * (csf_value - image)
-    add_lesion(image, head.components, csf_value, grey, rng)
-    image *= np.exp(site.bias * bias_field(rng, head.box))
+    _add_lesion(image, head.components, csf_value, grey, rng)
+    image *= np.exp(site.bias * _bias_field(rng, head.box))
     image += rng.normal(0, site.noise, image.shape).astype(np.float32) * head.brain
     image = ndimage.gaussian_filter(image, site.blur) * head.brain
     volume = np.zeros(GRID, np.float32)
@@ -273,7 +289,7 @@ def scan_head(head, site, rng):
     return volume
 
 
-def add_lesion(image, components, csf_value, grey, rng):
+def _add_lesion(image, components, csf_value, grey, rng):
     """Darken the lesion in place: a core near cerebrospinal fluid, a rim nearer to tissue."""
     from scipy import ndimage
 
@@ -290,11 +306,11 @@ def add_lesion(image, components, csf_value, grey, rng):
     image[near] += loss * np.minimum(0, core - image[near])
 
 
-def bias_field(rng, box):
+def _bias_field(rng, box):
     """A very smooth random field of standard deviation 1: the uneven sensitivity of a coil."""
     from scipy import ndimage
 
-    field = ndimage.gaussian_filter(rng.standard_normal(coarse_shape(box)), 40 / COARSE)
+    field = ndimage.gaussian_filter(rng.standard_normal(_coarse_shape(box)), 40 / COARSE)
     return upsample((field - field.mean()) / field.std(), box)
 
 

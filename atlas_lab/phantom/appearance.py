@@ -7,6 +7,19 @@ import numpy as np
 from atlas_lab.grid import bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
+__all__ = [
+    "CAVITY_DEPTH",
+    "CORE_ML",
+    "PALE_CORE",
+    "CavityLook",
+    "Contrast",
+    "core_aim",
+    "draw_contrast",
+    "draw_look",
+    "paint_lesion",
+    "paint_tissue",
+]
+
 LEVELS = (0, 0.28, 0.655, 0.87, 1)  # in the template: nothing, fluid, grey and white matter, its brightest
 PALE_CORE = 0.31  # version 1's, at any size
 
@@ -19,7 +32,6 @@ CAVITY_SHARE = (0.61, 0.7, 0.8, 0.9, 0.96)
 CAVITY_DEPTH = (0.28, 0.25, 0.17, 0.10, 0.06)
 SCAR_DEPTH = (0.62, 0.55, 0.45, 0.38, 0.32)
 
-__all__ = ["CavityLook", "Contrast", "core_aim", "draw_contrast", "draw_look", "paint_lesion", "paint_tissue"]
 
 
 @dataclass(frozen=True)

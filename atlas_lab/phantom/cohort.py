@@ -18,10 +18,11 @@ from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, wr
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
 
+__all__ = ["VERSIONS", "make_cohort", "make_subject"]
+
 VERSIONS = (1, 2)  # a version's files are never changed: what should look otherwise gets a number of its own
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 
-__all__ = ["VERSIONS", "make_cohort"]
 
 
 def make_cohort(
@@ -71,20 +72,20 @@ def make_cohort(
     """
     out = Path(out).expanduser()
     switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
-    settings = check_settings(n_subjects, seed, layout, lesions, version, switches)
+    settings = _check_settings(n_subjects, seed, layout, lesions, version, switches)
     release = out / LAYOUTS[layout].folder
-    missing = missing_subjects(release, settings)
+    missing = _missing_subjects(release, settings)
     masks = masks_of_subjects(missing, seed, lesions)
     if missing:
         write_json(release / MAKING / "settings.json", settings)
-    run_subjects(missing, masks, release, settings, jobs, progress)
+    _run_subjects(missing, masks, release, settings, jobs, progress)
     if not (release / SYNTHETIC_MARKER).exists():
-        finish(release, settings)
+        _finish(release, settings)
     shutil.rmtree(release / MAKING, ignore_errors=True)
     return out
 
 
-def check_settings(n_subjects, seed, layout, lesions, version, switches):
+def _check_settings(n_subjects, seed, layout, lesions, version, switches):
     """The settings that tell one cohort from another, as written to its marker file."""
     if layout not in LAYOUTS:
         raise DataError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
@@ -112,21 +113,21 @@ def check_settings(n_subjects, seed, layout, lesions, version, switches):
     return settings if version == 1 else settings | switches
 
 
-def missing_subjects(release, settings):
+def _missing_subjects(release, settings):
     """Indices of the subjects that are still to be made. Raises DataError if something else lies there."""
     for folder in (release.parent, release):
         if folder.exists() and not folder.is_dir():
             raise DataError(f"{folder} is a file; expected a folder to write a cohort to: choose another one")
     marker, making = release / SYNTHETIC_MARKER, release / MAKING / "settings.json"
     if marker.exists() or making.exists():
-        found = read_json(marker if marker.exists() else making)
+        found = _read_json(marker if marker.exists() else making)
         different = {key: found.get(key) for key in settings if found.get(key) != settings[key]}
         if different:
             expected = {key: settings[key] for key in different}
             raise DataError(
                 f"{release} holds a cohort with {different}, not {expected}; choose another folder"
             )
-        records = found.get("subjects") or finished_records(release, settings)
+        records = found.get("subjects") or _finished_records(release, settings)
     elif release.exists() and any(release.iterdir()):
         raise DataError(f"{release} holds files that aren't a synthetic cohort's; choose another folder")
     else:
@@ -135,7 +136,7 @@ def missing_subjects(release, settings):
     return [index for index in range(settings["n_subjects"]) if index not in done]
 
 
-def read_json(path):
+def _read_json(path):
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -144,17 +145,17 @@ def read_json(path):
         ) from None
 
 
-def finished_records(release, settings):
+def _finished_records(release, settings):
     """The records of the subjects that an earlier, unfinished call has written."""
-    paths = (record_path(release, index) for index in range(settings["n_subjects"]))
-    return [read_json(path) for path in paths if path.exists()]
+    paths = (_record_path(release, index) for index in range(settings["n_subjects"]))
+    return [_read_json(path) for path in paths if path.exists()]
 
 
-def record_path(release, index):
+def _record_path(release, index):
     return release / MAKING / f"{index:05d}.json"
 
 
-def run_subjects(indices, masks, release, settings, jobs, progress):
+def _run_subjects(indices, masks, release, settings, jobs, progress):
     """Make the subjects in parallel, one single-threaded process each."""
     from joblib import Parallel, cpu_count, delayed
     from tqdm import tqdm
@@ -173,15 +174,15 @@ def make_subject(index, settings, release, real_mask=None):
     keep_freed_memory()  # the next volume needs as much
     version = import_module(f"atlas_lab.phantom.version{settings['phantom_version']}")
     record = version.make_subject(index, settings, release, real_mask)
-    write_json(record_path(release, index), record)
+    write_json(_record_path(release, index), record)
     return record
 
 
-def finish(release, settings):
+def _finish(release, settings):
     """Write the metadata table, where the release has one, and, last, the marker: complete, and synthetic."""
     from atlas_lab import __version__
 
-    records = finished_records(release, settings)
+    records = _finished_records(release, settings)
     if settings["layout"] == "R1.1":
         with atomic_path(release / METADATA) as temporary:
             metadata(records).to_csv(temporary, index=False)

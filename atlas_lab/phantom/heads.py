@@ -11,12 +11,13 @@ from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.phantom.anatomy import load_anatomy
 from atlas_lab.phantom.fields import random_nodes, refine, sample_at, signed_distance, step_up
 
+__all__ = ["STEP", "HeadMaps", "Shell", "add_shell", "face_of", "load_head", "sample_shell"]
+
 HEAD_FILE = Path(__file__).with_name("head.nii.gz")  # its source and licence: head_NOTICE.txt
 STEP = 2  # mm, spacing of the nodes on which what is smooth is kept
 FINE, BROAD = 2, 8  # the same for a head's textures
 SLAB = 32  # sagittal planes drawn at once
 
-__all__ = ["STEP", "HeadMaps", "Shell", "add_shell", "face_of", "load_head", "sample_shell"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,8 @@ from atlas_lab.metrics import SMALLEST_LESION_ML
 from atlas_lab.phantom.anatomy import load_anatomy, random_field
 from atlas_lab.provenance import SubjectStream
 
+__all__ = ["TERRITORIES", "LesionPlan", "Territory", "grow_lesion", "left_share", "plan_lesion", "radius_mm"]
+
 # Total lesion volume per person in acute stroke, ml, by percentile; the two ends are rounded.
 PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 ACUTE_ML = (0.05, 0.05, 0.3, 0.55, 2.0, 12.7, 52, 123, 197, 370, 420)
@@ -99,14 +101,14 @@ def plan_lesion(seed, index):
 
     acute = float(np.exp(np.interp(100 * u[0], PERCENTILES, np.log(ACUTE_ML))))
     total = max(SMALLEST, CHRONIC_SHARE * acute)
-    territory = pick_territory(u[1], acute)
+    territory = _pick_territory(u[1], acute)
     side = "left" if u[2] < territory.left else "right"
     z = ndtri(np.clip(u[3], 1e-4, 1 - 1e-4))
-    count = draw_count(rng, z, total)
-    return LesionPlan(territory, side, split_volume(rng, total, count))
+    count = _draw_count(rng, z, total)
+    return LesionPlan(territory, side, _split_volume(rng, total, count))
 
 
-def pick_territory(u, acute_ml):
+def _pick_territory(u, acute_ml):
     """The territory at place `u` in [0, 1) among lesions of a volume: share times density of volume."""
     distance = [np.log(acute_ml / t.median_ml) / t.log_sd for t in TERRITORIES]
     weights = [t.share / t.log_sd * np.exp(-0.5 * d * d) for t, d in zip(TERRITORIES, distance, strict=True)]
@@ -114,7 +116,7 @@ def pick_territory(u, acute_ml):
     return TERRITORIES[int(np.searchsorted(edges, u * edges[-1], side="right"))]
 
 
-def draw_count(rng, z, total_ml):
+def _draw_count(rng, z, total_ml):
     """Number of components of at least 0.1 ml; larger lesions have more of them (rank correlation about 0.3).
 
     `z` is a standard normal draw: the subject's place among lesions of the same volume.
@@ -131,7 +133,7 @@ def draw_count(rng, z, total_ml):
     return max(1, min(count, int(total_ml / (1.4 * SMALLEST_LESION_ML))))
 
 
-def split_volume(rng, total_ml, count):
+def _split_volume(rng, total_ml, count):
     """Share a volume among `count` components, the largest first, none below the size that counts.
 
     The largest takes more of a large lesion (in the median, 90 % above 20 ml) than of a small one (55 %).
@@ -157,9 +159,9 @@ def grow_lesion(plan, seed, index, anatomy=None):
     free, taken = anatomy.open.copy(), np.zeros(anatomy.open.shape, bool)
     components, first = [], None
     for number, volume in enumerate(plan.volumes_ml):
-        start = choose_start(rng, plan, number, first, free, taken, anatomy)
+        start = _choose_start(rng, plan, number, first, free, taken, anatomy)
         first = start if first is None else first
-        mask = grow_component(rng, plan, start, volume, free, anatomy)
+        mask = _grow_component(rng, plan, start, volume, free, anatomy)
         components.append(mask)
         box = bounding_box(mask, margin=6)
         taken[box] |= mask[box]
@@ -167,7 +169,7 @@ def grow_lesion(plan, seed, index, anatomy=None):
     return components
 
 
-def choose_start(rng, plan, number, first, free, taken, anatomy):
+def _choose_start(rng, plan, number, first, free, taken, anatomy):
     """A voxel where a component starts: the first in its territory, later ones near it or on the same side.
 
     Of later components, one in six lies in the other hemisphere, and their median distance from the first
@@ -203,7 +205,7 @@ def radius_mm(volume_ml):
     return (3000 * volume_ml / (4 * np.pi)) ** (1 / 3)
 
 
-def grow_component(rng, plan, start, volume_ml, free, anatomy):
+def _grow_component(rng, plan, start, volume_ml, free, anatomy):
     """One component: the voxels that a slow, uneven front reaches first from `start`.
 
     The front's speed varies from place to place (a random field), it is anisotropic, it is slow in sulci and
@@ -217,14 +219,14 @@ def grow_component(rng, plan, start, volume_ml, free, anatomy):
 
     target, radius = max(1, round(volume_ml * 1000)), radius_mm(volume_ml)
     stride = 1 if radius < 8 else 2
-    box, shape = growth_box(start, 2.3 * radius + 8, stride, free.shape)
+    box, shape = _growth_box(start, 2.3 * radius + 8, stride, free.shape)
     origin = np.array([b.start for b in box])
     free_here = free[box]
     speed = random_field(rng, shape, 2.5 + radius / 6)
-    cost = anatomy.cost[box] * np.exp(0.7 * speed) * territory_cost(plan, radius, box, anatomy)
+    cost = anatomy.cost[box] * np.exp(0.7 * speed) * _territory_cost(plan, radius, box, anatomy)
     coarse = tuple(slice(None, None, stride) for _ in range(3))
     stretch = np.exp(rng.normal(0, 0.2, 3))
-    time = arrival_time(cost[coarse], free_here[coarse], (start - origin) / stride, stride * stretch)
+    time = _arrival_time(cost[coarse], free_here[coarse], (start - origin) / stride, stride * stretch)
     time = ndimage.zoom(time, np.array(shape) / time.shape, order=1) if stride > 1 else time
     # Fine unevenness of the rim; the front needs rim / radius per mm.
     last = min(target, int(free_here.sum())) - 1
@@ -232,11 +234,11 @@ def grow_component(rng, plan, start, volume_ml, free, anatomy):
     roughness = 0.65 + 0.07 * min(radius, 20)  # mm; larger lesions are more ragged
     time = time + roughness * rim / radius * random_field(rng, shape, 1.3)
     mask = np.zeros(free.shape, bool)
-    mask[box] = first_reached(time, free_here, tuple(start - origin), target)
+    mask[box] = _first_reached(time, free_here, tuple(start - origin), target)
     return mask
 
 
-def growth_box(start, half, stride, shape):
+def _growth_box(start, half, stride, shape):
     """Slices of a box around `start`, with even starts, so that stride 2 meets the falx."""
     low = np.maximum(0, (start - half).astype(int) // 2 * 2)
     high = np.minimum(np.array(shape) - 1, (start + half).astype(int))
@@ -245,7 +247,7 @@ def growth_box(start, half, stride, shape):
     return box, tuple((high - low + 1).tolist())
 
 
-def territory_cost(plan, radius, box, anatomy):
+def _territory_cost(plan, radius, box, anatomy):
     """How much slower the front is away from the territory's centroid: 1 inside, growing with distance."""
     sign = -1 if plan.side == "left" else 1
     cost = np.ones((1, 1, 1), np.float32)
@@ -257,7 +259,7 @@ def territory_cost(plan, radius, box, anatomy):
     return cost
 
 
-def arrival_time(cost, free, start, spacing):
+def _arrival_time(cost, free, start, spacing):
     """Time at which a front from voxel `start` reaches each voxel of a box (Dijkstra, 26 neighbours).
 
     Closed voxels get the time of the nearest open one, so that times can be interpolated.
@@ -291,7 +293,7 @@ def arrival_time(cost, free, start, spacing):
     return time[tuple(nearest)]
 
 
-def first_reached(time, free, start, target):
+def _first_reached(time, free, start, target):
     """The `target` voxels reached first, all connected to `start`: bool, shape of `time`."""
     from scipy import ndimage
 

@@ -12,11 +12,11 @@ def metadata(records):
     rows = []
     for record in sorted(records, key=lambda r: r["subject"]):
         sessions = sorted({name.split("/")[2] for name in record["files"] if "t1w" in name})
-        rows += [metadata_row(record, session) for session in sessions]
+        rows += [_metadata_row(record, session) for session in sessions]
     return pandas.DataFrame(rows)
 
 
-def metadata_row(record, session):
+def _metadata_row(record, session):
     """One scan's row: the id has lost its leading zero and the session has gained a space, as in ATLAS."""
     aimed, measured = record["aimed"], record["measured"]
     place, left = aimed.get("place", "unknown"), measured["left"]

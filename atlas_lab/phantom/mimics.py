@@ -7,6 +7,8 @@ import numpy as np
 from atlas_lab.grid import AFFINE, bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
+__all__ = ["HYPERINTENSITY", "LACUNE", "MimicPlan", "median_wmh_ml", "paint_mimics", "plan_mimics"]
+
 # ml of white matter hyperintensities: the median of stroke patients aged 50 and its spread (337 followed for ten years,
 # PMC5035980: 1.5, quartiles 0.5 and 3.7) and an exponential rise with age (de Kort et al. 2025, doi
 # 10.1016/j.neurobiolaging.2024.11.006). Its rate, and that T1w images show as much as FLAIR, are assumptions.
@@ -21,7 +23,6 @@ LACUNE_SITES = (  # mm (MNI, x as |x|), centre and spread: basal ganglia, thalam
 )
 HYPERINTENSITY, LACUNE = 2, 3  # labels in the truth file; 1 is the lesion
 
-__all__ = ["HYPERINTENSITY", "LACUNE", "MimicPlan", "paint_mimics", "plan_mimics"]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from atlas_lab.grid import GRID, voxel_ml
 from atlas_lab.phantom.lesions import left_share
 from atlas_lab.provenance import SubjectStream
 
+__all__ = ["account_of_volumes", "mask_files", "mask_ml", "masks_of_subjects", "place_mask"]
+
 
 def mask_files(folder):
     """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
@@ -36,11 +38,11 @@ def masks_of_subjects(indices, seed, folder):
         chosen[index] = files[order[place]]
     # A damaged file is better found now than after many subjects.
     for path in sorted(set(chosen.values())):
-        load_mask(path)
+        _load_mask(path)
     return chosen
 
 
-def load_mask(path):
+def _load_mask(path):
     """A lesion mask as float32 and its affine. Raises DataError if it is damaged or empty."""
     import nibabel
 
@@ -58,7 +60,7 @@ def load_mask(path):
 
 def mask_ml(path):
     """The volume of a real mask as its file has it, ml."""
-    mask, affine = load_mask(path)
+    mask, affine = _load_mask(path)
     return round(float(mask.sum() * voxel_ml(affine)), 3)
 
 
@@ -90,7 +92,7 @@ def place_mask(path, seed, index, anatomy):
     """
     from scipy import ndimage
 
-    mask, affine = load_mask(path)
+    mask, affine = _load_mask(path)
     to_mask = np.linalg.inv(affine) @ anatomy.affine
     lesion = (
         ndimage.affine_transform(

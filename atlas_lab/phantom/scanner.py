@@ -6,9 +6,10 @@ from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.phantom.fields import random_nodes, refine
 from atlas_lab.phantom.heads import STEP, add_shell, face_of
 
+__all__ = ["scan"]
+
 QUANTUM = 1 / 4  # intensity step: finer than the noise, and it keeps the files small
 
-__all__ = ["scan"]
 
 
 def scan(image, subject, scanner, heads, anatomy_rng, rng):

@@ -10,11 +10,12 @@ from atlas_lab.phantom.anatomy import load_anatomy, sample_lesion
 from atlas_lab.phantom.fields import nodes_of, random_nodes, refine, sample_at, signed_distance, step_up
 from atlas_lab.phantom.heads import STEP, Shell, sample_shell
 
+__all__ = ["Subject", "Traits", "draw_traits", "make_subject_anatomy"]
+
 COARSE = 4  # mm, spacing of the nodes of a subject's own shape
 REACH = 12.0  # mm over which the shift of a widened ventricle's wall fades
 LATERAL_Z = -22  # mm (MNI): ventricles below are not the lateral ones, nor the third
 
-__all__ = ["Subject", "Traits", "draw_traits", "make_subject_anatomy"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _load_ventricles():
 
 
 @lru_cache(maxsize=1)
-def brain_box():
+def _brain_box():
     """The part of the grid that holds every brain, symmetric about the midline, starting on coarse nodes."""
     found = bounding_box(load_anatomy().brain, margin=8)
     starts = [b.start // COARSE * COARSE for b in found]
@@ -199,7 +200,7 @@ def make_subject_anatomy(components, traits, rng):
     -------
     Subject
     """
-    anatomy, box = load_anatomy(), brain_box()
+    anatomy, box = load_anatomy(), _brain_box()
     own = _own_shape(rng)
     fine = refine(*_with_shape(own, COARSE, box))
     moved = [sample_lesion(mask, fine, box) for mask in components]

@@ -10,6 +10,8 @@ from atlas_lab.grid import bounding_box
 from atlas_lab.phantom.fields import random_nodes, refine
 from atlas_lab.phantom.lesions import radius_mm
 
+__all__ = ["trace_lesion"]
+
 # Millimetres by which an outline is off, for a lesion of 10 mm radius: a habit that is the same on all sides, and
 # one that differs from place to place, both the rater's own; and what differs from one sitting to the next.
 HABIT, PLACES, SITTING = 0.82, 1.2, 0.98
@@ -18,7 +20,6 @@ SMOOTHEST = 0.7  # mm, sigma, for the largest lesions
 SMALLEST_OUTLINE = 6  # mm^2: nothing smaller is drawn in a slice, unless the lesion has no larger one
 MISSED_ML = 0.9  # a satellite of this size is missed at about a third of the chance of the smallest
 
-__all__ = ["trace_lesion"]
 
 
 def trace_lesion(components, allowed, rater, sitting):

@@ -10,10 +10,11 @@ from atlas_lab.phantom.real_masks import place_mask
 from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, turned, write_nifti
 from atlas_lab.provenance import SubjectStream
 
+__all__ = ["make_subject"]
+
 SITE_OF_INDEX = "1213121123"  # site of subject index modulo 10: half of all at Site1, a fifth at Site3
 REPEAT_EVERY, REPEAT_AT = 20, 3  # subject indices 3, 23, 43, ... (all at Site3) were scanned twice
 
-__all__ = ["make_subject"]
 
 
 def make_subject(index, settings, release, real_mask=None):

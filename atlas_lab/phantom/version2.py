@@ -19,10 +19,11 @@ from atlas_lab.phantom.tracing import trace_lesion
 from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, stream_nifti, turned
 from atlas_lab.provenance import SubjectStream
 
+__all__ = ["TRUTH", "make_subject"]
+
 FIRST_NUMBER = 31700  # of the subjects, as R1.1 counts them
 TRUTH = TRUTH_FOLDER + "/{subject}_truth.nii.gz"  # no layout takes it for a mask
 
-__all__ = ["TRUTH", "make_subject"]
 
 
 def make_subject(index, settings, release, real_mask=None):
@@ -56,7 +57,7 @@ def make_subject(index, settings, release, real_mask=None):
     files = []
     for session in (1, 2) if is_repeated(index) else (1,):
         names = scan_names(layout, site_index, FIRST_NUMBER + index, index, session)
-        image, labels = paint(subject, plan, looks, SCANNERS[site_index], seed, index)
+        image, labels = _paint(subject, plan, looks, SCANNERS[site_index], seed, index)
         # The masks first: a T1 volume without masks would look like a scan whose lesion is lost.
         habits = _stream(seed, index, SubjectStream.DRAWN_FILES)
         for number, mask in mask_files_of(drawn, habits, layout.one_mask) if drawn else ():
@@ -100,7 +101,7 @@ def _looks(components, seed, index, dark_cores):
             for number, mask in enumerate(components)]
 
 
-def paint(subject, plan, looks, scanner, seed, index):
+def _paint(subject, plan, looks, scanner, seed, index):
     """The brain as the scanner's contrast shows it, before its faults: image (float32) and truth (uint8) in the box."""
     contrast = draw_contrast(scanner, _stream(seed, index, SubjectStream.SCANNER))
     image = paint_tissue(subject, contrast)

@@ -9,10 +9,11 @@ from atlas_lab.grid import GRID, bounding_box
 from atlas_lab.metrics import SMALLEST_LESION_ML
 from atlas_lab.phantom.lesions import left_share
 
+__all__ = ["RAW_AXES", "mask_files_of", "measure", "split_mask", "stream_nifti", "turned", "write_nifti"]
+
 MAX_MASKS = 4  # mask files per scan
 RAW_AXES = ("RAS", "LPI", "PIR", "LAS")  # where the axes of raw volumes point to, in turn
 
-__all__ = ["RAW_AXES", "mask_files_of", "measure", "split_mask", "stream_nifti", "turned", "write_nifti"]
 
 
 def turned(volume, affine, axes):

@@ -11,6 +11,8 @@ from torch import nn
 from atlas_lab.architecture import count_parameters, layer_table
 from atlas_lab.plots.style import BLUE, GREY
 
+__all__ = ["architecture_blocks", "plot_architecture"]
+
 
 def plot_architecture(model: nn.Module) -> Figure:
     """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
@@ -23,7 +25,7 @@ def plot_architecture(model: nn.Module) -> Figure:
     tallest = max(block["output"][1] for block in blocks if len(block["output"]) == 3)
     x, edges = 0.0, []
     for block in blocks:
-        width = draw_block(ax, block["output"], x, tallest)
+        width = _draw_block(ax, block["output"], x, tallest)
         edges.append((x, x + width))
         x += width + 0.62
     for (left, right), block in zip(pairwise(edges), blocks[1:], strict=True):
@@ -39,7 +41,7 @@ def plot_architecture(model: nn.Module) -> Figure:
     return figure
 
 
-def draw_block(ax, shape, x, tallest):
+def _draw_block(ax, shape, x, tallest):
     """Draw one shape of the data at x, its text above; returns the block's width."""
     is_map = len(shape) == 3
     height = 0.15 + 0.85 * shape[1] / tallest if is_map else 0.25 + 0.12 * np.log10(shape[0])

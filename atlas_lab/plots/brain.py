@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+__all__ = ["plot_overlap_map"]
+
 
 def plot_overlap_map(overlap, affine, title="", cut_coords=(-30, -15, 0, 15, 30, 45)):
     """Fig. 1a: the share of subjects with lesion at each voxel, on the MNI152 template. Returns the figure.

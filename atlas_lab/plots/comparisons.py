@@ -9,6 +9,8 @@ from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.plots.style import BLUE, COLOURS, GREY, ORANGE, mark_source
 from atlas_lab.statistics import mean_interval
 
+__all__ = ["plot_splits", "plot_variants", "plot_waterfall"]
+
 
 def plot_waterfall(written, effects):
     """The stack as a waterfall: a bar for each step from the Dice as written to the Dice as run; returns the figure."""
@@ -63,12 +65,12 @@ def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=No
     ax.set(xlabel="epoch", ylabel=label)
     ax.set_ylim(bottom=0)
     ax.spines[["top", "right"]].set_visible(False)
-    label_ends(ax, ends)
+    _label_ends(ax, ends)
     mark_source(ax.figure, runs[0].data["source"])
     return ax
 
 
-def label_ends(ax, ends):
+def _label_ends(ax, ends):
     """Write each curve's name at its end, moved up where two would overlap."""
     low, high = ax.get_ylim()
     step = (high - low) * 0.065

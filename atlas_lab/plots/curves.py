@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from atlas_lab.experiment.run import Run
 from atlas_lab.plots.style import BLUE, GREY
 
+__all__ = ["plot_histories", "plot_history", "plot_split_curves"]
+
 
 def plot_histories(
     runs: list[Run], score: str = "mean_dice", label: str = "Dice", ax: Axes | None = None,

@@ -4,6 +4,8 @@ import numpy as np
 
 from atlas_lab.files import DataError
 
+__all__ = ["PREDICTION_COLOUR", "TARGET_COLOUR", "outline", "overlay"]
+
 # Two colours of the Okabe-Ito palette that stay apart for colour-blind readers, on grey and in print.
 TARGET_COLOUR = (230, 159, 0)       # orange: outline of the manual mask
 PREDICTION_COLOUR = (86, 180, 233)  # sky blue: translucent fill of the prediction
@@ -36,22 +38,22 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1):
     for name, other in (("mask", mask), ("prediction", prediction)):
         if other is not None and np.shape(other) != np.shape(image):
             raise DataError(f"the {name} has shape {np.shape(other)} and the image {np.shape(image)}")
-    picture = np.repeat(enlarge(to_grey(image), zoom)[..., None], 3, axis=-1).astype(np.float32)
+    picture = np.repeat(_enlarge(_to_grey(image), zoom)[..., None], 3, axis=-1).astype(np.float32)
     if prediction is not None:
-        inside = enlarge(np.asarray(prediction, bool), zoom)
+        inside = _enlarge(np.asarray(prediction, bool), zoom)
         picture[inside] += opacity * (np.float32(PREDICTION_COLOUR) - picture[inside])
     if mask is not None:
-        picture[outline(enlarge(np.asarray(mask, bool), zoom), line)] = TARGET_COLOUR
+        picture[outline(_enlarge(np.asarray(mask, bool), zoom), line)] = TARGET_COLOUR
     return np.rint(picture).astype(np.uint8)
 
 
-def to_grey(image):
+def _to_grey(image):
     """A slice as uint8: as it is, or a float one with 0 to 1 spread over 0 to 255."""
     image = np.asarray(image)
     return image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def enlarge(pixels, zoom):
+def _enlarge(pixels, zoom):
     """Repeat each pixel zoom times down and across."""
     return pixels.repeat(zoom, axis=0).repeat(zoom, axis=1)
 

@@ -12,6 +12,8 @@ from atlas_lab.files import atomic_path, check_target, write_json
 from atlas_lab.plots.style import mark_source
 from atlas_lab.provenance import code_version
 
+__all__ = ["is_unchanged", "save_figure"]
+
 
 def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
     """Write a figure as PNG and, beside it, a JSON file that says what made it.

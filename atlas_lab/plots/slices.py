@@ -8,6 +8,8 @@ from atlas_lab.data.slicing import axial_slices
 from atlas_lab.grid import to_ras
 from atlas_lab.plots.overlay import overlay
 
+__all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice", "show_triplet"]
+
 
 def show_slice(image, mask=None, prediction=None, title="", ax=None):
     """Draw one axial slice with its masks and the orientation letters; returns the axes.

@@ -13,6 +13,8 @@ from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.still import Still, png
 from atlas_lab.widgets.viewer import view_volumes
 
+__all__ = ["SIZES", "Browser", "browse", "worst_first"]
+
 SIZES = {  # lesion pixels of a slice: from, to below
     "any": (0, np.inf), "none": (0, 1), "up to 10 pixels": (1, 11), "11 to 100": (11, 101), "over 100": (101, np.inf),
 }
@@ -78,12 +80,12 @@ def browse(
         If rows and predictions are not equally many, or a run was recorded on other data or without examples.
     """
     if isinstance(predictions, Run):
-        rows, predictions = recorded_examples(predictions, store)
+        rows, predictions = _recorded_examples(predictions, store)
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
     return Browser(store, rows, as_array(predictions, "prediction") > 0.5, count, zoom)
 
 
-def recorded_examples(run, store):
+def _recorded_examples(run, store):
     """Rows and masks of the slices that a record has predictions of; see `browse` for what is refused."""
     if run.data["data_hash"] != store.about["data_hash"]:
         raise DataError(f"{run.name} was recorded on other data ({run.data['source']}) than the store holds")

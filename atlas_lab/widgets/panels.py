@@ -10,6 +10,8 @@ from atlas_lab.metrics import confusion_counts, dice_from_counts, precision_reca
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.still import Still, png
 
+__all__ = ["Panel", "dice_playground", "disc", "overlap_panel", "playground", "weight_panel"]
+
 SIDE = 64  # pixels of the playground
 
 

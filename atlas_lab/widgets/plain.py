@@ -10,6 +10,8 @@ from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.grey import to_grey
 from atlas_lab.widgets.still import Still, png
 
+__all__ = ["PlainViewer"]
+
 
 class PlainViewer(Still, ipywidgets.VBox):
     """Slider, picture and one line of text; use `view_slices(..., plain=True)` to make one.

@@ -9,6 +9,8 @@ from atlas_lab.files import DataError
 from atlas_lab.widgets.grey import to_grey
 from atlas_lab.widgets.viewer import check_volumes, open_volumes
 
+__all__ = ["view_3d"]
+
 COLOURS = {"target": "warm", "predictions": "blue"}  # ipyniivue's colour maps; apart for colour-blind readers too
 
 
@@ -45,24 +47,24 @@ def view_3d(scan, target=None, prediction=None, opacity=0.5):
     layers += [(name, mask > 0.5, COLOURS["predictions"], opacity) for name, mask in predictions.items()]
     widget = ipyniivue.NiiVue(height=500, multiplanar_show_render=ipyniivue.ShowRender.ALWAYS)
     widget.load_volumes([
-        {"name": f"{name}.nii.gz", "data": nifti_bytes(volume, affine), "colormap": colours, "opacity": alpha,
+        {"name": f"{name}.nii.gz", "data": _nifti_bytes(volume, affine), "colormap": colours, "opacity": alpha,
          "cal_min": 0, "cal_max": 255 if volume.dtype == np.uint8 else 1}
         for name, volume, colours, alpha in layers
     ])
     widget.set_slice_type(ipyniivue.SliceType.MULTIPLANAR)
     mask = target if target is not None else next((p > 0.5 for p in predictions.values()), None)
     if mask is not None and mask.any():
-        widget.scene.crosshair_pos = [(v + 0.5) / n for v, n in zip(central_voxel(mask), mask.shape, strict=True)]
+        widget.scene.crosshair_pos = [(v + 0.5) / n for v, n in zip(_central_voxel(mask), mask.shape, strict=True)]
     return widget
 
 
-def central_voxel(mask):
+def _central_voxel(mask):
     """A voxel (x, y, z) of the mask in its largest axial slice: where the planes open."""
     z = int(mask.sum(axis=(0, 1)).argmax())
     y = int(mask[:, :, z].sum(axis=0).argmax())
     return int(np.flatnonzero(mask[:, y, z])[mask[:, y, z].sum() // 2]), y, z
 
 
-def nifti_bytes(volume, affine):
+def _nifti_bytes(volume, affine):
     """A volume as the bytes of a .nii.gz file of unsigned bytes."""
     return gzip.compress(nibabel.Nifti1Image(volume.astype(np.uint8), affine).to_bytes(), 1)

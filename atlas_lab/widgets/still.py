@@ -3,6 +3,8 @@
 import base64
 import io
 
+__all__ = ["Still", "png"]
+
 
 class Still:
     """For widgets, as their first base: puts the PNG of `still` into the output beside the widget."""

@@ -21,6 +21,7 @@ try:
 except ImportError:  # the plain viewer does without
     anywidget = None
 
+__all__ = ["SliceViewer", "check_volumes", "open_volumes", "view_slices", "view_volumes"]
 
 HERE = Path(__file__).parent
 
@@ -89,12 +90,12 @@ def check_volumes(image, target, predictions):
     return image, target, predictions
 
 
-def pack(volume):
+def _pack(volume):
     """A uint8 volume as zlib-compressed bytes, x fastest, as viewer.js reads it."""
     return zlib.compress(volume.tobytes(order="F"), 1)
 
 
-def to_levels(prediction):
+def _to_levels(prediction):
     """A mask as 0 and 255, a probability as 0 to 255: uint8."""
     if prediction.dtype == bool:
         return prediction.astype(np.uint8) * 255
@@ -103,15 +104,15 @@ def to_levels(prediction):
     return np.rint(levels, out=levels).astype(np.uint8)
 
 
-def describe_volumes(grey, black, white, target, predictions, affine, zoom):
+def _describe_volumes(grey, black, white, target, predictions, affine, zoom):
     """All that viewer.js needs, by name: plain values and bytes. The image is given as `to_grey` returns it."""
     mask = target if target is not None else next(iter(predictions.values()), None)
     areas = None if mask is None else (mask > 0.5 if mask.dtype != bool else mask).sum(axis=(0, 1))
     affine = None if affine is None else np.asarray(affine, float)
     return {
-        "shape": list(grey.shape), "image": pack(grey),
-        "target": b"" if target is None else pack(target.astype(np.uint8)),
-        "predictions": [pack(to_levels(prediction)) for prediction in predictions.values()],
+        "shape": list(grey.shape), "image": _pack(grey),
+        "target": b"" if target is None else _pack(target.astype(np.uint8)),
+        "predictions": [_pack(_to_levels(prediction)) for prediction in predictions.values()],
         "names": list(predictions), "is_probability": any(p.dtype != bool for p in predictions.values()),
         "affine": [] if affine is None else affine.ravel().tolist(),
         "voxel_ml": 0.001 if affine is None else voxel_ml(affine),
@@ -121,10 +122,10 @@ def describe_volumes(grey, black, white, target, predictions, affine, zoom):
     }
 
 
-def opening_picture(grey, target, predictions, values):
+def _opening_picture(grey, target, predictions, values):
     """The slice that the viewer opens on, as `overlay` draws it."""
     z = values["index"]
-    volumes = [grey, target, next((to_levels(p) > 127.5 for p in predictions.values()), None)]
+    volumes = [grey, target, next((_to_levels(p) > 127.5 for p in predictions.values()), None)]
     return overlay(*(None if v is None else v[:, ::-1, z].T for v in volumes), zoom=values["zoom"])
 
 
@@ -155,26 +156,26 @@ if anywidget is not None:
 
         def __init__(self, image, target, predictions, affine, zoom):
             grey, black, white = to_grey(image)
-            values = describe_volumes(grey, black, white, target, predictions, affine, zoom)
-            self.still = png(opening_picture(grey, target, predictions, values))
+            values = _describe_volumes(grey, black, white, target, predictions, affine, zoom)
+            self.still = png(_opening_picture(grey, target, predictions, values))
             super().__init__(**values)
 
         def save(self, path, title="Slices"):
             """Write a page that shows the same viewer in any browser, without Python or network; returns the path."""
-            values = {name: getattr(self, name) for name in describe_page(self)}
+            values = {name: getattr(self, name) for name in _describe_page(self)}
             path = Path(path)
             with atomic_path(path) as temporary:
-                temporary.write_text(page(values, title), encoding="utf-8")
+                temporary.write_text(_page(values, title), encoding="utf-8")
             return path
 
 
-def describe_page(viewer):
+def _describe_page(viewer):
     """Names of the traits that a page needs: those of the viewer's own that are sent to the browser."""
     return [name for name in viewer.traits(sync=True) if not name.startswith("_") and name not in
             ("layout", "comm", "tabbable", "tooltip")]
 
 
-def page(values, title):
+def _page(values, title):
     """One HTML file with viewer.js, its style and the volumes in base64."""
     def encode(value):
         return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
