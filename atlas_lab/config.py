@@ -8,19 +8,8 @@ from typing import Any
 from atlas_lab.files import DataError, digest
 
 __all__ = [
-    "PROFILES",
-    "SETTINGS",
-    "SPLITS",
-    "Profile",
-    "RunConfig",
-    "changed_settings",
-    "check_config",
-    "config_from_plain",
-    "config_from_strings",
-    "demand",
-    "plain_settings",
-    "run_name",
-    "setting_text",
+    "PROFILES", "SETTINGS", "SPLITS", "Profile", "RunConfig", "changed_settings", "check_config",
+    "config_from_plain", "config_from_strings", "demand", "plain_settings", "run_name", "setting_text",
     "with_seeds",
 ]
 

@@ -11,19 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
-    "REPOSITORY",
-    "SYNTHETIC_MARKER",
-    "TRUTH_FOLDER",
-    "DataError",
-    "atomic_path",
-    "check_target",
-    "digest",
-    "lab_home",
-    "refuse_patients_in_repository",
-    "source_of_file",
-    "take_room",
-    "write_json",
-    "write_text",
+    "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
+    "lab_home", "refuse_patients_in_repository", "source_of_file", "take_room", "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ from atlas_lab.files import REPOSITORY
 __all__ = ["PACKAGE", "RunStream", "SubjectStream", "code_version", "environment", "pick_device"]
 
 PACKAGE = Path(__file__).parent
-# What a training runs through, besides the core: checkpoints are tied to these alone, so that an edited widget keeps them.
+# What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
 TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "data/slicing.py", "data/intensity.py")
 DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
 

@@ -13,14 +13,8 @@ import numpy as np
 from atlas_lab.files import DataError
 
 __all__ = [
-    "SKULL",
-    "Placement",
-    "brain_points",
-    "displacement",
-    "measure_placement",
-    "quick_fit",
-    "refuse_unless_in_mni",
-    "skull_brightness",
+    "SKULL", "Placement", "brain_points", "displacement", "measure_placement", "quick_fit",
+    "refuse_unless_in_mni", "skull_brightness",
 ]
 
 STEP_MM = 4.0

@@ -14,9 +14,8 @@ from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_n
 from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
 
 __all__ = [
-    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks",
-    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks",
-    "without_nan",
+    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "run_from_dict",
+    "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks", "without_nan",
 ]
 
 

@@ -11,17 +11,8 @@ from atlas_lab.paper.ablations import variant_config
 from atlas_lab.statistics import mean_interval, paired_interval
 
 __all__ = [
-    "LATE",
-    "RECENT",
-    "NotRecorded",
-    "Records",
-    "difference",
-    "gap",
-    "late_dice",
-    "n_updates",
-    "oscillation",
-    "recent_rise",
-    "updates",
+    "LATE", "RECENT", "NotRecorded", "Records", "difference", "gap", "late_dice", "n_updates", "oscillation",
+    "recent_rise", "updates",
 ]
 
 MIN_SEEDS = 5

@@ -9,19 +9,8 @@ import numpy as np
 from atlas_lab.grid import GRID, bounding_box
 
 __all__ = [
-    "SITES",
-    "Anatomy",
-    "Head",
-    "Site",
-    "ex_vacuo_displacement",
-    "load_anatomy",
-    "make_head",
-    "random_displacement",
-    "random_field",
-    "sample_lesion",
-    "scan_head",
-    "upsample",
-    "ventricle_displacement",
+    "SITES", "Anatomy", "Head", "Site", "ex_vacuo_displacement", "load_anatomy", "make_head",
+    "random_displacement", "random_field", "sample_lesion", "scan_head", "upsample", "ventricle_displacement",
 ]
 
 COARSE = 4  # mm, spacing of the grid on which deformations and bias fields are drawn

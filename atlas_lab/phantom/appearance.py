@@ -8,16 +8,8 @@ from atlas_lab.grid import bounding_box
 from atlas_lab.phantom.fields import smooth_noise, step_up
 
 __all__ = [
-    "CAVITY_DEPTH",
-    "CORE_ML",
-    "PALE_CORE",
-    "CavityLook",
-    "Contrast",
-    "core_aim",
-    "draw_contrast",
-    "draw_look",
-    "paint_lesion",
-    "paint_tissue",
+    "CAVITY_DEPTH", "CORE_ML", "PALE_CORE", "CavityLook", "Contrast", "core_aim", "draw_contrast", "draw_look",
+    "paint_lesion", "paint_tissue",
 ]
 
 LEVELS = (0, 0.28, 0.655, 0.87, 1)  # in the template: nothing, fluid, grey and white matter, its brightest
