@@ -60,6 +60,15 @@ def test_no_file_imports_upwards(path):
         assert ORDER.index(theirs) <= ORDER.index(mine), f"{mine} imports {module}"
 
 
+def test_no_files_import_one_another_in_a_circle():
+    below = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): modules_imported(path)
+             for path in FILES if path.name != "__init__.py"}
+    while leaves := [name for name, others in below.items() if not others & below.keys() - {name}]:
+        for name in leaves:
+            del below[name]
+    assert below == {}
+
+
 def test_the_core_is_small_and_no_file_is_large():
     core = [path for path in PACKAGE.glob("*.py") if path.stem in CORE]
     assert {path.stem for path in core} == CORE and len(core) <= 14

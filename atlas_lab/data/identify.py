@@ -7,7 +7,7 @@ from pathlib import Path
 
 from atlas_lab.files import DataError
 
-__all__ = ["HEAD", "MAGIC", "identify", "name_contents", "name_folder", "refuse_path"]
+__all__ = ["HEAD", "MAGIC", "name_contents", "name_folder", "refuse_path"]
 
 HEAD = 1024                     # bytes that tell a file's kind: a NIfTI-2 header has 540
 MAGIC = {b"n+1\0", b"n+2\0"}    # a header and its voxels in one file
@@ -45,29 +45,6 @@ STARTS = [
     (b"\x08\0\x05\0", "a DICOM file", "convert its series: dcm2niix -z y FOLDER"),
 ]
 ANALYZE = "convert it: fslchfiletype NIFTI_GZ, or nibabel.save of nibabel.load"
-
-
-def identify(path):
-    """The name of what lies at a path: "NIfTI", or another kind in words. Opens nothing but regular files.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    str
-        "NIfTI" if the path is a regular file whose contents, packed by gzip or not, begin as NIfTI does, whatever
-        its name; else what it is and the remedy, as `read_volume` says it.
-    """
-    from atlas_lab.data.stream import read_head
-
-    try:
-        refuse_path(path)
-        problem = name_contents(read_head(path), path)
-    except DataError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return problem or "NIfTI"
 
 
 def refuse_path(path):

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 
 from atlas_lab.data.header import parse_header
-from atlas_lab.data.identify import name_contents
+from atlas_lab.data.identify import name_contents, refuse_path
 from atlas_lab.data.stream import Unfit, read_contents, read_head, unreadable
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras
 
-__all__ = ["GridWarning", "ScanWarning", "read_header", "read_volume", "refuse_not_finite", "to_grid", "write_volume"]
+__all__ = ["GridWarning", "ScanWarning", "identify", "read_header", "read_volume", "refuse_not_finite", "to_grid", "write_volume"]
 
 SLAB = 2**22  # voxels that are scaled at a time
 MARGIN = 16   # voxels; a cubic spline's reach falls to a ten-millionth there
@@ -22,6 +22,27 @@ class ScanWarning(UserWarning):
 
 class GridWarning(ScanWarning):
     """A volume was not on ATLAS's grid and was resampled."""
+
+
+def identify(path):
+    """The name of what lies at a path: "NIfTI", or another kind in words. Opens nothing but regular files.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    str
+        "NIfTI" if the path is a regular file whose contents, packed by gzip or not, begin as NIfTI does, whatever
+        its name; else what it is and the remedy, as `read_volume` says it.
+    """
+    try:
+        refuse_path(path)
+        problem = name_contents(read_head(path), path)
+    except DataError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return problem or "NIfTI"
 
 
 def read_header(path):

@@ -12,8 +12,7 @@ from atlas_tree import AFFINE, head, save
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.identify import identify
-from atlas_lab.data.nifti import ScanWarning, read_volume
+from atlas_lab.data.nifti import ScanWarning, identify, read_volume
 
 VOLUME = np.arange(1, 61, dtype=np.float32).reshape(3, 4, 5)
 SMALL = np.array([[2.0, 0, 0, -8], [0, 2, 0, -6], [0, 0, 2, -4], [0, 0, 0, 1]])
