@@ -10,7 +10,10 @@ from atlas_lab.data.stream import Unfit, read_contents, read_head, unreadable
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras
 
-__all__ = ["GridWarning", "ScanWarning", "identify", "read_header", "read_volume", "refuse_not_finite", "to_grid", "write_volume"]
+__all__ = [
+    "GridWarning", "ScanWarning", "identify", "read_header", "read_volume", "refuse_not_finite", "to_grid",
+    "write_volume",
+]
 
 SLAB = 2**22  # voxels that are scaled at a time
 MARGIN = 16   # voxels; a cubic spline's reach falls to a ten-millionth there
