@@ -123,11 +123,13 @@ def test_an_error_of_a_file_that_the_writer_reads_is_not_blamed_on_the_target(tm
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of a process")
 def test_a_real_limit_of_the_system_is_told_in_one_line(tmp_path):
     code = (
-        "import resource, signal, sys, numpy as np\n"
-        "from atlas_lab.data.nifti import write_volume\n"
+        "import resource, signal, sys, nibabel, numpy as np\n"
+        "from atlas_lab.files import atomic_path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "write_volume(sys.argv[1], np.random.default_rng(0).random((30, 30, 30)), np.eye(4))\n"
+        "volume = nibabel.Nifti1Image(np.random.default_rng(0).random((30, 30, 30)), np.eye(4))\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    nibabel.save(volume, temporary)\n"
     )
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.nii.gz")], capture_output=True, text=True)
     assert ran.returncode == 1 and names(tmp_path) == []

@@ -12,7 +12,6 @@ from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras
 
 __all__ = [
     "GridWarning", "ScanWarning", "identify", "read_header", "read_volume", "refuse_not_finite", "to_grid",
-    "write_volume",
 ]
 
 SLAB = 2**22  # voxels that are scaled at a time
@@ -172,15 +171,3 @@ def _crop_to_grid(volume, affine):
     moved = affine.copy()
     moved[:3, 3] += affine[:3, :3] @ first
     return volume[tuple(slice(a, b) for a, b in zip(first, end, strict=True))], moved
-
-
-def write_volume(path, volume, affine):
-    """Write a NIfTI file, atomically."""
-    import nibabel
-
-    from atlas_lab.files import atomic_path
-
-    image = nibabel.Nifti1Image(volume, affine)
-    image.header.set_xyzt_units("mm")
-    with atomic_path(path) as temporary:
-        nibabel.save(image, temporary)
