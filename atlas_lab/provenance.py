@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas_lab.files import REPOSITORY
 
-__all__ = ["PACKAGE", "RunStream", "SubjectStream", "code_version", "environment", "pick_device"]
+__all__ = ["PACKAGE", "RunStream", "SubjectStream", "code_version", "environment", "pick_device", "training_digest"]
 
 PACKAGE = Path(__file__).parent
 # What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
@@ -68,13 +68,18 @@ def code_version() -> dict:
         (package) and of those that a training runs through (training).
     """
     changed = _git("status", "--porcelain", "--", "atlas_lab")
-    trained_by = {path for pattern in TRAINED_BY for path in PACKAGE.glob(pattern)}
     return {
         "commit": _git("rev-parse", "HEAD"),
         "changed": None if changed is None else bool(changed),
         "package": _digest_of(PACKAGE.rglob("*.py")),
-        "training": _digest_of(trained_by - {PACKAGE / name for name in DOORS}),
+        "training": training_digest(),
     }
+
+
+def training_digest() -> str:
+    """The digest of the files that a training runs through; a checkpoint asks for it after every epoch, and not git."""
+    trained_by = {path for pattern in TRAINED_BY for path in PACKAGE.glob(pattern)}
+    return _digest_of(trained_by - {PACKAGE / name for name in DOORS})
 
 
 def _digest_of(paths):

@@ -120,33 +120,35 @@ def test_an_error_of_a_file_that_the_writer_reads_is_not_blamed_on_the_target(tm
     assert names(tmp_path) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of a process")
-def test_a_real_limit_of_the_system_is_told_in_one_line(tmp_path):
+def run_limited(path, size, imports, body):
+    """Run Python that writes to a path through the gate, in a process that may write files of so many bytes only."""
     code = (
-        "import resource, signal, sys, nibabel, numpy as np\n"
+        f"import resource, signal, sys, {imports}\n"
         "from atlas_lab.files import atomic_path\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        f"{body}"
+    )
+    return subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of a process")
+def test_a_real_limit_of_the_system_is_told_in_one_line(tmp_path):
+    ran = run_limited(tmp_path / "a.nii.gz", 1000, "nibabel, numpy as np", (
         "volume = nibabel.Nifti1Image(np.random.default_rng(0).random((30, 30, 30)), np.eye(4))\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    nibabel.save(volume, temporary)\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.nii.gz")], capture_output=True, text=True)
+    ))
     assert ran.returncode == 1 and names(tmp_path) == []
     assert f"DataError: {tmp_path / 'a.nii.gz'}: can't be written: the file would be too large" in ran.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of a process")
 def test_torch_too_tells_what_the_system_says(tmp_path):
-    code = (
-        "import resource, signal, sys, torch\n"
-        "from atlas_lab.files import atomic_path\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+    ran = run_limited(tmp_path / "m.pt", 100_000, "torch", (
         "with atomic_path(sys.argv[1]) as temporary, open(temporary, 'wb') as file:\n"
         "    torch.save({'weights': torch.zeros(300_000)}, file)\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "m.pt")], capture_output=True, text=True)
+    ))
     assert ran.returncode == 1 and names(tmp_path) == []
     assert f"DataError: {tmp_path / 'm.pt'}: can't be written: the file would be too large" in ran.stderr
 

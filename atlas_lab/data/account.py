@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from atlas_lab.data.intensity import HEAD
 from atlas_lab.grid import voxel_ml
 
 __all__ = ["Account", "changed_steps", "coarse_brain", "lesion_place", "lesion_voxels", "look_at_head", "seen_lesions"]
@@ -15,7 +16,6 @@ COVERED = 0.65         # share of the MNI brain that the head fills, below which
 CLIPPED = 0.05         # share of voxels whose intensity is cut off that is told
 SPIKE = 50             # times white; no tissue or vessel is so bright
 STEP = 4               # every 4th voxel along each axis: enough to tell where a head lies
-HEAD = 0.1             # of white: brighter voxels are head
 
 
 @dataclass

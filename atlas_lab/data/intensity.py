@@ -8,12 +8,13 @@ from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 
-__all__ = ["IntensityWarning", "from_zero", "to_uint8", "white_point"]
+__all__ = ["HEAD", "IntensityWarning", "from_zero", "to_uint8", "white_point"]
 
 STEP = 4           # every 4th voxel along each axis: enough to tell what the intensities mean
 NOTABLE = 0.02     # share of the range of intensities; nearer to the air is interpolation's ripples
 FEW, MOST = 0.1, 0.8   # of the notable voxels: fewer darker than the air are ripples, more are an inverted image
 AIR = 0.15         # share of the range up to which the air of an ordinary scan glows
+HEAD = 0.1         # of white: brighter voxels are head
 EXACT = 0.005      # the same for a background that has one value
 
 

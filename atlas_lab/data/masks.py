@@ -10,7 +10,7 @@ from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, voxel_ml
 
-__all__ = ["combine_masks", "find_lesion", "read_masks"]
+__all__ = ["LARGEST_ML", "combine_masks", "find_lesion", "read_masks"]
 
 BEFORE_KIND = re.compile(r"_(?=t1w|space-|desc-)", re.IGNORECASE)  # ends the part of a name that says whose file it is
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atlas_lab.data.intensity import HEAD
 from atlas_lab.files import DataError
 
 __all__ = [
@@ -25,7 +26,6 @@ LEAST_COVERED = 0.7     # share of the MNI brain
 LEAST_FITTED = 0.35     # correlation after the fit, below which it is no fit; a box reaches 0.33
 LEAST_IN_PLACE = 0.28   # the same for a scan that the fit leaves in place; 0.33 with a skull and a lesion of 200 ml
 SKULL = 0.1             # brightness around the brain, of that within, above which a scan shows skull and scalp
-HEAD = 0.1              # of white: brighter voxels are head
 RADIUS_MM = 70.0        # of a brain: makes a turn or a stretch and a shift of like effect comparable
 
 

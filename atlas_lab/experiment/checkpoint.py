@@ -7,7 +7,7 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
 from atlas_lab.experiment.run import Run, without_nan
 from atlas_lab.files import DataError, atomic_path, lab_home
-from atlas_lab.provenance import code_version
+from atlas_lab.provenance import training_digest
 
 __all__ = ["load_model", "restore_checkpoint", "run_folder", "save_checkpoint"]
 
@@ -22,7 +22,7 @@ def save_checkpoint(folder, model, optimizer, history, finished):
 
     After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume.
     """
-    state = {"model": model.state_dict(), "history": without_nan(history), "training": code_version()["training"]}
+    state = {"model": model.state_dict(), "history": without_nan(history), "training": training_digest()}
     if not finished:
         state["optimizer"] = optimizer.state_dict()
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
@@ -45,10 +45,10 @@ def restore_checkpoint(folder, model, optimizer):
     """Put an earlier state back into model and optimiser; returns its history, empty if there is none.
 
     A checkpoint that other training code has written counts as none: all epochs of a record must come from one
-    version of the code that training runs through (`code_version`).
+    version of the code that training runs through (`training_digest`).
     """
     state = _load_checkpoint(folder, device=next(model.parameters()).device)
-    if state is None or state.get("training") != code_version()["training"]:
+    if state is None or state.get("training") != training_digest():
         return []
     model.load_state_dict(state["model"])
     if "optimizer" in state:

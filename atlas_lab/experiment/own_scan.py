@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atlas_lab.data.intensity import to_uint8, white_point
+from atlas_lab.data.intensity import HEAD, to_uint8, white_point
+from atlas_lab.data.masks import LARGEST_ML
 from atlas_lab.data.nifti import GridWarning, ScanWarning, to_grid
 from atlas_lab.data.placement import Placement, measure_placement, refuse_unless_in_mni
 from atlas_lab.data.registration import register
@@ -25,9 +26,7 @@ from atlas_lab.train import predict
 __all__ = ["NOTICE", "Prediction", "back_to", "predict_scan"]
 
 NOTICE = "For teaching and research only: not for clinical use, and not to be relied on for any person."
-# Lesion volumes in ml. ATLAS R2.0 (FACTS of its publication): at most 497. 1,449 masks of acute stroke (OpenNeuro
-# ds004889): 95 in 100 have less than 197.
-LARGEST_ML, LARGE_ML = 500, 197
+LARGE_ML = 197  # of 1,449 masks of acute stroke (OpenNeuro ds004889), 95 in 100 have less
 CHANGED = 0.1   # a share of the lesion's volume that is told when it comes or goes
 CLIPPED = 0.05  # share of the head's voxels cut off as white that is told
 MOVED_MM = 5.0  # a distance between scan and template that is told though it is small enough to go on
@@ -178,7 +177,7 @@ def _head(image: np.ndarray, white: float) -> np.ndarray:
 
     count = [-(-size // BLOCK) for size in GRID]
     padded = np.pad(image, [(0, n * BLOCK - size) for n, size in zip(count, GRID, strict=True)])
-    blocks = padded.reshape(count[0], BLOCK, count[1], BLOCK, count[2], BLOCK).mean(axis=(1, 3, 5)) > 0.1 * white
+    blocks = padded.reshape(count[0], BLOCK, count[1], BLOCK, count[2], BLOCK).mean(axis=(1, 3, 5)) > HEAD * white
     pieces, _ = ndimage.label(np.pad(blocks, 1))
     largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     head = ndimage.binary_dilation(ndimage.binary_fill_holes(largest))[1:-1, 1:-1, 1:-1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_name
-from atlas_lab.files import REPOSITORY, DataError, atomic_path, lab_home
+from atlas_lab.files import REPOSITORY, DataError, lab_home, write_text
 
 __all__ = [
     "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "run_from_dict",
@@ -118,8 +118,7 @@ def save_run(run: Run, folder: str | Path | None = None) -> Path:
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = Path(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
-    with atomic_path(path) as temporary:
-        temporary.write_text(_record_text({**values, "checksum": checksum(values)}), encoding="utf-8")
+    write_text(path, _record_text({**values, "checksum": checksum(values)}))
     return path
 
 

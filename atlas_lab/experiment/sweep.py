@@ -66,11 +66,9 @@ def sweep(
             delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
         )
         ended_early = []
-        for count, run in enumerate(finished, start=1):
-            if isinstance(run, str):
-                ended_early.append(run)
-            text = run if isinstance(run, str) else f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"
-            report(f"{count}/{len(waiting)} {text}")
+        for count, (is_recorded, line) in enumerate(finished, start=1):
+            report(f"{count}/{len(waiting)} {line}")
+            ended_early += [] if is_recorded else [line]
         epochs_done.put(None)
     if ended_early:
         lines = "; ".join(ended_early)
@@ -98,7 +96,10 @@ def _advance(bar, epochs_done):
 
 
 def train_and_save(config, store_folder, folder, epochs_done):
-    """One run of a sweep, in a process of its own; every finished epoch is put into the queue."""
+    """One run of a sweep, in a process of its own; every finished epoch is put into the queue.
+
+    Returns whether it was recorded, and a line on it.
+    """
     import torch
 
     from atlas_lab.dataset import open_store
@@ -117,7 +118,7 @@ def train_and_save(config, store_folder, folder, epochs_done):
     try:
         run = run_experiment(config, open_store(store_folder), report=count)
     except DataError as error:  # such as a loss that is no number any more: the other runs go on
-        return f"{run_name(config)}: {error}"
+        return False, f"{run_name(config)}: {error}"
     epochs_done.put(config.epochs - trained)  # those that a checkpoint had already
     save_run(run, folder)
-    return run
+    return True, f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"

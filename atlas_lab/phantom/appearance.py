@@ -25,7 +25,6 @@ CAVITY_DEPTH = (0.28, 0.25, 0.17, 0.10, 0.06)
 SCAR_DEPTH = (0.62, 0.55, 0.45, 0.38, 0.32)
 
 
-
 @dataclass(frozen=True)
 class Contrast:
     """Intensities of fluid, grey and white matter in one subject at one scanner."""

@@ -24,7 +24,6 @@ VERSIONS = (1, 2)  # a version's files are never changed: what should look other
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 
 
-
 def make_cohort(
     out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=None, progress=True, *,
     version=2, heads=True, mimics=True, dark_cores=True, n_lesions=None,

@@ -19,7 +19,6 @@ FINE, BROAD = 2, 8  # the same for a head's textures
 SLAB = 32  # sagittal planes drawn at once
 
 
-
 @dataclass(frozen=True, eq=False)
 class HeadMaps:
     """A mean head around the MNI152 brain, on nodes of 2 mm: float32 (99, 117, 95)."""

@@ -24,7 +24,6 @@ LACUNE_SITES = (  # mm (MNI, x as |x|), centre and spread: basal ganglia, thalam
 HYPERINTENSITY, LACUNE = 2, 3  # labels in the truth file; 1 is the lesion
 
 
-
 @dataclass(frozen=True)
 class MimicPlan:
     """What one subject has of each; volumes in ml."""

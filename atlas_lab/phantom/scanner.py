@@ -11,7 +11,6 @@ __all__ = ["scan"]
 QUANTUM = 1 / 4  # intensity step: finer than the noise, and it keeps the files small
 
 
-
 def scan(image, subject, scanner, heads, anatomy_rng, rng):
     """Take a T1w volume of a painted brain.
 

@@ -17,7 +17,6 @@ REACH = 12.0  # mm over which the shift of a widened ventricle's wall fades
 LATERAL_Z = -22  # mm (MNI): ventricles below are not the lateral ones, nor the third
 
 
-
 @dataclass(frozen=True)
 class Traits:
     """What a subject's brain has lost, by age and chance, before any lesion."""

@@ -21,7 +21,6 @@ SMALLEST_OUTLINE = 6  # mm^2: nothing smaller is drawn in a slice, unless the le
 MISSED_ML = 0.9  # a satellite of this size is missed at about a third of the chance of the smallest
 
 
-
 def trace_lesion(components, allowed, rater, sitting):
     """What a rater draws of a lesion.
 

@@ -16,7 +16,6 @@ SITE_OF_INDEX = "1213121123"  # site of subject index modulo 10: half of all at 
 REPEAT_EVERY, REPEAT_AT = 20, 3  # subject indices 3, 23, 43, ... (all at Site3) were scanned twice
 
 
-
 def make_subject(index, settings, release, real_mask=None):
     """Make subject `index` and write its volumes; the record says which files there are."""
     seed, layout = settings["seed"], LAYOUTS[settings["layout"]]

@@ -25,7 +25,6 @@ FIRST_NUMBER = 31700  # of the subjects, as R1.1 counts them
 TRUTH = TRUTH_FOLDER + "/{subject}_truth.nii.gz"  # no layout takes it for a mask
 
 
-
 def make_subject(index, settings, release, real_mask=None):
     """Make subject `index` and write its volumes; the record says which files there are.
 

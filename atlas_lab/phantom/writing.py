@@ -15,7 +15,6 @@ MAX_MASKS = 4  # mask files per scan
 RAW_AXES = ("RAS", "LPI", "PIR", "LAS")  # where the axes of raw volumes point to, in turn
 
 
-
 def turned(volume, affine, axes):
     """The same voxels at the same places with the array's axes pointing as `axes` says, and the affine for that."""
     from nibabel import orientations

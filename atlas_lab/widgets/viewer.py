@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas_lab.data.door import open_together
-from atlas_lab.files import DataError, atomic_path
+from atlas_lab.files import DataError, write_text
 from atlas_lab.grid import voxel_ml
 from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
 from atlas_lab.widgets.grey import to_grey
@@ -164,8 +164,7 @@ if anywidget is not None:
             """Write a page that shows the same viewer in any browser, without Python or network; returns the path."""
             values = {name: getattr(self, name) for name in _describe_page(self)}
             path = Path(path)
-            with atomic_path(path) as temporary:
-                temporary.write_text(_page(values, title), encoding="utf-8")
+            write_text(path, _page(values, title))
             return path
 
 

@@ -85,7 +85,7 @@ def test_a_resumed_run_equals_an_unbroken_one(store, monkeypatch):
 
 def test_a_checkpoint_of_other_code_is_not_gone_on_with(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "code_version", lambda: {"training": "of last week"})
+        patch.setattr(checkpoint, "training_digest", lambda: "of last week")
         lab.run_experiment(CONFIG, store, quiet)
     lines = []
     lab.run_experiment(CONFIG, store, lines.append)
