@@ -3,9 +3,12 @@
 import argparse
 import difflib
 import itertools
+import os
 import re
 import sys
 import warnings
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
@@ -92,7 +95,7 @@ def parser():
     text = "Train a named sweep of the paper's ablations, or every combination of settings, with several seeds."
     sub = command("sweep", _run_sweep, text)
     _add_run_options(sub)
-    sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
+    sub.add_argument("--seeds", type=int, help="seeds 0 to N-1 of each (default 5, or what a named sweep has)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
@@ -218,33 +221,55 @@ def _run_unlock(options):
 
 def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
-    configs = _sweep_of(options)
+    configs, keep = _sweep_of(options)
 
     from atlas_lab.experiment.sweep import sweep
 
-    sweep(configs, prepare(configs[0], options), options.out, options.jobs)
+    def slices_of(config):
+        return replace(configs[0], cohort=config.cohort, scale=config.scale, z_step=config.z_step)
+
+    stores, replay_stores = (cache(partial(make, options=options)) for make in (prepare, _replay_slices))
+    sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, keep=keep,
+          replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))))
 
 
 def _sweep_of(options):
-    """The configs that `sweep` is to train, all of them possible."""
-    base, seeds = PROFILES[options.profile].config, range(options.seeds)
+    """The configs that `sweep` is to train, all of them possible, and the epochs whose state is to be kept."""
+    profile, counts, keep = PROFILES[options.profile], [], set()
+    base, own_cohorts = profile.config, profile.own_cohorts and not os.environ.get("ATLAS_DATA")
     named = [name for name in options.names if "=" not in name]
     if named and (options.settings or len(named) < len(options.names)):
         raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
     if named:
-        from atlas_lab.paper.ablations import SWEEPS, sweep_configs
+        from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
 
-        named = list(SWEEPS) if named == ["all"] else named
-        configs = [config for name in named for config in sweep_configs(name, base)]
+        sweeps = STUDY if profile.own_cohorts else SWEEPS
+        named = list(sweeps) if named == ["all"] else named
+        parts = [(config, sweeps[name]) for name in named for config in sweep_configs(name, base, sweeps)]
+        configs, counts = [config for config, _ in parts], [of.seeds for _, of in parts]
+        keep = {epoch for _, of in parts for epoch in of.keep}
     else:
         choices = [[f"{name}={value}" for value in values.split(",")] for name, _, values in
                    (setting.partition("=") for setting in [*options.settings, *options.names])]
         configs = [config_from_strings(pairs, base) for pairs in itertools.product(*choices)]
-    if len({(config.scale, config.z_step) for config in configs}) > 1:
-        raise DataError("one sweep runs on one set of slices; vary scale and z_step in sweeps of their own")
     if any(config.seed != base.seed for config in configs):
         raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
-    return with_seeds(configs, seeds)
+    seeds = [options.seeds or count for count in counts or [5] * len(configs)]
+    runs = [run for config, count in zip(configs, seeds, strict=True)
+            for run in with_seeds([config], range(count), own_cohorts)]
+    return runs, sorted(keep)
+
+
+def _replay_slices(config, options):
+    """The slices that a record's first steps are made on, for profiles whose records note them; else None."""
+    from atlas_lab.cohorts import cohort
+    from atlas_lab.data.slicing import prepare_slices
+    from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS
+
+    profile = PROFILES[options.profile]
+    if not profile.own_cohorts or os.environ.get("ATLAS_DATA"):
+        return None
+    return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
 
 
 def prepare(config, options):
@@ -252,7 +277,8 @@ def prepare(config, options):
     from atlas_lab.cohorts import cohort
     from atlas_lab.data.slicing import prepare_slices
 
-    scans = cohort(PROFILES[options.profile].n_subjects, exclude=options.exclude)
+    profile = PROFILES[options.profile]
+    scans = cohort(profile.n_subjects, config.cohort, options.exclude, version=profile.version)
     return prepare_slices(scans, config.scale, config.z_step)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas_lab.files import REPOSITORY
 
-__all__ = ["PACKAGE", "RunStream", "SubjectStream", "code_version", "environment", "pick_device", "training_digest"]
+__all__ = ["PACKAGE", "RunStream", "code_version", "environment", "made_by", "pick_device", "training_digest"]
 
 PACKAGE = Path(__file__).parent
 # What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
@@ -24,31 +24,6 @@ class RunStream(IntEnum):
     SLICES_OF_KNOWN_PEOPLE = 2  # split "both": which slices of train's people go to dev
     PERMUTED_MASKS = 3          # whose masks a scan gets
     SCORED_SLICES = 4           # which 100 slices the public code scores
-
-
-class SubjectStream(IntEnum):
-    """The random numbers of a synthetic subject: numpy's generator of [cohort's seed, subject, stream]."""
-
-    LESION_PLAN = 1
-    LESION_GROWTH = 2
-    HEAD = 3
-    SCAN = 4        # and the session
-    MASK_FILES = 5
-    REAL_MASKS = 6  # in place of the subject: how often the real masks have been gone through
-    MIRRORED = 7
-    # Version 2 of the phantom: a stream for each purpose, so that one can be switched off and the others stay.
-    TRAITS = 20     # age and atrophy
-    SHAPE = 21
-    MIMIC_PLAN = 22
-    MIMICS = 23
-    LOOK = 24       # of the lesion; and the component
-    LESION = 25     # its textures; and the component
-    RATER = 26
-    SITTING = 27
-    SKULL = 28
-    SCANNER = 29    # contrast; with the session, what changes from scan to scan
-    DRAWN_FILES = 30
-    EVEN_COVER = 0xA71A5  # without a subject: where the sequences start that cover volumes and places evenly
 
 
 def pick_device() -> "torch.device":  # noqa: F821, torch takes a second to import
@@ -119,6 +94,14 @@ def environment(device=None) -> dict:
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
+
+
+def made_by(device=None) -> dict:
+    """What made an epoch: threads, device, and the host as a digest of its name, so that hosts can be told apart."""
+    import torch
+
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return {"threads": torch.get_num_threads(), "device": torch.device(device or pick_device()).type, "host": host}
 
 
 def _processor_name():

@@ -10,7 +10,10 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
-__all__ = ["Split", "neighbour_exposure", "seen_in_train", "split_slices"]
+__all__ = ["BLOCK_MM", "Split", "neighbour_exposure", "seen_in_train", "split_slices"]
+
+
+BLOCK_MM = 30  # thickness of a block of slices: six or seven to a head
 
 
 class Split(NamedTuple):
@@ -26,9 +29,11 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
     Parameters
     ----------
     store : SliceStore
-    by : {"slice", "scan", "subject", "site", "both"}
+    by : {"slice", "block", "scan", "subject", "site", "both"}
         What is kept together. "slice" is the paper's: neighbouring slices of one brain land on both sides,
-        so dev looks like train (claim C13). "subject" keeps all scans of a person together. "both" makes one half
+        so dev looks like train (claim C13). "block" keeps together what lies within BLOCK_MM of one scan, so that only
+        slices at a block's ends have a neighbour on the other side, but every person is on both. "subject" keeps all
+        scans of a person together. "both" makes one half
         of dev from whole subjects and the other from single slices of the other subjects: one network can then be
         asked about people it has seen and people it has not.
     dev_fraction : float
@@ -48,8 +53,7 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
         raise DataError(f"split_by is {by!r}; choose one of {', '.join(SPLITS)}")
     if by == "both":
         return _split_both_ways(store, dev_fraction, seed)
-    labels = {"slice": np.arange(len(store)), "scan": store.scan_names}
-    label = labels[by] if by in labels else store.table[by].to_numpy(str)
+    label = _labels(store, by)
     groups, group = np.unique(label, return_inverse=True)
     if len(groups) < 2:
         raise DataError(f"can't split by {by}: all {len(store)} slices are of one {by} ({groups[0]})")
@@ -57,6 +61,16 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
     chosen = np.random.default_rng(seed).permutation(len(groups))[:n_dev]
     in_dev = np.isin(group, chosen)
     return Split(np.flatnonzero(~in_dev), np.flatnonzero(in_dev))
+
+
+def _labels(store, by):
+    """For each slice, the name of what it is kept together with."""
+    if by == "slice":
+        return np.arange(len(store))
+    if by == "block":
+        blocks = (store.table["z"] // BLOCK_MM).astype(str)
+        return np.char.add(np.char.add(store.scan_names, " "), blocks.to_numpy(str))
+    return store.scan_names if by == "scan" else store.table[by].to_numpy(str)
 
 
 def _split_both_ways(store, dev_fraction, seed):

@@ -25,7 +25,7 @@ def fit(
     model: nn.Module, loss: Callable, optimizer: torch.optim.Optimizer, train: SliceDataset, dev: SliceDataset,
     epochs: int, *, batch_size: int = 100, max_grad_norm: float = 5.0, learning_rate: Callable | None = None,
     seed: int = 0, batches: Callable = random_batches, scores: Callable | None = None, history: list | tuple = (),
-    after_epoch: Callable | None = None,
+    after_epoch: Callable | None = None, train_scored_every: int = 1,
 ) -> list[dict]:
     """Train any network with any loss; after each epoch score it on train and dev.
 
@@ -56,6 +56,8 @@ def fit(
         Of epochs trained before, to go on from; model and optimizer must be as they were then.
     after_epoch : callable, optional
         Called with the history after every epoch: to print it, draw it, or save a checkpoint.
+    train_scored_every : int
+        Train is scored after every so many-th epoch alone.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def fit(
         If the loss is no longer a finite number; the epoch and the likely cause are named.
     """
     history, scores = list(history), scores or Evaluation.scores
-    scored = {"train": train.sample(len(dev), seed), "dev": dev}
+    some_train = train.sample(len(dev), seed)
     for epoch in range(len(history) + 1, epochs + 1):
         started = time.perf_counter()
         torch.manual_seed(seed * 100_003 + epoch)
@@ -83,6 +85,7 @@ def fit(
                 f"the loss of epoch {epoch} is {step_loss}, so training ended: a learning rate of {rate:g} may be too "
                 "large, or the loss is undefined on a batch (equation 3 without smoothing is 0 / 0 without lesion)"
             )
+        scored = {"train": some_train, "dev": dev} if epoch % train_scored_every == 0 else {"dev": dev}
         found = {part: scores(evaluate(model, dataset, loss)) for part, dataset in scored.items()}
         seconds = round(time.perf_counter() - started, 3)
         history.append({"epoch": epoch, "learning_rate": rate, "step_loss": step_loss, "seconds": seconds, **found})

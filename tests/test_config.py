@@ -44,14 +44,14 @@ def test_a_config_is_frozen_and_can_be_a_key():
 
 
 def test_profiles_differ_in_size_only():
-    assert set(lab.PROFILES) == {"quick", "course", "paper"}
+    assert set(lab.PROFILES) == {"quick", "course", "study", "paper"}
     assert lab.PROFILES["paper"].config.scale == lab.PROFILES["paper"].config.z_step == 1
     baseline = asdict(lab.RunConfig())
     for profile in lab.PROFILES.values():
         check_config(profile.config)
         changed = {name for name, value in asdict(profile.config).items() if value != baseline[name]}
-        assert changed <= {"epochs", "batch_size", "scale", "z_step"}
-    sizes = [lab.PROFILES[name].n_subjects for name in ("quick", "course", "paper")]
+        assert changed <= {"epochs", "batch_size", "scale", "z_step", "train_scored_every"}
+    sizes = [lab.PROFILES[name].n_subjects for name in ("quick", "course", "study")]
     assert sizes == sorted(sizes) and sizes[-1] == 220  # patients of ATLAS R1.1
 
 
@@ -98,7 +98,7 @@ def test_every_field_can_be_set_by_text():
         smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=2, lr_drop_factor=0.5, max_grad_norm=1.25,
         epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels=(5, 3), loss_over="slice",
         start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
-        mask_files="jpeg", scored_slices=100,
+        mask_files="jpeg", scored_slices=100, cohort=3, train_scored_every=5,
     )
     same = [name for name, value in asdict(config).items() if value == getattr(lab.RunConfig(), name)]
     assert same == ["net"]  # there is one network so far

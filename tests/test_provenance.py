@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from atlas_lab import provenance
-from atlas_lab.provenance import RunStream, SubjectStream, code_version, environment
+from atlas_lab.phantom.streams import SubjectStream
+from atlas_lab.provenance import RunStream, code_version, environment
 
 
 @pytest.fixture

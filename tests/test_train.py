@@ -27,7 +27,8 @@ def store():
     images[masks] += 120
     table = pandas.DataFrame({"subject": np.repeat(list("abcd"), 10), "session": "t01", "site": "Site1",
                               "z": np.tile(np.arange(10), 4), "lesion_pixels": masks.sum(axis=(1, 2))})
-    return SliceStore(None, images, masks, table, {"source": "squares", "n_scans": 4, "z_step": 1, "data_hash": "0"})
+    about = {"source": "squares", "n_scans": 4, "scale": 4, "z_step": 1, "data_hash": "0"}
+    return SliceStore(None, images, masks, table, about)
 
 
 class TwoConvolutions(torch.nn.Module):

@@ -2,14 +2,14 @@
 
 import torch
 
-from atlas_lab.config import run_name
+from atlas_lab.config import RunConfig, config_until, run_name
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
 from atlas_lab.experiment.run import Run, without_nan
 from atlas_lab.files import DataError, atomic_path, lab_home
 from atlas_lab.provenance import training_digest
 
-__all__ = ["load_model", "restore_checkpoint", "run_folder", "save_checkpoint"]
+__all__ = ["keep_state", "kept_folder", "load_model", "restore_checkpoint", "run_folder", "save_checkpoint"]
 
 
 def run_folder(config, store):
@@ -17,22 +17,36 @@ def run_folder(config, store):
     return lab_home() / "checkpoints" / f"{run_name(config)}-on-{store.about['data_hash']}"
 
 
+def kept_folder(config, store):
+    """The folder of states kept for other runs: one for all configs that are the same in their first epochs."""
+    return lab_home() / "checkpoints" / f"{run_name(config_until(config, 1))}-kept-on-{store.about['data_hash']}"
+
+
 def save_checkpoint(folder, model, optimizer, history, finished):
     """Write weights, optimiser state and history after an epoch, atomically.
 
     After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume.
     """
+    _save_state(folder / "checkpoint.pt", model, None if finished else optimizer, history)
+
+
+def keep_state(folder, model, optimizer, history):
+    """Write the whole state after an epoch under the epoch's number, for runs that go another way from there."""
+    _save_state(folder / f"epoch-{len(history):04d}.pt", model, optimizer, history)
+
+
+def _save_state(path, model, optimizer, history):
+    """Write weights, history and, if one is given, the optimiser's state."""
     state = {"model": model.state_dict(), "history": without_nan(history), "training": training_digest()}
-    if not finished:
+    if optimizer is not None:
         state["optimizer"] = optimizer.state_dict()
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
-    with atomic_path(folder / "checkpoint.pt") as temporary, open(temporary, "wb") as file:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
         torch.save(state, file)
 
 
-def _load_checkpoint(folder, device="cpu"):
-    """The state that `save_checkpoint` wrote, or None if there is none. Raises DataError if it is damaged."""
-    path = folder / "checkpoint.pt"
+def _load_state(path, device="cpu"):
+    """The state that `_save_state` wrote, or None if there is none. Raises DataError if it is damaged."""
     if not path.exists():
         return None
     try:
@@ -41,15 +55,22 @@ def _load_checkpoint(folder, device="cpu"):
         raise DataError(f"{path}: not a readable checkpoint; delete it to train anew") from error
 
 
-def restore_checkpoint(folder, model, optimizer):
-    """Put an earlier state back into model and optimiser; returns its history, empty if there is none.
+def restore_checkpoint(folder, kept, config: RunConfig, model, optimizer):
+    """Put the latest state back into model and optimiser; returns its history, empty if there is none.
 
-    A checkpoint that other training code has written counts as none: all epochs of a record must come from one
-    version of the code that training runs through (`training_digest`).
+    It is the run's own checkpoint, or a state kept by a run that was the same until then, if that is later. What
+    other training code has written counts as none: all epochs of a record must come from one version of the code that
+    training runs through (`training_digest`).
     """
-    state = _load_checkpoint(folder, device=next(model.parameters()).device)
-    if state is None or state.get("training") != training_digest():
+    device = next(model.parameters()).device
+    last_shared = min(config.epochs, config.lr_drop_epoch or config.epochs)
+    earlier = [folder / "checkpoint.pt", *sorted(kept.glob("epoch-*.pt"))]
+    states = [state for path in earlier if (state := _load_state(path, device)) is not None
+              and state["training"] == training_digest()
+              and (path.parent == folder or len(state["history"]) <= last_shared)]
+    if not states:
         return []
+    state = max(states, key=lambda state: len(state["history"]))
     model.load_state_dict(state["model"])
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])
@@ -62,7 +83,7 @@ def load_model(run: Run, store: SliceStore) -> torch.nn.Module:
     Raises DataError if this machine has not trained it: records are shared, weights are not.
     """
     folder = run_folder(run.config, store)
-    state = _load_checkpoint(folder)
+    state = _load_state(folder / "checkpoint.pt")
     if state is None or len(state["history"]) < run.config.epochs:
         raise DataError(f"{folder}: no trained network of {run.name} here; first: run_experiment(run.config)")
     model = build_model(run.config, store.shape)

@@ -1,7 +1,7 @@
 """One experiment: settings and slices in, the record of a trained network out."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,30 +13,33 @@ from atlas_lab.cohorts import cohort
 from atlas_lab.config import RunConfig, check_config
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import SliceDataset, SliceStore, scan_name
-from atlas_lab.experiment.artifacts import as_filed, filled_batches, scores_with_first_slices
-from atlas_lab.experiment.build import build_loss, build_model, build_optimizer, learning_rate
-from atlas_lab.experiment.checkpoint import restore_checkpoint, run_folder, save_checkpoint
-from atlas_lab.experiment.permuted_masks import permute_masks
+from atlas_lab.experiment.artifacts import scores_with_first_slices
+from atlas_lab.experiment.build import learning_rate
+from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_checkpoint, run_folder, save_checkpoint
+from atlas_lab.experiment.copying_machine import copied_masks
+from atlas_lab.experiment.first_steps import first_losses
+from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.run import Run, pack_masks
-from atlas_lab.fast.layout import place
+from atlas_lab.experiment.start import start_training
 from atlas_lab.metrics import sums_by_subject
-from atlas_lab.provenance import code_version, environment
-from atlas_lab.splits import neighbour_exposure, seen_in_train, split_slices
+from atlas_lab.provenance import code_version, environment, made_by
+from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
-from atlas_lab.train import evaluate, fit, predict, random_batches
+from atlas_lab.train import evaluate, fit, predict
 
 __all__ = ["final_scores", "run_experiment"]
 
 
 def run_experiment(
     config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
-    device: str | torch.device | None = None,
+    device: str | torch.device | None = None, *, keep: Sequence[int] = (), replay_store: SliceStore | None = None,
 ) -> Run:
     """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
     The same config, data, machine and number of threads give the same numbers, bit for bit on a processor: torch's
     global generator is seeded, for the initial weights and in each epoch. A checkpoint is kept after every epoch; a
-    later call with the same config, data and training code goes on from it, and gives what an unbroken run gives.
+    later call with the same config, data and training code goes on from it, and gives what an unbroken run gives. So
+    does a config that differs only after an epoch whose state was kept.
 
     Parameters
     ----------
@@ -49,6 +52,10 @@ def run_experiment(
         Start anew even if there is a checkpoint.
     device : str or torch.device, optional
         By default a GPU, if there is one. From the same seed it draws other dropout masks than a processor does.
+    keep : sequence of int
+        Epochs whose whole state is kept, for runs that are longer or whose learning rate drops then.
+    replay_store : SliceStore, optional
+        The slices that `first_losses` takes; given them, the record has the losses of its variant's first steps.
 
     Returns
     -------
@@ -60,43 +67,58 @@ def run_experiment(
         If a setting is impossible, the data can't be used, or the loss is no longer a finite number.
     """
     check_config(config)
-    store = store or prepare_slices(cohort(), config.scale, config.z_step)
-    if config.labels == "swapped":
-        store = permute_masks(store, config.seed)
-    masks_as_drawn = store.masks
-    store = as_filed(store, config)
-    split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
+    store = store or prepare_slices(cohort(seed=config.cohort), config.scale, config.z_step)
+    first_steps = [] if replay_store is None else first_losses(config, replay_store)
+    start = start_training(config, store, device)
+    store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
     train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
-
-    torch.manual_seed(config.seed)  # initial weights
-    model = place(build_model(config, store.shape), device)
-    optimizer = build_optimizer(config, model)
-    folder = run_folder(config, store)
+    folder, kept = run_folder(config, store), kept_folder(config, store)
 
     def after_epoch(history):
+        history[-1]["made_by"] = made_by(device)
+        if history[-1]["epoch"] in keep:
+            keep_state(kept, model, optimizer, history)
         save_checkpoint(folder, model, optimizer, history, finished=len(history) == config.epochs)
         report(_progress_line(history[-1], config.epochs))
 
     with _even_kernels_unmentioned():
         history = fit(
-            model, build_loss(config), optimizer, train, dev, config.epochs,
+            model, start.loss, optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
-            learning_rate=partial(learning_rate, config),
-            batches=filled_batches if config.last_batch == "filled" else random_batches,
-            scores=partial(scores_with_first_slices, config),
-            history=[] if fresh else restore_checkpoint(folder, model, optimizer), after_epoch=after_epoch,
+            learning_rate=partial(learning_rate, config), batches=start.batches,
+            scores=partial(scores_with_first_slices, config), train_scored_every=config.train_scored_every,
+            history=[] if fresh else restore_checkpoint(folder, kept, config, model, optimizer),
+            after_epoch=after_epoch,
         )
-        final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
-        final |= _seen_and_unseen(model, store, split)
-        if config.mask_files == "jpeg":
-            as_drawn = replace(store, masks=masks_as_drawn)
-            final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
+        final = _all_final_scores(config, model, start)
         examples = _predict_examples(model, store, split.dev)
     return Run(
         config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
-        environment=environment(device), seconds=round(sum(entry["seconds"] for entry in history), 1),
-        examples=examples,
+        environment=environment(device) | {"threads": _threads_of(history)},
+        seconds=round(sum(entry["seconds"] for entry in history), 1), examples=examples,
+        point=operating_point(config, store, split, model), first_steps=first_steps,
     )
+
+
+def _threads_of(history):
+    """With how many threads the epochs were made: a number, or a list of them if a run was gone on with otherwise."""
+    counts = sorted({entry["made_by"]["threads"] for entry in history if "made_by" in entry})
+    return counts[0] if len(counts) == 1 else counts
+
+
+def _all_final_scores(config, model, start):
+    """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`."""
+    store, split = start.store, start.split
+    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
+    final |= _seen_and_unseen(model, store, split)
+    if config.mask_files == "jpeg":
+        as_drawn = replace(store, masks=start.masks_as_drawn)
+        final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
+    copied = np.zeros_like(store.masks)
+    copied[split.dev] = copied_masks(store, split)
+    final["dev_copied"] = final_scores(model, SliceDataset(replace(store, masks=copied), split.dev))
+    return final
 
 
 @contextmanager
@@ -153,9 +175,9 @@ def _describe_data(store):
 
 def _progress_line(entry, epochs):
     """One line on an epoch for people to read."""
-    dev = entry["dev"]
+    dev, train = entry["dev"], entry.get("train")
     return (
         f"epoch {entry['epoch']:3d}/{epochs}  loss {entry['step_loss']:.4f}  "
-        f"Dice train {entry['train']['mean_dice']:.3f}  dev {dev['mean_dice']:.3f}  "
+        f"Dice {'train {:.3f}  '.format(train['mean_dice']) if train else ''}dev {dev['mean_dice']:.3f}  "
         f"area predicted/true {dev['area_ratio']:.2f}"
     )

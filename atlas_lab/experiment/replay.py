@@ -1,13 +1,14 @@
 """A live run held against its record."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from atlas_lab.config import config_until
 from atlas_lab.files import DataError
 from atlas_lab.provenance import pick_device
 
-__all__ = ["Agreement", "agreement_text", "compare_runs", "config_until", "device_like", "largest_difference"]
+__all__ = ["Agreement", "agreement_text", "compare_runs", "device_like", "largest_difference"]
 
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
 # drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
@@ -59,12 +60,6 @@ def compare_runs(live, record, first_epochs=None):
     return Agreement(
         epochs, live.data["data_hash"] == record.data["data_hash"], live.environment == record.environment, difference
     )
-
-
-def config_until(config, epochs):
-    """What of a config matters in its first epochs: a drop of the learning rate after them does not."""
-    later = config.lr_drop_epoch is not None and config.lr_drop_epoch >= epochs
-    return replace(config, epochs=1, lr_drop_epoch=None if later else config.lr_drop_epoch)
 
 
 def largest_difference(one, other):

@@ -29,11 +29,13 @@ class Run:
     history : list of dict, one per epoch
         epoch (from 1), learning_rate, step_loss (mean over the epoch's steps, dropout on), seconds, and for
         train and dev: loss, mean_dice, first_100 (see `first_slices_dice`), precision, recall, area_ratio,
-        measured with dropout off. Train is measured on as many slices as dev has, chosen once at random.
+        measured with dropout off. Train is measured on as many slices as dev has, chosen once at random, and in every
+        `train_scored_every`-th epoch alone. made_by: the threads, device and host (hashed) that made this epoch.
     final : dict
         train and dev after the last epoch: score -> value with a 95 % interval (low, high) that resamples
         subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not,
-        and dev_exact, against the masks as drawn, where the run has them through JPEG.
+        and dev_exact, against the masks as drawn, where the run has them through JPEG. dev_copied holds the network's
+        masks against those of the copying machine (see `copied_masks`) in place of the true ones: how far it copies.
     split : dict
         n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
         neighbour_exposure (see `neighbour_exposure`).
@@ -46,6 +48,10 @@ class Run:
     examples : dict
         What the trained network predicts on a few of dev's slices: rows (of the store), and masks, as
         `pack_masks` gives them. Runs with the same data, split and seed have the same rows.
+    point : dict
+        The operating point, see `operating_point`.
+    first_steps : list of float
+        The losses of the variant's first steps, see `first_losses`; empty if they weren't noted.
     """
 
     config: RunConfig
@@ -57,6 +63,8 @@ class Run:
     environment: dict
     seconds: float
     examples: dict = field(default_factory=dict)
+    point: dict = field(default_factory=dict)
+    first_steps: list = field(default_factory=list)
 
     @property
     def name(self):
@@ -64,8 +72,9 @@ class Run:
         return run_name(self.config)
 
     def curve(self, score="mean_dice", part="dev"):
-        """One score of the history, an array with one number per epoch; NaN where it was not defined."""
-        return np.array([entry[part][score] for entry in self.history], dtype=float)
+        """One score of the history, an array with one number per epoch; NaN where it is undefined or not measured."""
+        skipped = {score: np.nan} if part == "train" else {}  # train isn't scored in every epoch
+        return np.array([entry.get(part, skipped)[score] for entry in self.history], dtype=float)
 
 
 def pack_masks(masks: np.ndarray) -> dict:

@@ -17,8 +17,9 @@ __all__ = ["sweep", "train_and_save"]
 
 
 def sweep(
-    configs: Sequence[RunConfig], store: SliceStore, folder: str | Path | None = None, jobs: int = 2,
-    report: Callable[[str], None] = print,
+    configs: Sequence[RunConfig], store: SliceStore | Callable[[RunConfig], SliceStore],
+    folder: str | Path | None = None, jobs: int = 2, report: Callable[[str], None] = print, *,
+    keep: Sequence[int] = (), replay_store: SliceStore | Callable[[RunConfig], SliceStore | None] | None = None,
 ) -> list[Run]:
     """Train many configs side by side, one single-threaded process each, and save a record of each.
 
@@ -30,11 +31,14 @@ def sweep(
     Parameters
     ----------
     configs : list of RunConfig
-    store : SliceStore
+    store : SliceStore, or a function from a config to its SliceStore
+        The function is called before any run is started.
     folder : path, optional
         Where the records go; `runs_folder()` by default.
     jobs : int
         Processes at a time.
+    keep, replay_store
+        See `run_experiment`; replay_store may be such a function too.
 
     Returns
     -------
@@ -55,6 +59,7 @@ def sweep(
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
+    slices = [(_folder_of(store, config), _folder_of(replay_store, config)) for config in waiting]
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
     manager = SyncManager()
@@ -63,7 +68,8 @@ def sweep(
         epochs_done = manager.Queue()
         threading.Thread(target=_advance, args=(bar, epochs_done), daemon=True).start()
         finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(train_and_save)(config, store.folder, folder, epochs_done) for config in waiting
+            delayed(train_and_save)(config, *folders, folder, epochs_done, keep)
+            for config, folders in zip(waiting, slices, strict=True)
         )
         ended_early = []
         for count, (is_recorded, line) in enumerate(finished, start=1):
@@ -74,6 +80,12 @@ def sweep(
         lines = "; ".join(ended_early)
         raise DataError(f"{len(ended_early)} of {len(waiting)} runs ended early, without a record: {lines}")
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
+
+
+def _folder_of(store, config):
+    """The folder of a store, of the one that a function gives for a config, or None where there is none."""
+    store = store(config) if callable(store) else store
+    return None if store is None else store.folder
 
 
 def _end_with_parent(parent):
@@ -95,7 +107,7 @@ def _advance(bar, epochs_done):
         pass
 
 
-def train_and_save(config, store_folder, folder, epochs_done):
+def train_and_save(config, store_folder, replay_folder, folder, epochs_done, keep=()):
     """One run of a sweep, in a process of its own; every finished epoch is put into the queue.
 
     Returns whether it was recorded, and a line on it.
@@ -116,7 +128,8 @@ def train_and_save(config, store_folder, folder, epochs_done):
         epochs_done.put(1)
 
     try:
-        run = run_experiment(config, open_store(store_folder), report=count)
+        replay_store = None if replay_folder is None else open_store(replay_folder)
+        run = run_experiment(config, open_store(store_folder), report=count, keep=keep, replay_store=replay_store)
     except DataError as error:  # such as a loss that is no number any more: the other runs go on
         return False, f"{run_name(config)}: {error}"
     epochs_done.put(config.epochs - trained)  # those that a checkpoint had already

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from atlas_lab.files import DataError
 
-__all__ = ["SWEEPS", "VARIANTS", "Sweep", "sweep_configs", "variant_config"]
+__all__ = ["STUDY", "SWEEPS", "VARIANTS", "Sweep", "sweep_configs", "variant_config"]
 
 # variant -> (the variant it is compared with, the setting that differs, its value).
 # All but the weights and losses start from weight 1: under weight 100 the masks are so large that
@@ -32,6 +32,16 @@ VARIANTS = {
     "kernels 10 and 3": ("weight 1", "kernels", (10, 3)),
     "three convolutions, kernels 10 and 3": ("kernels 10 and 3", "convs_per_stage", 3),
     "permuted masks": ("weight 1", "labels", "swapped"),
+    # At the study point the same from weight 10, which has a gap between train and dev after 30 epochs.
+    "weight 10, average pooling": ("weight 10", "pool", "avg"),
+    "weight 10, three convolutions": ("weight 10", "convs_per_stage", 3),
+    "weight 10, kernels 10 and 3": ("weight 10", "kernels", (10, 3)),
+    "weight 10, three convolutions, kernels 10 and 3": ("weight 10, kernels 10 and 3", "convs_per_stage", 3),
+    "weight 10, batch 10": ("weight 10", "batch_size", 10),
+    "weight 10, batch 200": ("weight 10", "batch_size", 200),
+    "weight 10, learning rate 0.01": ("weight 10", "learning_rate", 1e-2),
+    "weight 10, learning rate 0.0001": ("weight 10", "learning_rate", 1e-4),
+    "weight 10, permuted masks": ("weight 10", "labels", "swapped"),
     # As written, as run: each departure of the public code alone, then one on the other. Weight 1 is as written but
     # for its dropout; so it is the first of the stack.
     "as written": ("weight 1", "dropout_on", "pooling"),
@@ -48,7 +58,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """Cells that are trained together, each with every one of the splits, for the same number of epochs.
+    """Variants that are trained together, each with every one of the splits, for the same number of epochs.
 
     Where the number differs from that of the variant it is compared with, both are read at the shorter one's end.
     """
@@ -56,7 +66,13 @@ class Sweep:
     variants: tuple
     splits: tuple = ("slice", "subject")
     epochs: int = 60
+    seeds: int = 5
+    keep: tuple = ()           # epochs whose state is kept, since a longer or a decayed run goes on from there
+    scale: int | None = None   # mm a pixel, where it is not the profile's
 
+
+TVERSKY = tuple(name for name in VARIANTS if name.startswith("equation 3"))
+AS_RUN = tuple(name for name in list(VARIANTS)[list(VARIANTS).index("as written"):])
 
 SWEEPS = {
     "weights": Sweep(("baseline", "weight 10", "weight 1", "weight 0.1")),
@@ -65,14 +81,44 @@ SWEEPS = {
     "pooling": Sweep(("average pooling",), epochs=40),
     "depth": Sweep(("three convolutions",), epochs=30),
     "batch": Sweep(("batch 10", "batch 200"), ("slice",), epochs=40),
-    "loss": Sweep(tuple(name for name in VARIANTS if name.startswith("equation 3")), ("slice",), epochs=20),
+    "loss": Sweep(TVERSKY, ("slice",), epochs=20),
     "split": Sweep(("weight 1",), ("scan", "site", "both"), epochs=30),
     "permuted": Sweep(("permuted masks",), epochs=30),
     "learning_rate": Sweep(("learning rate 0.01", "learning rate 0.0001"), ("slice",), epochs=30),
-    "as_run": Sweep(tuple(list(VARIANTS)[list(VARIANTS).index("as written"):]), ("slice",), epochs=25),
+    "as_run": Sweep(AS_RUN, ("slice",), epochs=25),
     # The split the wrong way round, with as many updates as the others have in 25 epochs.
     "as_run_longer": Sweep(("split reversed", "as run"), ("slice",), epochs=58),
     "kernels": Sweep(("kernels 10 and 3", "three convolutions, kernels 10 and 3"), ("slice",), epochs=20),
+}
+
+# The runs at the study point, in the order in which they are made; where time runs out they are cut from the end, never
+# from a row's seeds. A longer row of the same variant goes on from where the shorter one ended.
+STUDY = {
+    "baseline": Sweep(("baseline",), ("slice",), epochs=10, keep=(10,)),
+    "weight_10": Sweep(("weight 10",), ("slice",), epochs=20, keep=(20,)),
+    "subjects": Sweep(("weight 10",), ("subject",), epochs=20),
+    "weight_1": Sweep(("weight 1",), ("slice",), epochs=60, keep=(45, 60)),
+    "weight_10_longer": Sweep(("weight 10",), ("slice",), epochs=60, keep=(60,)),
+    "decay": Sweep(("decayed",), ("slice",), epochs=60),
+    "baseline_longer": Sweep(("baseline",), ("slice",), epochs=40),
+    "subjects_all": Sweep(("baseline", "weight 1"), ("subject",), epochs=20),
+    "weight_0.1": Sweep(("weight 0.1",), ("slice",), epochs=20),
+    "pooling": Sweep(("weight 10, average pooling",), ("slice", "subject"), epochs=30),
+    "depth": Sweep(("weight 10, three convolutions",), ("slice", "subject"), epochs=30),
+    "subjects_longer": Sweep(("weight 10",), ("subject",), epochs=30),
+    "split": Sweep(("weight 10",), ("block", "scan", "site"), epochs=15, seeds=3),
+    "permuted": Sweep(("weight 10, permuted masks",), ("slice", "subject"), epochs=15, seeds=3),
+    "batch": Sweep(("weight 10, batch 10",), ("slice",), epochs=8, seeds=3),
+    "batch_200": Sweep(("weight 10, batch 200",), ("slice",), epochs=40, seeds=3),
+    "learning_rate": Sweep(
+        ("weight 10, learning rate 0.01", "weight 10, learning rate 0.0001"), ("slice",), epochs=15, seeds=3),
+    "loss": Sweep(TVERSKY, ("slice",), epochs=10, seeds=3),
+    "kernels": Sweep(("weight 10, kernels 10 and 3", "weight 10, three convolutions, kernels 10 and 3"), ("slice",),
+                     epochs=15, seeds=3),
+    "as_run": Sweep(AS_RUN, ("slice",), epochs=20, seeds=3),
+    "finer": Sweep(("weight 10", "weight 10, average pooling", "weight 10, three convolutions"), ("slice",), epochs=20,
+                   seeds=3, scale=2),
+    "decay_finer": Sweep(("weight 1", "decayed"), ("slice",), epochs=60, seeds=3, keep=(45,), scale=2),
 }
 
 
@@ -84,20 +130,22 @@ def variant_config(name, base):
     return replace(variant_config(parent, base), **{field: value})
 
 
-def sweep_configs(name, base):
+def sweep_configs(name, base, sweeps=SWEEPS):
     """All configs of a named sweep, variants outermost. Raises DataError for an unknown name.
 
     Parameters
     ----------
     name : str
-        A key of SWEEPS.
+        A key of `sweeps`.
     base : RunConfig
         The profile's settings.
+    sweeps : dict
+        SWEEPS, or STUDY.
     """
-    if name not in SWEEPS:
-        raise DataError(f"there is no sweep {name!r}; choose one of {', '.join(SWEEPS)}, or write FIELD=V1,V2")
-    chosen = SWEEPS[name]
-    base = replace(base, epochs=chosen.epochs)
+    if name not in sweeps:
+        raise DataError(f"there is no sweep {name!r}; choose one of {', '.join(sweeps)}, or write FIELD=V1,V2")
+    chosen = sweeps[name]
+    base = replace(base, epochs=chosen.epochs, scale=chosen.scale or base.scale)
     return [
         replace(variant_config(variant, base), split_by=split) for variant in chosen.variants for split in chosen.splits
     ]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from atlas_lab.config import PROFILES
+from atlas_lab.experiment.operating_point import n_updates
 from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.files import DataError
 from atlas_lab.paper.ablations import variant_config
@@ -61,11 +62,6 @@ def difference(runs, others, score="mean_dice", part="dev"):
 def gap(runs, epoch=None):
     """Train Dice minus dev Dice of each run."""
     return scores(runs, part="train", epoch=epoch) - scores(runs, epoch=epoch)
-
-
-def n_updates(n_slices, batch_size, epochs):
-    """How often the weights change in so many epochs over n_slices; the last, smaller batch of an epoch counts too."""
-    return epochs * -(-n_slices // batch_size)
 
 
 def updates(runs, epoch):

@@ -9,12 +9,12 @@ import torch
 from joblib import Parallel, delayed
 
 from atlas_lab.cohorts import cohort
-from atlas_lab.config import PROFILES
+from atlas_lab.config import PROFILES, config_until
 from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import open_store
 from atlas_lab.experiment.experiment import run_experiment
-from atlas_lab.experiment.replay import agreement_text, config_until, device_like
+from atlas_lab.experiment.replay import agreement_text, device_like
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rates_figure, splits_figure, weights_figure

@@ -12,7 +12,7 @@ import numpy as np
 from atlas_lab.grid import bounding_box
 from atlas_lab.metrics import SMALLEST_LESION_ML
 from atlas_lab.phantom.anatomy import load_anatomy, random_field
-from atlas_lab.provenance import SubjectStream
+from atlas_lab.phantom.streams import SubjectStream
 
 __all__ = ["TERRITORIES", "LesionPlan", "Territory", "grow_lesion", "left_share", "plan_lesion", "radius_mm"]
 

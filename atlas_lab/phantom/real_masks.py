@@ -8,7 +8,7 @@ import numpy as np
 from atlas_lab.files import SYNTHETIC_MARKER, DataError
 from atlas_lab.grid import GRID, voxel_ml
 from atlas_lab.phantom.lesions import left_share
-from atlas_lab.provenance import SubjectStream
+from atlas_lab.phantom.streams import SubjectStream
 
 __all__ = ["account_of_volumes", "mask_files", "mask_ml", "masks_of_subjects", "place_mask"]
 

@@ -7,8 +7,8 @@ from atlas_lab.grid import GRID
 from atlas_lab.phantom.anatomy import SITES, load_anatomy, make_head, scan_head
 from atlas_lab.phantom.lesions import grow_lesion, plan_lesion
 from atlas_lab.phantom.real_masks import place_mask
+from atlas_lab.phantom.streams import SubjectStream
 from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, turned, write_nifti
-from atlas_lab.provenance import SubjectStream
 
 __all__ = ["make_subject"]
 

@@ -14,10 +14,10 @@ from atlas_lab.phantom.mimics import paint_mimics, plan_mimics
 from atlas_lab.phantom.real_masks import mask_ml, place_mask
 from atlas_lab.phantom.scanner import scan
 from atlas_lab.phantom.sites import SCANNERS, SITE_NAMES, is_repeated, site_of
+from atlas_lab.phantom.streams import SubjectStream
 from atlas_lab.phantom.subject import draw_traits, make_subject_anatomy
 from atlas_lab.phantom.tracing import trace_lesion
 from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, stream_nifti, turned
-from atlas_lab.provenance import SubjectStream
 
 __all__ = ["TRUTH", "make_subject"]
 

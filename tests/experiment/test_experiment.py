@@ -32,7 +32,7 @@ def small_store(n_subjects=8, slices_each=10):
         "site": ["Site1" if i < n // 2 else "Site2" for i in range(n)], "z": np.arange(n) % slices_each,
         "lesion_pixels": masks.sum(axis=(1, 2)),
     })
-    about = {"source": "squares", "n_scans": n_subjects, "z_step": 1, "data_hash": "0123"}
+    about = {"source": "squares", "n_scans": n_subjects, "scale": 4, "z_step": 1, "data_hash": "0123"}
     return SliceStore(None, images, masks, table, about)
 
 
@@ -154,7 +154,7 @@ def test_a_split_both_ways_scores_people_seen_and_unseen(store):
     split = lab.split_slices(store, "both", 0.5)
     subjects = store.table["subject"].to_numpy(str)
     seen = np.isin(subjects[split.dev], subjects[split.train])
-    assert set(run.final) == {"train", "dev", "dev_seen", "dev_unseen"}
+    assert set(run.final) == {"train", "dev", "dev_copied", "dev_seen", "dev_unseen"}
     model = lab.load_model(run, store)
     for part, rows in {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}.items():
         dice = lab.mean_dice(lab.predict(model, store.images[rows]) > 0.5, store.masks[rows])

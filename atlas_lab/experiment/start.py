@@ -1,0 +1,59 @@
+"""What a training starts from: slices as the settings have them, the split, a network with its initial weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from atlas_lab.config import RunConfig
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.artifacts import as_filed, filled_batches
+from atlas_lab.experiment.build import build_loss, build_model, build_optimizer
+from atlas_lab.experiment.permuted_masks import permute_masks
+from atlas_lab.fast.layout import place
+from atlas_lab.splits import Split, split_slices
+from atlas_lab.train import random_batches
+
+__all__ = ["Start", "start_training"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """The objects that a RunConfig asks for.
+
+    Attributes
+    ----------
+    store : SliceStore
+        With the masks and images that the settings ask for.
+    masks_as_drawn : array (N, H, W)
+        The masks before they went through JPEG files, if they did.
+    split : Split
+    model : nn.Module
+        With its initial weights, placed on its device.
+    loss : callable
+    optimizer : torch.optim.Optimizer
+    batches : callable
+        See `fit`.
+    """
+
+    store: SliceStore
+    masks_as_drawn: np.ndarray
+    split: Split
+    model: torch.nn.Module
+    loss: Callable
+    optimizer: torch.optim.Optimizer
+    batches: Callable
+
+
+def start_training(config: RunConfig, store: SliceStore, device: str | torch.device | None = None) -> Start:
+    """Make the objects that a RunConfig asks for; seeds torch's global generator for the initial weights."""
+    if config.labels == "swapped":
+        store = permute_masks(store, config.seed)
+    masks_as_drawn = store.masks
+    store = as_filed(store, config)
+    split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
+    torch.manual_seed(config.seed)
+    model = place(build_model(config, store.shape), device)
+    batches = filled_batches if config.last_batch == "filled" else random_batches
+    return Start(store, masks_as_drawn, split, model, build_loss(config), build_optimizer(config, model), batches)
