@@ -52,9 +52,7 @@ TERRITORIES = [
     Territory("MCA insular", 0.019, (37, -2, 2), (3, 8, 8), 3.1, 1.55, 0.64, "cortical"),
     Territory("PCA temporal", 0.004, (32, -40, -14), (3, 10, 3), 15, 0.91, 1.00, "cortical"),
     Territory("PCA occipital", 0.088, (19, -71, 5), (8, 14, 12), 28, 1.50, 0.47, "cortical"),
-    Territory(
-        "posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"
-    ),
+    Territory("posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"),
     Territory("anterior choroidal", 0.003, (30, -31, -8), (2, 3, 4), 4.0, 1.25, 0.60, "subcortical"),
     Territory("basilar", 0.039, (6, -27, -33), (4, 7, 7), 0.85, 1.19, 0.47, "brainstem"),
     Territory("superior cerebellar", 0.028, (19, -56, -25), (9, 8, 5), 9.3, 1.81, 0.41, "cerebellum"),
@@ -288,9 +286,8 @@ def _arrival_time(cost, free, start, spacing):
         columns.append(node[there][both])
         weights.append(np.linalg.norm(step * spacing) * 0.5 * (cost[here][both] + cost[there][both]))
     size = int(free.sum())
-    graph = sparse.coo_array(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(size, size)
-    )
+    edges = np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))
+    graph = sparse.coo_array(edges, shape=(size, size))
     found = sparse.csgraph.dijkstra(graph.tocsr(), directed=False, indices=int(node[start]))
     time = np.full(free.shape, np.inf)
     time[free] = found

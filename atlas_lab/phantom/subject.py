@@ -55,7 +55,8 @@ class _Ventricles:
 def draw_traits(rng, place, mimics=True):
     """A subject's age, atrophy and asymmetry. Ages spread around 61 years (SD 14), as in studies of chronic stroke.
 
-    `place` in [0, 1) is the subject's among all by age. Without `mimics` the sulci are those of the subject's age and nothing is lopsided.
+    `place` in [0, 1) is the subject's among all by age. Without `mimics` the sulci are those of the subject's age and
+    nothing is lopsided.
     """
     from scipy.special import betaincinv
 
