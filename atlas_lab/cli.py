@@ -77,6 +77,12 @@ def parser():
     sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
     sub.add_argument("--layout", default="R1.1", help='release whose names it gets: R1.1, R1.2, R2.0, R2.1, "R2.1 raw"')
     sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
+    sub.add_argument("--version", type=int, default=2, help="1: brains on black; 2: whole heads (default 2)")
+    only = "version 2: "
+    sub.add_argument("--brains-only", action="store_true", help=only + "brains on black, as in skull-stripped data")
+    sub.add_argument("--no-mimics", action="store_true", help=only + "nothing that looks like a lesion and isn't one")
+    sub.add_argument("--pale-cores", action="store_true", help=only + "lesions as pale as version 1's at any size")
+    sub.add_argument("--healthy", action="store_true", help=only + "no lesions, to count false alarms on")
 
     text = "Load every scan below ROOT and report what is wrong or odd; exit code 1 if a scan is unusable."
     sub = command("check", _run_check, text)
@@ -149,7 +155,11 @@ def _run_cohort(options):
     """The command `cohort`."""
     from atlas_lab.phantom.cohort import make_cohort
 
-    out = make_cohort(options.out, options.subjects, options.seed, options.layout, options.lesions)
+    out = make_cohort(
+        options.out, options.subjects, options.seed, options.layout, options.lesions, version=options.version,
+        heads=not options.brains_only, mimics=not options.no_mimics, dark_cores=not options.pale_cores,
+        n_lesions=0 if options.healthy else None,
+    )
     print(f"{options.subjects} synthetic subjects in {out}; use them with ATLAS_DATA={out}")
 
 

@@ -242,4 +242,6 @@ def write_report(out, about, scans, measured):
 
 
 if __name__ == "__main__":
-    main()
+    from phantom_report import main as of_module  # worker processes find what has a module's name, not __main__'s
+
+    of_module()

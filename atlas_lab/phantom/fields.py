@@ -28,14 +28,23 @@ def refine(nodes, step, shape, start=(0, 0, 0)):
     """Fields (..., nodes) at the voxels start to start + shape, by linear interpolation: float32 (..., *shape)."""
     fine = np.asarray(nodes, np.float32)
     for axis in (-1, -2, -3):  # the first axis last: whole planes are then copied at once
-        voxel = np.arange(start[axis], start[axis] + shape[axis])
-        weight = (voxel % step / np.float32(step)).astype(np.float32).reshape([-1] + [1] * (-1 - axis))
-        below, above = fine.take(voxel // step, axis), fine.take(voxel // step + 1, axis)
-        above -= below
-        above *= weight
-        above += below
-        fine = above
+        first, skipped = divmod(start[axis], step)
+        fine = np.moveaxis(_between(np.moveaxis(fine, axis, 0)[first:], step, skipped, shape[axis]), 0, axis)
     return fine
+
+
+def _between(nodes, step, skipped, count):
+    """Values at `count` voxels after the first `skipped`, between nodes along the first axis, `step` voxels apart."""
+    pieces = (skipped + count - 1) // step + 1
+    below, rise = nodes[:pieces], nodes[1 : pieces + 1] - nodes[:pieces]
+    # Laid out in memory as the nodes are, whichever axis was moved to the front.
+    order = np.argsort([-abs(s) for s in nodes.strides], kind="stable")
+    fine = np.empty([(pieces * step, *nodes.shape[1:])[a] for a in order], np.float32).transpose(np.argsort(order))
+    for k in range(step):
+        part = fine[k::step]
+        np.multiply(rise, np.float32(k) / np.float32(step), out=part)
+        part += below
+    return fine[skipped : skipped + count]
 
 
 def sample_at(volume, at, order=1):

@@ -21,6 +21,11 @@ PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 ACUTE_ML = (0.05, 0.05, 0.3, 0.55, 2.0, 12.7, 52, 123, 197, 370, 420)
 CHRONIC_SHARE = 0.55  # chronic against acute volume: brings the median to 7 ml, in ATLAS's range
 SMALLEST = 0.07  # ml, of the whole lesion
+# Shares of lesions with one to four components; the rest have more. Fewer single ones than the 40 % in the statistics,
+# because small lesions have no room for the number drawn; and of lesions that a rater traces fewer still, because the
+# smallest of many are missed. Nor does a rater draw all of a small one: it's made this many times the size that counts.
+COUNTS, TRUE_COUNTS = (0.36, 0.22, 0.13, 0.09), (0.31, 0.19, 0.13, 0.10)
+SMALLEST_TRACED = 2.0
 
 
 class Territory(NamedTuple):
@@ -47,9 +52,7 @@ TERRITORIES = [
     Territory("MCA insular", 0.019, (37, -2, 2), (3, 8, 8), 3.1, 1.55, 0.64, "cortical"),
     Territory("PCA temporal", 0.004, (32, -40, -14), (3, 10, 3), 15, 0.91, 1.00, "cortical"),
     Territory("PCA occipital", 0.088, (19, -71, 5), (8, 14, 12), 28, 1.50, 0.47, "cortical"),
-    Territory(
-        "posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"
-    ),
+    Territory("posterior choroidal, thalamic", 0.042, (12, -17, 1), (7, 5, 7), 1.0, 1.22, 0.44, "subcortical"),
     Territory("anterior choroidal", 0.003, (30, -31, -8), (2, 3, 4), 4.0, 1.25, 0.60, "subcortical"),
     Territory("basilar", 0.039, (6, -27, -33), (4, 7, 7), 0.85, 1.19, 0.47, "brainstem"),
     Territory("superior cerebellar", 0.028, (19, -56, -25), (9, 8, 5), 9.3, 1.81, 0.41, "cerebellum"),
@@ -80,13 +83,14 @@ class LesionPlan:
         }
 
 
-def plan_lesion(seed, index):
+def plan_lesion(seed, index, traced=False):
     """Draw territory, side, total volume and number of components of subject `index`.
 
     The volume comes first, from the percentiles above, then the territory given the volume. The draws of
     successive subjects are a low-discrepancy sequence (irrational steps modulo 1, from a start set by the
     seed): a cohort of any size covers volumes, territories, sides and counts evenly, and still no subject
-    depends on how many others there are.
+    depends on how many others there are. A lesion that is to be `traced` has more and larger components than the
+    statistics, which count what raters drew.
 
     Returns
     -------
@@ -104,8 +108,9 @@ def plan_lesion(seed, index):
     territory = _pick_territory(u[1], acute)
     side = "left" if u[2] < territory.left else "right"
     z = ndtri(np.clip(u[3], 1e-4, 1 - 1e-4))
-    count = _draw_count(rng, z, total)
-    return LesionPlan(territory, side, _split_volume(rng, total, count))
+    smallest = (SMALLEST_TRACED if traced else 1.3) * SMALLEST_LESION_ML
+    count = _draw_count(rng, z, total, TRUE_COUNTS if traced else COUNTS)
+    return LesionPlan(territory, side, _split_volume(rng, total, count, smallest))
 
 
 def _pick_territory(u, acute_ml):
@@ -116,7 +121,7 @@ def _pick_territory(u, acute_ml):
     return TERRITORIES[int(np.searchsorted(edges, u * edges[-1], side="right"))]
 
 
-def _draw_count(rng, z, total_ml):
+def _draw_count(rng, z, total_ml, shares):
     """Number of components of at least 0.1 ml; larger lesions have more of them (rank correlation about 0.3).
 
     `z` is a standard normal draw: the subject's place among lesions of the same volume.
@@ -125,21 +130,19 @@ def _draw_count(rng, z, total_ml):
 
     z_volume = (np.log(total_ml) - 1.7) / 2.0
     place = ndtr(0.35 * z_volume + 0.94 * z)
-    # One to four components; the rest, 19 %, have more. Fewer single ones are drawn here than the 40 % in the
-    # statistics, because small lesions have no room for the number drawn.
-    count = 1 + int(np.searchsorted(np.cumsum([0.36, 0.22, 0.13, 0.09]), place))
+    count = 1 + int(np.searchsorted(np.cumsum(shares), place))
     if count == 5:
         count += min(7, int(rng.geometric(0.3)) - 1)
     return max(1, min(count, int(total_ml / (1.4 * SMALLEST_LESION_ML))))
 
 
-def _split_volume(rng, total_ml, count):
-    """Share a volume among `count` components, the largest first, none below the size that counts.
+def _split_volume(rng, total_ml, count, smallest_ml):
+    """Share a volume among `count` components, the largest first, none below `smallest_ml` if there is enough.
 
     The largest takes more of a large lesion (in the median, 90 % above 20 ml) than of a small one (55 %).
     """
     shares = np.sort(np.exp((0.9 + 0.45 * np.log1p(total_ml)) * rng.normal(size=count)))[::-1]
-    smallest = min(1.3 * SMALLEST_LESION_ML, total_ml / count)
+    smallest = min(smallest_ml, total_ml / count)
     volumes = smallest + (total_ml - count * smallest) * shares / shares.sum()
     return tuple(float(v) for v in volumes)
 
@@ -283,9 +286,8 @@ def _arrival_time(cost, free, start, spacing):
         columns.append(node[there][both])
         weights.append(np.linalg.norm(step * spacing) * 0.5 * (cost[here][both] + cost[there][both]))
     size = int(free.sum())
-    graph = sparse.coo_array(
-        (np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), shape=(size, size)
-    )
+    edges = np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))
+    graph = sparse.coo_array(edges, shape=(size, size))
     found = sparse.csgraph.dijkstra(graph.tocsr(), directed=False, indices=int(node[start]))
     time = np.full(free.shape, np.inf)
     time[free] = found

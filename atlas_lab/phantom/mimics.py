@@ -49,9 +49,15 @@ def median_wmh_ml(years):
     return MEDIAN_ML * np.exp(PER_YEAR * (years - 50))
 
 
-def plan_mimics(years, rng, wanted=True):
-    """Draw what a subject of an age has; nothing if it isn't `wanted`, and in a fifth of the subjects."""
-    ml = float(min(LARGEST_ML, median_wmh_ml(years) * np.exp(SPREAD * rng.normal())))
+def plan_mimics(years, rng, place, wanted=True):
+    """Draw what a subject of an age has; nothing if it isn't `wanted`, and in a fifth of the subjects.
+
+    `place` in [0, 1) is the subject's among those of the same age, by the volume of hyperintensities.
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri(np.clip(place, 1e-4, 1 - 1e-4)))
+    ml = float(min(LARGEST_ML, median_wmh_ml(years) * np.exp(SPREAD * z)))
     near = ml * float(rng.uniform(0.55, 0.85))
     grades = int(np.searchsorted(PVH_ML, near)), int(np.searchsorted(DWMH_ML, ml - near))
     kept = float(rng.uniform(0.5, 0.78))

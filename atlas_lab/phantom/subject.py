@@ -52,12 +52,15 @@ class _Ventricles:
     towards: np.ndarray  # float32 (3, 99, 117, 95)
 
 
-def draw_traits(rng, mimics=True):
+def draw_traits(rng, place, mimics=True):
     """A subject's age, atrophy and asymmetry. Ages spread around 61 years (SD 14), as in studies of chronic stroke.
 
-    Without `mimics` the sulci are those of the subject's age and nothing is lopsided.
+    `place` in [0, 1) is the subject's among all by age. Without `mimics` the sulci are those of the subject's age and
+    nothing is lopsided.
     """
-    years = 25 + 67 * float(rng.beta(2.6, 2.2))
+    from scipy.special import betaincinv
+
+    years = 25 + 67 * float(betaincinv(2.6, 2.2, place))
     age = (years - 25) / 67
     wide = 4.2 * age**1.4 * float(np.exp(0.45 * rng.normal())) - 0.4
     lopsided, patchiness, focus = 0.35 * rng.normal(), float(rng.uniform(0.15, 0.5)), float(rng.uniform(1.2, 2.4))

@@ -71,7 +71,10 @@ def _trace(lesion, habit, rater, sitting):
     # No one follows every frayed end of a large lesion: its edge is smoothed before it is drawn.
     edge = ndimage.gaussian_filter(edge.astype(np.float32), min(SMOOTHEST, 0.03 * radius))
     mask = edge - 0.2 < scale * off
-    return ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH) > 0.5
+    smooth = ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH)
+    # Half of the highest value, at most: smoothing wears a small mask away, and no one lets it.
+    held = np.partition(smooth.ravel(), -max(1, int(mask.sum())))[-max(1, int(mask.sum()))]
+    return smooth > min(0.5, held)
 
 
 def _by_slice(rng, shape):

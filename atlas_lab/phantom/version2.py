@@ -22,6 +22,7 @@ from atlas_lab.phantom.writing import RAW_AXES, mask_files_of, measure, stream_n
 __all__ = ["TRUTH", "make_subject"]
 
 FIRST_NUMBER = 31700  # of the subjects, as R1.1 counts them
+EVEN_STEPS = (0.7548776662466927, 0.5698402909980532)  # x^-1 and x^-2 for x^3 = x + 1: covers the unit square
 TRUTH = TRUTH_FOLDER + "/{subject}_truth.nii.gz"  # no layout takes it for a mask
 
 
@@ -44,8 +45,9 @@ def make_subject(index, settings, release, real_mask=None):
     seed, site_index = settings["seed"], site_of(index)
     layout = replace(LAYOUTS[settings["layout"]], sites=SITE_NAMES[settings["layout"]])
     components, aim = _lesion(index, settings, real_mask)
-    traits = draw_traits(_stream(seed, index, SubjectStream.TRAITS), settings["mimics"])
-    plan = plan_mimics(traits.years, _stream(seed, index, SubjectStream.MIMIC_PLAN), settings["mimics"])
+    by_age, by_volume = _even_places(seed, index)
+    traits = draw_traits(_stream(seed, index, SubjectStream.TRAITS), by_age, settings["mimics"])
+    plan = plan_mimics(traits.years, _stream(seed, index, SubjectStream.MIMIC_PLAN), by_volume, settings["mimics"])
     subject = make_subject_anatomy(components, traits, _stream(seed, index, SubjectStream.SHAPE))
     del components  # each is as large as the grid
     looks = _looks(subject.components, seed, index, settings["dark_cores"])
@@ -81,6 +83,15 @@ def _stream(*key):
     return np.random.default_rng(key)
 
 
+def _even_places(seed, index):
+    """Places in [0, 1) by age and by hyperintensities: as for the lesions' volumes, a cohort of any size covers both.
+
+    Drawn at random, the median volume of 34 people under 50 would be off by a factor of 1.3 (one SD).
+    """
+    start = _stream(seed, SubjectStream.EVEN_COVER).random(6)[4:]  # the first four are the lesions'
+    return (start + index * np.array(EVEN_STEPS)) % 1
+
+
 def _lesion(index, settings, real_mask):
     """The lesion on the template: its components, and what it is aimed at."""
     seed = settings["seed"]
@@ -89,7 +100,7 @@ def _lesion(index, settings, real_mask):
     if real_mask is not None:
         components, aim = place_mask(real_mask, seed, index, load_anatomy())
         return components, aim | {"file_ml": mask_ml(real_mask)}
-    plan = plan_lesion(seed, index)
+    plan = plan_lesion(seed, index, traced=True)
     return grow_lesion(plan, seed, index, load_anatomy()), plan.describe()
 
 

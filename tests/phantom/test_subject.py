@@ -41,7 +41,7 @@ def test_a_large_lesion_widens_the_ventricle_beside_it():
     anatomy = load_anatomy()
     lesion = grow_lesion(plan_lesion(0, 37), 0, 37, anatomy)
     assert sum(mask.sum() for mask in lesion) > 55_000
-    traits = draw_traits(np.random.default_rng(1))
+    traits = draw_traits(np.random.default_rng(1), 0.5)
     without, with_lesion = (fluid_by_side(make_subject_anatomy(components, traits, np.random.default_rng(2)))
                             for components in ([], lesion))
     assert with_lesion[0] > 1.25 * without[0]
@@ -52,7 +52,7 @@ def test_white_matter_hyperintensities_grow_with_age():
     rng = np.random.default_rng(0)
     for years, median in ((50, 1.5), (70, 4.1)):
         assert median_wmh_ml(years) == pytest.approx(median, rel=0.05)
-        plans = [plan_mimics(years, rng) for _ in range(1500)]
+        plans = [plan_mimics(years, rng, place) for place in (np.arange(1500) + 0.5) / 1500]
         affected = [p.periventricular_ml + p.deep_ml for p in plans if p.spaces]
         assert np.median(affected) == pytest.approx(median, rel=0.2)
         assert 1 - len(affected) / len(plans) == pytest.approx(0.2, abs=0.04)  # who have nothing of all this
@@ -64,7 +64,7 @@ def test_white_matter_hyperintensities_grow_with_age():
 
 
 def test_who_is_to_have_no_mimics_has_none():
-    plan = plan_mimics(80, np.random.default_rng(0), wanted=False)
+    plan = plan_mimics(80, np.random.default_rng(0), 0.5, wanted=False)
     assert plan.describe() == {"pvh": 0, "dwmh": 0, "wmh_ml": 0, "lacunes": 0, "perivascular_spaces": 0, "vessels": 0}
 
 
