@@ -15,6 +15,7 @@ from atlas_lab.experiment.run import finals, last_epoch, scores
 from atlas_lab.model import BaselineNet
 from atlas_lab.paper.evidence import (
     LATE,
+    NOTHING,
     RECENT,
     NotRecorded,
     Records,
@@ -27,9 +28,8 @@ from atlas_lab.paper.evidence import (
 )
 from atlas_lab.statistics import Interval, geometric_interval, mean_interval, paired_interval
 
-__all__ = ["CLAIMS", "FAILS", "HOLDS", "NOTHING", "Claim", "Finding", "judge_claims"]
+__all__ = ["CLAIMS", "FAILS", "HOLDS", "Claim", "Finding", "judge_claims"]
 
-NOTHING = 0.01       # a late Dice below it: the network has not begun to find lesions
 PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 HOLDS, FAILS, UNTESTABLE, PENDING = "holds", "does not hold", "cannot be tested here", "not recorded yet"
 

@@ -5,8 +5,7 @@ from itertools import pairwise
 
 from atlas_lab.experiment.artifacts import DEPARTURES
 from atlas_lab.experiment.run import last_epoch, scores
-from atlas_lab.paper.claims import NOTHING
-from atlas_lab.paper.evidence import updates
+from atlas_lab.paper.evidence import NOTHING, updates
 from atlas_lab.statistics import Interval, mean_interval, paired_interval
 
 __all__ = ["ALONE", "STACK", "Effect", "departure_effects", "effects_table", "updates_text"]

@@ -12,11 +12,12 @@ from atlas_lab.paper.ablations import variant_config
 from atlas_lab.statistics import mean_interval, paired_interval
 
 __all__ = [
-    "LATE", "RECENT", "NotRecorded", "Records", "difference", "gap", "late_dice", "n_updates", "oscillation",
+    "LATE", "NOTHING", "RECENT", "NotRecorded", "Records", "difference", "gap", "late_dice", "n_updates", "oscillation",
     "recent_rise", "updates",
 ]
 
 MIN_SEEDS = 5
+NOTHING = 0.01  # a late Dice below it: the network has not begun to find lesions
 LATE = 15  # the last epochs, over which late training is judged
 RECENT = 10  # a curve is flat where its last epochs are no higher than as many before them
 

@@ -22,6 +22,8 @@ from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
+from atlas_lab.paper.study import StudyRecords
+from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 
@@ -103,6 +105,7 @@ def _write_tables(runs, store, out, readme, report):
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
     write_ledger(records, out, readme)
+    write_study(StudyRecords(), out)
     try:
         write_card(records, out)
     except NotRecorded as error:

@@ -1,0 +1,63 @@
+"""The ledger at the study point as a page: verdicts, effects, what would decide, the runs planned and done."""
+
+import subprocess
+from pathlib import Path
+
+from atlas_lab.files import REPOSITORY, write_text
+from atlas_lab.paper.study import StudyRecords, study_table
+from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
+from atlas_lab.paper.verdicts import Finding, holm
+
+__all__ = ["study_page", "write_study"]
+
+RULES = ("study_claims.py", "study.py", "verdicts.py")
+HEAD = """# The ledger at the study point
+
+220 synthetic people, 4 mm a pixel, every slice, 306 updates an epoch: as many as the paper's. Run seed k is trained on
+cohort k, so an interval covers other people of one generator as well as other trainings; it covers no patients. "Holds"
+means here, on this cohort and at this point. A rule decides only when its interval lies wholly on one side; a claim of
+several parts is as sure as its weakest. A star: it also survives Holm's correction over all claims tested. The columns
+by subject are our question, not the paper's.
+
+Rules: commit {rules}. Records: made by commit {records}.
+
+"""
+
+
+def study_page(records: StudyRecords) -> str:
+    """The page as Markdown."""
+    findings = judge_study(records)
+    kept = holm({name: found["slice"].p for name, found in findings.items()})
+    lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
+    for name, found in findings.items():
+        claim = STUDY_CLAIMS[name]
+        cells = [_cell(found["slice"], name in kept), _cell(found.get("subject"), False)]
+        lines.append(f"| {name} | {claim.text} | {claim.rule} | {' | '.join(cells)} |")
+    made_by = sorted({(run.code["commit"] or "unknown")[:7] for run in records.runs})
+    head = HEAD.format(rules=_rules_commit(), records=", ".join(made_by) or "none yet")
+    return head + "\n".join(lines) + "\n\n## Runs\n\n" + study_table(records.runs)
+
+
+def _cell(found: Finding | None, starred: bool) -> str:
+    """A finding in words."""
+    if found is None:
+        return ""
+    texts = [found.measured, f"decided by: {found.decides}" if found.decides else ""]
+    return f"**{found.verdict}**{' *' if starred else ''}: " + "; ".join(filter(None, texts))
+
+
+def _rules_commit():
+    """The commit that last changed the rules, or "unknown" where there is no git."""
+    files = [f"atlas_lab/paper/{name}" for name in RULES]
+    command = ["git", "-C", REPOSITORY, "log", "-1", "--format=%h", "--", *files]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or "unknown"
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def write_study(records: StudyRecords, out: Path) -> str:
+    """Write out/study.md; returns its text."""
+    text = study_page(records)
+    write_text(out / "study.md", text)
+    return text
