@@ -105,7 +105,8 @@ def _write_tables(runs, store, out, readme, report):
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
     write_ledger(records, out, readme)
-    write_study(StudyRecords(), out)
+    if readme is not None:  # the study point's records are of the embedded cohorts
+        write_study(StudyRecords(), out)
     try:
         write_card(records, out)
     except NotRecorded as error:

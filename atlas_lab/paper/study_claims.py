@@ -85,7 +85,7 @@ def _c4(records, split):
     sides = [score_at(runs, 20, "precision") for runs in (low, even)]
     silent = sum(math.isnan(value) for value in sides[0].values())
     if silent:
-        decides = f"{silent} of {len(low)} networks of weight 0.1 call nothing lesion and have no precision: longer runs"
+        decides = f"{silent} of {len(low)} networks of weight 0.1 call nothing lesion, without precision: more epochs"
         return replace(conclude(parts), verdict=UNDECIDED, decides=decides)
     return conclude([*parts, paired("precision with 0.1 minus with 1", *sides, form="+.2f")])
 
