@@ -8,7 +8,7 @@ from atlas_lab.config import config_until
 from atlas_lab.files import DataError
 from atlas_lab.provenance import pick_device
 
-__all__ = ["Agreement", "agreement_text", "compare_runs", "device_like", "largest_difference"]
+__all__ = ["Agreement", "agreement_text", "compare_runs", "device_like", "largest_difference", "steps_text"]
 
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
 # drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
@@ -110,3 +110,19 @@ def agreement_text(live, record):
     parts.append(text)
     machine = "the record's" if agreement.same_environment else "another"
     return f"the live run agrees with its record within the tolerance, on {machine} kind of machine: {'; '.join(parts)}"
+
+
+def steps_text(run, losses):
+    """One line on how the losses of a variant's first steps, made again, agree with those of a record.
+
+    Raises DataError if one differs by more than LOSS_TOLERANCE, or if their number differs.
+    """
+    if len(losses) != len(run.first_steps):
+        raise DataError(f"{run.name} has the losses of {len(run.first_steps)} first steps, not of {len(losses)}")
+    if losses == run.first_steps:
+        return f"the first {len(losses)} steps agree bit for bit"
+    drift = float(np.abs(np.divide(losses, run.first_steps) - 1).max())
+    if not drift <= LOSS_TOLERANCE:  # NaN is no agreement
+        raise DataError(f"the first steps of {run.name} disagree with the record: losses differ by {drift:.2%}, "
+                        f"tolerance {LOSS_TOLERANCE:.0%}")
+    return f"the losses of the first {len(losses)} steps agree within {drift:.1e}, as on another kind of processor"

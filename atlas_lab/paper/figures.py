@@ -14,7 +14,8 @@ from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import open_store
 from atlas_lab.experiment.experiment import run_experiment
-from atlas_lab.experiment.replay import agreement_text, device_like
+from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
+from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rates_figure, splits_figure, weights_figure
@@ -27,7 +28,7 @@ from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 
-__all__ = ["LIVE", "draw_figures", "first_epoch"]
+__all__ = ["LIVE", "draw_figures", "first_epoch", "replay_first_steps"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
@@ -76,6 +77,9 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
         step("a replay of the first epoch of a run of each sweep")
         _replay(runs, store, step)
+        if readme is not None:  # the study point's records are of the embedded cohorts
+            step("a replay of the first steps of every variant of the study point")
+            replay_first_steps(StudyRecords(), step)
         step("the ablations and the ledger")
         records = _write_tables(runs, store, out, readme, step)
         draw({
@@ -133,6 +137,25 @@ def first_epoch(run, store_folder):
     torch.set_num_threads(1)
     config, store = config_until(run.config, 1), open_store(store_folder)
     return run_experiment(config, store, lambda line: None, fresh=True, device=device_like(run))
+
+
+def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> None:
+    """Make the first steps of every variant of the study point again and hold them against its records.
+
+    All seeds of a variant note the same steps. Raises DataError where one disagrees.
+    """
+    variants = {}
+    for run in records.runs:
+        if run.first_steps:
+            variants.setdefault(config_until(variant_of(run.config), 1), []).append(run)
+    if not variants:
+        return
+    scans = cohort(REPLAY_SUBJECTS, version=PROFILES["study"].version)
+    for config, runs in variants.items():
+        losses = first_losses(config, prepare_slices(scans, config.scale, config.z_step))
+        for run in runs:
+            line = steps_text(run, losses)
+        report(f"{run.name} and its other seeds ({len(runs)} records): {line}")
 
 
 def _train_beside_record(store, report):
