@@ -19,7 +19,7 @@ Lesions, CS230, Stanford 2018. Best model: the original architecture, weight 1, 
 dev Dice {paper}.*
 
 Written from {n_runs} run records; {source}. Our numbers come from smaller pictures (4 mm a pixel instead of 1 mm) of
-made-up lesions: they show which way a choice moves the Dice, and how far here, not what it would be on ATLAS.
+made-up lesions: they show what a choice did to the Dice here, at so many updates, not what it would do on ATLAS.
 """
 BEST = """## What the same recipe gives here
 
