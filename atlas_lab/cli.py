@@ -2,8 +2,6 @@
 
 import argparse
 import difflib
-import itertools
-import os
 import re
 import sys
 import warnings
@@ -11,7 +9,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text, with_seeds
+from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text
 from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
@@ -231,55 +229,20 @@ def _run_unlock(options):
 
 def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
-    configs, keep = _sweep_of(options)
+    from atlas_lab.paper.planning import plan_sweep, replay_slices
+
+    profile = PROFILES[options.profile]
+    configs, keep = plan_sweep(profile, options.names, options.settings, options.seeds)
 
     from atlas_lab.experiment.sweep import sweep
 
     def slices_of(config):
         return replace(configs[0], cohort=config.cohort, scale=config.scale, z_step=config.z_step)
 
-    stores, replay_stores = (cache(partial(make, options=options)) for make in (prepare, _replay_slices))
+    stores = cache(partial(prepare, options=options))
+    replay_stores = cache(partial(replay_slices, profile=profile))
     sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, keep=keep,
           replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))))
-
-
-def _sweep_of(options):
-    """The configs that `sweep` is to train, all of them possible, and the epochs whose state is to be kept."""
-    profile, counts, keep = PROFILES[options.profile], [], set()
-    base, own_cohorts = profile.config, profile.own_cohorts and not os.environ.get("ATLAS_DATA")
-    named = [name for name in options.names if "=" not in name]
-    if named and (options.settings or len(named) < len(options.names)):
-        raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
-    if named:
-        from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
-
-        sweeps = STUDY if profile.own_cohorts else SWEEPS
-        named = list(sweeps) if named == ["all"] else named
-        parts = [(config, sweeps[name]) for name in named for config in sweep_configs(name, base, sweeps)]
-        configs, counts = [config for config, _ in parts], [of.seeds for _, of in parts]
-        keep = {epoch for _, of in parts for epoch in of.keep}
-    else:
-        choices = [[f"{name}={value}" for value in values.split(",")] for name, _, values in
-                   (setting.partition("=") for setting in [*options.settings, *options.names])]
-        configs = [config_from_strings(pairs, base) for pairs in itertools.product(*choices)]
-    if any(config.seed != base.seed for config in configs):
-        raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
-    seeds = [options.seeds or count for count in counts or [5] * len(configs)]
-    runs = [run for config, count in zip(configs, seeds, strict=True)
-            for run in with_seeds([config], range(count), own_cohorts)]
-    return runs, sorted(keep)
-
-
-def _replay_slices(config, options):
-    """The slices that a record's first steps are made on, for profiles whose records note them; else None."""
-    from atlas_lab.cohorts import cohort
-    from atlas_lab.data.slicing import prepare_slices
-    from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS
-
-    profile = PROFILES[options.profile]
-    if not profile.own_cohorts or os.environ.get("ATLAS_DATA"):
-        return None
-    return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
 
 
 def prepare(config, options):

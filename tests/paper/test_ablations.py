@@ -9,7 +9,7 @@ import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
 from atlas_lab.files import REPOSITORY
-from atlas_lab.paper.ablations import SWEEPS, VARIANTS, sweep_configs, variant_config
+from atlas_lab.paper.ablations import STUDY, SWEEPS, VARIANTS, sweep_configs, variant_config
 
 BASE = lab.RunConfig(epochs=60)
 
@@ -29,13 +29,29 @@ def test_the_baseline_is_the_profile_s_own_config():
 def test_every_cell_is_in_one_sweep_and_all_configs_are_possible_and_differ():
     again = ("longer", "as_run_longer", "split")  # they train variants of the others for longer, or on other splits
     variants = [variant for name, sweep in SWEEPS.items() if name not in again for variant in sweep.variants]
-    assert sorted(variants) == sorted(VARIANTS)
+    at_study = {variant for sweep in STUDY.values() for variant in sweep.variants}
+    assert len(set(variants)) == len(variants) and set(variants) | at_study == set(VARIANTS)
     configs = [config for name in SWEEPS for config in sweep_configs(name, lab.PROFILES["course"].config)]
     assert len({run_name(config) for config in configs}) == len(configs)
     for config in configs:
         check_config(config)
         lab.experiment.build_model(config, (16, 16))
         lab.experiment.build_loss(config)
+
+
+def test_the_study_plans_each_run_once_and_longer_rows_go_on_from_kept_states():
+    base = lab.PROFILES["study"].config
+    runs = [(config, row) for name, row in STUDY.items() for config in sweep_configs(name, base, STUDY)]
+    assert len({run_name(config) for config, _ in runs}) == len(runs)
+    shorter = {}
+    for config, row in runs:
+        assert config.scale in (2, 4) and config.z_step == 1 and 3 <= row.seeds <= 5
+        key = replace(config, epochs=1, lr_drop_epoch=None)
+        if config.split_by == "slice" and key in shorter and config.lr_drop_epoch is None:
+            assert shorter[key] & set(range(config.epochs)), config  # not trained from the start again
+        shorter[key] = shorter.get(key, set()) | set(row.keep)
+        if config.lr_drop_epoch:
+            assert config.lr_drop_epoch in shorter[key] or config.scale == 2
 
 
 def test_the_readme_names_every_sweep():

@@ -1,0 +1,65 @@
+"""What a sweep is to train: the runs, the epochs whose state is kept, and the slices their first steps are noted on."""
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from atlas_lab.config import Profile, RunConfig, config_from_strings, with_seeds
+from atlas_lab.files import DataError
+from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
+
+if TYPE_CHECKING:  # an impossible setting is refused before torch is imported
+    from atlas_lab.dataset import SliceStore
+
+__all__ = ["plan_sweep", "replay_slices"]
+
+SEEDS = 5  # where neither the command nor a named sweep says how many
+
+
+def plan_sweep(
+    profile: Profile, names: Sequence[str], settings: Sequence[str], seeds: int | None = None,
+) -> tuple[list[RunConfig], list[int]]:
+    """The configs that a sweep is to train, all of them possible, and the epochs whose state is to be kept.
+
+    Parameters
+    ----------
+    profile : Profile
+    names : list of str
+        Of sweeps of the paper's ablations, or "all"; or settings.
+    settings : list of str
+        As FIELD=V1,V2.
+    seeds : int, optional
+        Seeds 0 to so many less one; by default what each named sweep has, else SEEDS.
+
+    Raises
+    ------
+    DataError
+        If a name or a setting is unknown or impossible, or both kinds are mixed.
+    """
+    named, given = [name for name in names if "=" not in name], [*settings, *(name for name in names if "=" in name)]
+    if named and given:
+        raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
+    sweeps = STUDY if profile.own_cohorts else SWEEPS
+    chosen = list(sweeps) if named == ["all"] else named
+    parts = [(config, sweeps[name].seeds) for name in chosen for config in sweep_configs(name, profile.config, sweeps)]
+    if not named:
+        choices = [[f"{name}={value}" for value in values.split(",")]
+                   for name, _, values in (setting.partition("=") for setting in given)]
+        parts = [(config_from_strings(pairs, profile.config), SEEDS) for pairs in itertools.product(*choices)]
+    if any(config.seed != profile.config.seed for config, _ in parts):
+        raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
+    own_cohorts = profile.own_cohorts and not os.environ.get("ATLAS_DATA")
+    runs = [run for config, count in parts for run in with_seeds([config], range(seeds or count), own_cohorts)]
+    return runs, sorted({epoch for name in chosen for epoch in sweeps[name].keep})
+
+
+def replay_slices(config: RunConfig, profile: Profile) -> "SliceStore | None":
+    """The slices that a record's first steps are made on, for profiles whose records note them; else None."""
+    from atlas_lab.cohorts import cohort
+    from atlas_lab.data.slicing import prepare_slices
+    from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS
+
+    if not profile.own_cohorts or os.environ.get("ATLAS_DATA"):
+        return None
+    return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
