@@ -1,7 +1,7 @@
 """The tree of ablations, and the records of sweeps."""
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
