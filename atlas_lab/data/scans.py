@@ -254,7 +254,7 @@ def read_t1w(path):
         image = image.astype(np.float32, copy=False)
     refuse_not_finite(image, path)
     image = from_zero(image, path)
-    if not (image > 0).any():
+    if not image.max() > 0:
         raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
     return image, affine
 
