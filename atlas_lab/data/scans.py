@@ -16,6 +16,7 @@ from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
+from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
 
@@ -91,6 +92,9 @@ def find_scans(root, exclude=(), part="training", label=None):
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
     root = root.resolve()
+    if unfinished := [folder for folder in (root, *root.parents, *root.glob("*/")) if is_incomplete(folder)]:
+        raise DataError(f"{unfinished[0]}: its archive was not unpacked to the end; unlock it into that folder once "
+                        "more, or remove it with atlas-lab clean")
     volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := _scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}

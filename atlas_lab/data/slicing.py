@@ -14,8 +14,9 @@ from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.dataset import open_store
-from atlas_lab.files import DataError, atomic_path, digest, lab_home, take_room, write_json
+from atlas_lab.files import DataError, atomic_path, digest, lab_home, write_json
 from atlas_lab.grid import AFFINE, GRID
+from atlas_lab.system.disk import take_room
 
 __all__ = [
     "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
@@ -158,13 +159,15 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
         columns=["subject", "session", "site", "z"],
     )
     table["lesion_pixels"] = masks.sum(axis=(1, 2))
-    table.to_csv(partial / "table.csv", index=False)
+    source = source_of(scans)
+    with atomic_path(partial / "table.csv", source) as temporary:
+        table.to_csv(temporary, index=False)
     write_json(partial / "about.json", {
-        "source": source_of(scans), "n_scans": len(scans), "scale": scale, "z_step": z_step,
+        "source": source, "n_scans": len(scans), "scale": scale, "z_step": z_step,
         "scaling": "per volume: 0 -> 0, 99.5th percentile of voxels above 0 -> 255, clipped",
         "data_hash": _hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
-    })
-    write_json(partial / "accounts.json", _gather_accounts(partial, len(scans)))
+    }, source)
+    write_json(partial / "accounts.json", _gather_accounts(partial, len(scans)), source)
     os.replace(partial, folder)
 
 
@@ -206,7 +209,7 @@ def _fill_part(partial, position, scan, scale, z_step, brain):
         array = np.load(partial / f"{name}.npy", mmap_mode="r+")
         array[rows] = values
         array.flush()
-    write_json(marker, account.as_dict() | {"changes": account.changes()})
+    write_json(marker, account.as_dict() | {"changes": account.changes()}, source_of([scan]))
 
 
 def _hash_files(*paths):

@@ -36,7 +36,7 @@ def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, stor
     }
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
     room = sum(tensor.nbytes for tensor in state.values())
-    with atomic_path(path, room=room) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path, store.about["source"], room) as temporary, open(temporary, "wb") as file:
         torch.save(contents, file)
 
 

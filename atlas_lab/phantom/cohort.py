@@ -14,7 +14,14 @@ from pathlib import Path
 
 from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.fast.memory import keep_freed_memory
-from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
+from atlas_lab.files import (
+    SYNTHETIC_MARKER,
+    DataError,
+    atomic_path,
+    digest,
+    refuse_patients_in_repository,
+    write_json,
+)
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
 
@@ -67,9 +74,12 @@ def make_cohort(
     Raises
     ------
     DataError
-        If an argument is unusable, or `out` holds something else than this cohort.
+        If an argument is unusable, `out` holds something else than this cohort, or real lesions would get into a
+        repository.
     """
     out = Path(out).expanduser()
+    if lesions is not None:
+        refuse_patients_in_repository(out / SYNTHETIC_MARKER, f"lesions out of {lesions}")
     switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
     settings = _check_settings(n_subjects, seed, layout, lesions, version, switches)
     release = out / LAYOUTS[layout].folder
