@@ -18,6 +18,7 @@ from atlas_lab.data.nifti import GridWarning, ScanWarning
 from atlas_lab.data.placement import measure_placement
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
+from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import overlay
@@ -55,11 +56,10 @@ class Inspection:
 
 def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     """Load every scan and look at it; one Inspection per scan, in their order."""
-    from joblib import Parallel, delayed
     from tqdm import tqdm
 
     brains = _brain_mask(), coarse_brain()
-    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(_inspect_scan)(s, *brains, thumbnails) for s in scans)
+    found = share_out(_inspect_scan, ((scan, *brains, thumbnails) for scan in scans), jobs)
     found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
     _note_copies(found)
     return found

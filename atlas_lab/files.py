@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "refuse_patients_in_repository", "source_of_file", "write_json", "write_text",
+    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -210,6 +210,18 @@ def write_text(path: str | Path, text: str, shows: str | None = None) -> None:
 def write_json(path: str | Path, values: object, shows: str | None = None) -> None:
     """Write `values` as readable JSON through `atomic_path`."""
     write_text(path, json.dumps(values, indent=1) + "\n", shows)
+
+
+def read_json(path: Path, remedy: str) -> dict:
+    """The object in a JSON file of the lab's own. Raises DataError, with the remedy, if the file holds none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        problem = None if isinstance(values, dict) else f"holds a {type(values).__name__}, not an object"
+    except (OSError, ValueError, RecursionError) as error:  # also text that is no UTF-8, or nested too deeply
+        problem = " ".join(str(error).split())
+    if problem:
+        raise DataError(f"{path} is damaged ({problem}); {remedy}")
+    return values
 
 
 def digest(values: object) -> str:

@@ -1,6 +1,5 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, and loading one."""
 
-import json
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_n
 from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
 from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, read_json
 
 __all__ = [
     "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",
@@ -141,7 +140,7 @@ def _scan_at(path):
 @lru_cache(maxsize=8)
 def _is_healthy_cohort(marker, changed):
     """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
-    return json.loads(marker.read_text(encoding="utf-8")).get("n_lesions") == 0
+    return read_json(marker, f"delete {marker.parent} to make the cohort anew").get("n_lesions") == 0
 
 
 def _choose_release(scans, root):
