@@ -1,4 +1,4 @@
-"""The lab's own files when something went wrong with them: made anew, or refused in one line that says what to delete."""
+"""The lab's own files when something is wrong with them: made anew, or refused in a line that says what to delete."""
 
 import json
 import os
@@ -76,7 +76,8 @@ def test_a_volume_cut_short_is_made_anew(cohort):
 
 
 @pytest.mark.parametrize("text", [
-    "", "[]", "null", "{", "[" * 100_000, '{"subjects": 5}', '{"subjects": [{"index": 0, "files": ["../../etc/passwd"]}]}',
+    "", "[]", "null", "{", "[" * 100_000, '{"subjects": 5}',
+    '{"subjects": [{"index": 0, "files": ["../../etc/passwd"]}]}',
     '{"subjects": [{"index": "0", "files": []}]}', '{"subjects": [7]}', '{"subjects": [{"index": 0, "files": ["/x"]}]}',
 ])
 def test_a_damaged_marker_is_refused_in_one_line(cohort, tmp_path, text):
