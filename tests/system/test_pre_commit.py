@@ -41,7 +41,8 @@ def commit(tmp_path):
 
 @pytest.mark.parametrize("name, content, said", [
     ("scan.nii.gz", b"\x1f\x8b", "is a volume"), ("deep/a b/T1.NII", b"1", "is a volume"),
-    ("net.pt", b"1", "a network"), ("data/images.npy", b"1", "an array"), ("ATLAS.tar.gz.enc", b"Salted__", "an archive"),
+    ("net.pt", b"1", "a network"), ("data/images.npy", b"1", "an array"),
+    ("ATLAS.tar.gz.enc", b"Salted__", "an archive"),
     ("a.ipynb", notebook("ATLAS R1.1: 229 scans", "ATLAS is under a data use agreement: clear"), "clear its outputs"),
     ("a.ipynb", "{", "can't be read"), ("runs/r.json", '{"data": {"source": "ATLAS R2.0"}}', "real ATLAS"),
 ])
