@@ -11,7 +11,7 @@ from pathlib import Path
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "write_json", "write_text",
+    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -179,8 +179,29 @@ def _told_in_one_line(target: Path) -> Iterator[None]:
             error = error.__cause__ or error.__context__
         if error is None or (isinstance(error.filename, str) and not _is_about(Path(error.filename), target)):
             raise  # of something else, such as a file that the writer was reading
-        why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
-        raise DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}") from raised
+        raise _unwritable(target, error) from raised
+
+
+def _unwritable(target: Path, error: OSError) -> DataError:
+    """What to say of a target that can't be written to."""
+    why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
+    return DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}")
+
+
+@contextmanager
+def working_on(path: Path, doing: str) -> Iterator[None]:
+    """Make, or fill, a folder alone: another process that wants to waits and says so (see `system.locks.locked`).
+
+    Raises DataError where no lock can be put, such as on a disk that is read-only.
+    """
+    from atlas_lab.system.locks import locked
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, doing))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        yield
 
 
 def _is_about(path: Path, target: Path) -> bool:

@@ -16,10 +16,9 @@ from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.dataset import open_store
 from atlas_lab.fast.workers import share_out
-from atlas_lab.files import DataError, atomic_path, digest, lab_home, read_json, write_json
+from atlas_lab.files import DataError, atomic_path, digest, lab_home, read_json, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.system.disk import take_room
-from atlas_lab.system.locks import locked
 
 __all__ = [
     "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
@@ -128,7 +127,7 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
     key = digest([STORE_VERSION, scale, z_step, source_of(scans), [_describe_files(scan) for scan in scans]])
     folder = lab_home() / "slices" / key
     if not _is_sound(folder):
-        with locked(folder, "preparing these slices"):
+        with working_on(folder, "preparing these slices"):
             if not _is_sound(folder):
                 _remove_damaged(folder)
                 build_store(folder, scans, scale, z_step, jobs, progress)

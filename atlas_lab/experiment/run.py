@@ -163,7 +163,7 @@ def load_run(path: str | Path) -> Run:
         return run_from_dict(values)
     except DataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
 
 

@@ -23,12 +23,12 @@ from atlas_lab.files import (
     digest,
     read_json,
     refuse_patients_in_repository,
+    working_on,
     write_json,
 )
 from atlas_lab.grid import GRID
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
-from atlas_lab.system.locks import locked
 
 __all__ = ["VERSIONS", "make_cohort", "make_subject"]
 
@@ -90,7 +90,7 @@ def make_cohort(
     settings = _check_settings(n_subjects, seed, layout, lesions, version, switches)
     release = out / LAYOUTS[layout].folder
     if _missing_subjects(release, settings) or not (release / SYNTHETIC_MARKER).exists():
-        with locked(release, "making the cohort"):
+        with working_on(release, "making the cohort"):
             _complete(release, settings, lesions, jobs, progress)
     return out
 

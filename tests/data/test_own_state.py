@@ -144,3 +144,11 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     while alive := [pid for pid in pids if os.path.exists(f"/proc/{pid}/exe")]:
         assert alive
         time.sleep(0.1)  # a test that hangs here has found an orphan
+
+
+def test_a_lock_that_can_not_be_put_is_one_line(scans, monkeypatch, tmp_path):
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(lab.DataError, match="can't be written"):
+        prepared(scans[:2])
+    with pytest.raises(lab.DataError):
+        lab.make_cohort(tmp_path / "home" / "cohort", 2, progress=False)
