@@ -11,7 +11,8 @@ from pathlib import Path
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json", "write_text",
+    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json",
+    "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
