@@ -237,18 +237,9 @@ def _run_unlock(options):
 
 def _run_clean(options):
     """The command `clean`; 1 if nothing was removed since the answer was no."""
-    from atlas_lab.data.leftovers import find_derived, remove_derived, size_of
+    from atlas_lab.data.leftovers import clean
 
-    found = find_derived()
-    for path, text in found.items():
-        print(f"{path}: {text}, {size_of(path) / 1e6:,.1f} MB")
-    if not found:
-        print(f"nothing derived lies in {lab_home()}")
-    elif options.yes or input("remove all of these? [y/N] ").strip().lower() in ("y", "yes"):
-        remove_derived(found)
-        print("removed")
-    else:
-        return 1
+    return 0 if clean(options.yes) else 1
 
 
 def _run_sweep(options):

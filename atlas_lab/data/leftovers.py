@@ -9,7 +9,7 @@ from atlas_lab.data.unpack import noted_folders
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.system.locks import PRIVATE
 
-__all__ = ["DERIVED", "find_derived", "remove_derived", "size_of"]
+__all__ = ["DERIVED", "clean", "find_derived", "remove_derived", "size_of"]
 
 # Folders in lab_home() that the lab makes, and what they hold. All but records come again by the same commands.
 DERIVED = {
@@ -36,6 +36,21 @@ def size_of(path: Path) -> int:
     return sum(
         os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names
     )
+
+
+def clean(without_asking: bool) -> bool:
+    """List all that was derived and remove it, once somebody has said yes; False if the answer was no."""
+    found = find_derived()
+    for path, text in found.items():
+        print(f"{path}: {text}, {size_of(path) / 1e6:,.1f} MB")
+    if not found:
+        print(f"nothing derived lies in {lab_home()}")
+        return True
+    is_wanted = without_asking or input("remove all of these? [y/N] ").strip().lower() in ("y", "yes")
+    if is_wanted:
+        remove_derived(found)
+        print("removed")
+    return is_wanted
 
 
 def remove_derived(paths: Iterable[Path]) -> None:
