@@ -1,8 +1,8 @@
-# make figures | make lab | make test | make bench; each first sets up .venv, if it is missing or its inputs have changed.
+# make figures | make lab | make test | make bench | make torture | make clean; each first sets up .venv, if it is missing or its inputs have changed.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: figures lab test notebooks bench
+.PHONY: figures lab test notebooks bench torture clean
 
 figures: $(VENV)/ready
 	$(VENV)/bin/python -m atlas_lab figures
@@ -16,6 +16,7 @@ test: $(VENV)/ready
 
 # For authors: run all notebooks and keep their outputs, without widget state.
 notebooks: $(VENV)/ready
+	@test -z "$$ATLAS_DATA" || { echo "ATLAS_DATA is set: the notebooks' outputs would show patients; unset it" >&2; exit 2; }
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 
@@ -23,6 +24,14 @@ notebooks: $(VENV)/ready
 bench: $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,bench]"
 	$(VENV)/bin/python benchmarks/run.py
+
+# What power cuts, full disks, several commands at once and damaged files do to the lab: a table. Up to an hour.
+torture: $(VENV)/ready
+	$(VENV)/bin/python benchmarks/torture.py
+
+# Remove all that was derived below ATLAS_LAB_HOME; it is listed, and asked for, first.
+clean: $(VENV)/ready
+	$(VENV)/bin/python -m atlas_lab clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \

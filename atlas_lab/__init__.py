@@ -24,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "losses": ["tversky_loss", "weighted_cross_entropy"],
         "metrics": ["confusion_counts", "dice_coefficient", "mean_dice", "precision_recall_area", "subject_dice"],
         "data.lesion_maps": ["overlap_map"],
-        "config": ["PROFILES", "RunConfig"],
+        "config": ["PROFILES", "RunConfig", "with_seeds"],
         "train": ["evaluate", "fit", "predict"],
         "experiment.experiment": ["run_experiment"],
         "experiment.run": ["load_runs", "save_run"],

@@ -15,9 +15,12 @@ from atlas_lab.data.account import coarse_brain, lesion_voxels
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
 from atlas_lab.data.nifti import GridWarning, ScanWarning
+from atlas_lab.data.placement import measure_placement
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
+from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
+from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import overlay
 
 __all__ = [
@@ -53,11 +56,10 @@ class Inspection:
 
 def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     """Load every scan and look at it; one Inspection per scan, in their order."""
-    from joblib import Parallel, delayed
     from tqdm import tqdm
 
     brains = _brain_mask(), coarse_brain()
-    found = Parallel(n_jobs=jobs, return_as="generator")(delayed(_inspect_scan)(s, *brains, thumbnails) for s in scans)
+    found = share_out(_inspect_scan, ((scan, *brains, thumbnails) for scan in scans), jobs)
     found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
     _note_copies(found)
     return found
@@ -86,6 +88,8 @@ def _inspect_scan(scan, brain, coarse, thumbnail=False):
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": account.text(), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
+    if was_moved and not (place := measure_placement(image, AFFINE)).in_mni:  # by its affine alone it can lie anywhere
+        found.notes.append(f"doesn't lie in MNI space: {place.describe()}")
     is_placed = not was_moved and scan.release != "R2.1 raw" and mask.any()
     if is_placed and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")

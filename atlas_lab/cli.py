@@ -119,6 +119,9 @@ def parser():
     sub.add_argument("archive", type=Path, help="the encrypted archive")
     sub.add_argument("--out", type=Path, help="folder to unpack to (default: the archive's name, beside it)")
 
+    sub = command("clean", _run_clean, "Remove all that the lab has derived; it is listed first.")
+    sub.add_argument("--yes", action="store_true", help="don't ask")
+
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
     return top
@@ -193,6 +196,9 @@ def _run_train(options):
     if options.save_model:
         check_target(options.save_model)  # before hours of training
     store = prepare(config, options)
+    for path in (options.save_model, options.out and options.out / "record.json"):
+        if path:
+            check_target(path, store.about["source"])  # what was learnt from patients is theirs too
     run = run_experiment(config, store, fresh=options.fresh)
     if options.save_model:
         save_model(options.save_model, load_model(run, store), config, store)
@@ -225,6 +231,13 @@ def _run_unlock(options):
     key = getpass("key of the archive: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     scheme = unlock(options.archive, out, key)
     print(f"unpacked to {out}; it was made with: openssl enc -aes-256-cbc {scheme}")
+
+
+def _run_clean(options):
+    """The command `clean`; 1 if nothing was removed since the answer was no."""
+    from atlas_lab.data.leftovers import clean
+
+    return 0 if clean(options.yes) else 1
 
 
 def _run_sweep(options):

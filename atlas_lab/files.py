@@ -5,14 +5,14 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "refuse_patients_in_repository", "source_of_file", "take_room", "write_json", "write_text",
+    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json",
+    "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -57,19 +57,30 @@ def source_of_file(path: str | Path) -> str:
 
 
 def refuse_patients_in_repository(path: str | Path, source: str) -> None:
-    """Raise DataError if a file with patient images would land in the repository, data/ (git-ignored) left aside.
+    """Raise DataError if a file with patient images would land where git takes it up, or in this repository.
 
-    Links are followed, and folders compared as the file system does, so that no other spelling gets by.
+    Links are followed, and folders compared as the file system does, so that no other spelling gets by. Allowed are
+    paths that git ignores, as data/ here, and work trees that say so: git config atlas-lab.patients true.
     """
-    path = Path(os.path.realpath(path))
-    above = (path, *path.parents)
-    if any(_is_same(folder, REPOSITORY) for folder in above) and not any(
-        _is_same(folder, REPOSITORY / "data") for folder in above
-    ):
+    from atlas_lab.system.work_tree import ALLOW, open_work_tree
+
+    path = Path(os.path.realpath(Path(path).expanduser()))
+    tree = open_work_tree(path)
+    if tree is None and not any((folder / ".git").exists() for folder in path.parents):
+        tree = _without_git(path)
+    if tree is not None:
         raise DataError(
-            f"{path}: this would show patient images ({source}), and ATLAS's data use agreement forbids publishing "
-            "them in the repository; choose a folder outside of it"
+            f"{path}: this would show patient images ({source}) in the repository {tree}, and ATLAS's data use "
+            "agreement forbids publishing them; choose a folder outside of it, or one that git ignores (or allow it, "
+            f"in a repository that stays private: git config {ALLOW} true)"
         )
+
+
+def _without_git(path: Path) -> Path | None:
+    """This repository, if it is here without git, as a download is, and a path lies in it and not in its data/."""
+    above = (path, *path.parents)
+    is_inside = any(_is_same(folder, REPOSITORY) for folder in above)
+    return REPOSITORY if is_inside and not any(_is_same(folder, REPOSITORY / "data") for folder in above) else None
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -78,6 +89,11 @@ def _is_same(one: Path, other: Path) -> bool:
         return one == other or os.path.samefile(one, other)
     except OSError:
         return False
+
+
+def _is_patients(shows: str | None) -> bool:
+    """True if a file that shows somebody's data shows a patient's: whatever isn't synthetic counts as such."""
+    return bool(shows) and not shows.startswith("synthetic")
 
 
 def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> Path:
@@ -99,7 +115,7 @@ def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> P
         may not write there, if the name is too long, or if the disk has less room.
     """
     target = Path(os.path.realpath(Path(path).expanduser()))
-    if shows and not shows.startswith("synthetic"):
+    if _is_patients(shows):
         refuse_patients_in_repository(target, shows)
     with _told_in_one_line(target):
         if target.is_symlink():  # followed already, so it must lead to itself
@@ -130,28 +146,27 @@ def atomic_path(path: str | Path, shows: str | None = None, room: int = 0) -> It
 
     The temporary file lies beside `path`, in a folder that only its owner can look into and whose name nobody can
     guess; it keeps the suffixes of `path`, because nibabel chooses the format by them. A reader therefore sees the
-    old file, or no file, or the whole new one, whenever the writer is interrupted. A link is followed, not replaced.
+    old file, or no file, or the whole new one, whenever the writer is interrupted or the power fails; what a killed
+    writer leaves, the next in that folder removes. A link is followed, not replaced. Patients' files are their
+    owner's alone to read.
 
     Parameters and errors as `check_target`; an OSError while the file is written becomes a DataError too.
     """
+    from atlas_lab.system.disk import settle
+    from atlas_lab.system.locks import private_folder
+
     target = check_target(path, shows, room)
-    with _told_in_one_line(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        private = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
+    with ExitStack() as stack:
         with _told_in_one_line(target):
-            temporary = private / "".join([".new", *target.suffixes[-2:]])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary = stack.enter_context(private_folder(target.parent)) / "".join([".new", *target.suffixes[-2:]])
+        with _told_in_one_line(target):
             yield temporary
+            if _is_patients(shows):
+                temporary.chmod(0o600)
+            settle(temporary)
             os.replace(temporary, target)
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
-
-
-def take_room(path: Path) -> None:
-    """Have the disk set aside all of a file's bytes: else a memory map of it kills its writer once the disk is full."""
-    if hasattr(os, "posix_fallocate"):
-        with open(path, "rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            settle(target.parent)
 
 
 @contextmanager
@@ -165,13 +180,36 @@ def _told_in_one_line(target: Path) -> Iterator[None]:
             error = error.__cause__ or error.__context__
         if error is None or (isinstance(error.filename, str) and not _is_about(Path(error.filename), target)):
             raise  # of something else, such as a file that the writer was reading
-        why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
-        raise DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}") from raised
+        raise _unwritable(target, error) from raised
+
+
+def _unwritable(target: Path, error: OSError) -> DataError:
+    """What to say of a target that can't be written to."""
+    why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
+    return DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}")
+
+
+@contextmanager
+def working_on(path: Path, doing: str) -> Iterator[None]:
+    """Make, or fill, a folder alone: another process that wants to waits and says so (see `system.locks.locked`).
+
+    Raises DataError where no lock can be put, such as on a disk that is read-only.
+    """
+    from atlas_lab.system.locks import locked
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(path, doing))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        yield
 
 
 def _is_about(path: Path, target: Path) -> bool:
     """True if a path is a target, a folder above it, or the temporary file that stands in for it."""
-    return any(_is_same(path, place) for place in (target, *target.parents)) or ".writing-" in path.as_posix()
+    from atlas_lab.system.locks import PRIVATE
+
+    return any(_is_same(path, place) for place in (target, *target.parents)) or PRIVATE in path.as_posix()
 
 
 def _remedy(target: Path, number: int | None = errno.ENOSPC) -> str:
@@ -194,6 +232,18 @@ def write_text(path: str | Path, text: str, shows: str | None = None) -> None:
 def write_json(path: str | Path, values: object, shows: str | None = None) -> None:
     """Write `values` as readable JSON through `atomic_path`."""
     write_text(path, json.dumps(values, indent=1) + "\n", shows)
+
+
+def read_json(path: Path, remedy: str) -> dict:
+    """The object in a JSON file of the lab's own. Raises DataError, with the remedy, if the file holds none."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        problem = None if isinstance(values, dict) else f"holds a {type(values).__name__}, not an object"
+    except (OSError, ValueError, RecursionError) as error:  # also text that is no UTF-8, or nested too deeply
+        problem = " ".join(str(error).split())
+    if problem:
+        raise DataError(f"{path} is damaged ({problem}); {remedy}")
+    return values
 
 
 def digest(values: object) -> str:

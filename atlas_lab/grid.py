@@ -47,8 +47,9 @@ def bounding_box(mask, margin=0):
     With a margin the box grows by as many voxels on each side, and is cut at the volume's edge. The box of an empty
     mask is empty.
     """
-    box = []
-    for axis, size in enumerate(mask.shape):
-        used = np.flatnonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis))).tolist()
-        box.append(slice(max(0, used[0] - margin), min(size, used[-1] + 1 + margin)) if used else slice(0))
+    box, flat = [], mask
+    for size in reversed(mask.shape):  # from the last axis on, the mask flattened along it each time
+        used = np.flatnonzero(flat.any(axis=tuple(range(flat.ndim - 1)))).tolist()
+        box.insert(0, slice(max(0, used[0] - margin), min(size, used[-1] + 1 + margin)) if used else slice(0))
+        flat = flat.any(axis=-1)
     return tuple(box)

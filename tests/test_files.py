@@ -18,9 +18,9 @@ from atlas_lab.files import (
     check_target,
     refuse_patients_in_repository,
     source_of_file,
-    take_room,
     write_json,
 )
+from atlas_lab.system.disk import take_room
 
 PATIENT = "ATLAS R1.1"
 

@@ -160,9 +160,10 @@ def look_at_head(account, image, brain=None):
     image : float array on ATLAS's grid
     brain : bool array, as from `coarse_brain`, optional
     """
-    some = image[::STEP, ::STEP, ::STEP]
+    some = np.ascontiguousarray(image[::STEP, ::STEP, ::STEP])  # it is looked at several times
     account.low, account.high = float(image.min()), float(image.max())
-    account.white = float(np.percentile(some[some > 0], 99.5)) if (some > 0).any() else 0.0
+    bright = some[some > 0]
+    account.white = float(np.percentile(bright, 99.5)) if bright.size else 0.0
     if brain is not None:
         account.brain_covered = float((some > HEAD * account.white)[brain].mean())
     n_cut = np.count_nonzero(some < -0.01 * account.white) + np.count_nonzero(some > account.white)

@@ -10,12 +10,12 @@ import numpy as np
 from atlas_lab.data.header import refuse_affine
 from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
-from atlas_lab.data.scans import Scan, load_scan
+from atlas_lab.data.scans import Scan, load_scan, source_of
 from atlas_lab.data.stream import Unfit
-from atlas_lab.files import DataError
+from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
-__all__ = ["Opened", "as_array", "open_together", "open_volume"]
+__all__ = ["Opened", "as_array", "open_together", "open_volume", "source_of_image"]
 
 NEAR = 0.01  # a probability that a resampling took this far below 0 or above 1 still is one
 
@@ -102,6 +102,14 @@ def _refuse_lost_orientation(header, name):
     if hasattr(header, "get_sform") and not (header["sform_code"] or header["qform_code"]):
         raise DataError(f"the {name}: the header holds no orientation (the codes of sform and qform are 0), so left "
                         "and right can't be told; take the file that it was made from")
+
+
+def source_of_image(thing):
+    """Whose data an image shows, as the write gate asks: a Scan's, a file's, or, of an array, perhaps a patient's."""
+    if isinstance(thing, Scan):
+        return source_of([thing])
+    path = thing if isinstance(thing, str | os.PathLike) else getattr(thing, "get_filename", lambda: None)()
+    return source_of_file(os.path.expanduser(path)) if path else "an array that may be a patient's scan"
 
 
 def as_array(thing, name):

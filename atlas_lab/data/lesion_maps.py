@@ -3,6 +3,7 @@
 import numpy as np
 
 from atlas_lab.data.scans import load_lesion
+from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box, voxel_ml
 from atlas_lab.metrics import SMALLEST_LESION_ML
@@ -117,10 +118,9 @@ def count_components(mask, affine, at_least_ml=SMALLEST_LESION_ML):
 def lesion_table(scans, jobs=-1, progress=True):
     """One row per scan: subject, session, site, mask_files, volume_ml, side, components (pandas.DataFrame)."""
     import pandas
-    from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    rows = Parallel(n_jobs=jobs, return_as="generator")(delayed(_describe_lesion)(scan) for scan in scans)
+    rows = share_out(_describe_lesion, ((scan,) for scan in scans), jobs)
     return pandas.DataFrame(tqdm(rows, "measuring lesions", total=len(scans), disable=not progress))
 
 

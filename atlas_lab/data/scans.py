@@ -1,6 +1,5 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, and loading one."""
 
-import json
 import sys
 import warnings
 from dataclasses import dataclass, replace
@@ -16,8 +15,9 @@ from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
+from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, read_json
 
 __all__ = [
     "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",
@@ -91,6 +91,9 @@ def find_scans(root, exclude=(), part="training", label=None):
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
     root = root.resolve()
+    if unfinished := [folder for folder in (root, *root.parents, *root.glob("*/")) if is_incomplete(folder)]:
+        raise DataError(f"{unfinished[0]}: its archive was not unpacked to the end; unlock it into that folder once "
+                        "more, or remove it with atlas-lab clean")
     volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := _scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
@@ -137,7 +140,7 @@ def _scan_at(path):
 @lru_cache(maxsize=8)
 def _is_healthy_cohort(marker, changed):
     """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
-    return json.loads(marker.read_text(encoding="utf-8")).get("n_lesions") == 0
+    return read_json(marker, f"delete {marker.parent} to make the cohort anew").get("n_lesions") == 0
 
 
 def _choose_release(scans, root):
@@ -254,7 +257,7 @@ def read_t1w(path):
         image = image.astype(np.float32, copy=False)
     refuse_not_finite(image, path)
     image = from_zero(image, path)
-    if not (image > 0).any():
+    if not image.max() > 0:
         raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
     return image, affine
 

@@ -1,10 +1,11 @@
 """From scans to a store of axial slices, and from slices back to a volume."""
 
 import hashlib
-import json
 import math
 import os
+import shutil
 import sys
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,14 +15,17 @@ from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.dataset import open_store
-from atlas_lab.files import DataError, atomic_path, digest, lab_home, take_room, write_json
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import DataError, atomic_path, digest, lab_home, read_json, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
+from atlas_lab.system.disk import take_room
 
 __all__ = [
     "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
     "scan_to_slices", "stack_affine", "typical_scan", "upsample",
 ]
 
+HASHED = ("images.npy", "masks.npy", "table.csv")
 STORE_VERSION = 1  # part of every store's key: raise it when the same files would give other slices
 CROPPED = (232, 196)  # the baseline cuts the last row and column of the 233 x 197 axial slice
 
@@ -122,9 +126,38 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
         raise DataError(f"scale is {scale}, z_step {z_step}; scale must be 1 to {min(CROPPED) // 4}, z_step over 0")
     key = digest([STORE_VERSION, scale, z_step, source_of(scans), [_describe_files(scan) for scan in scans]])
     folder = lab_home() / "slices" / key
-    if not (folder / "about.json").exists():
-        build_store(folder, scans, scale, z_step, jobs, progress)
+    if not _is_sound(folder):
+        with working_on(folder, "preparing these slices"):
+            if not _is_sound(folder):
+                _remove_damaged(folder)
+                build_store(folder, scans, scale, z_step, jobs, progress)
     return open_store(folder)
+
+
+def _is_sound(folder):
+    """True if a store is complete and its contents are those that were written."""
+    try:
+        stats = [(folder / name).stat() for name in ("about.json", *HASHED)]
+        return _fits_hash(folder, tuple((stat.st_size, stat.st_mtime_ns, stat.st_ino) for stat in stats))
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=16)
+def _fits_hash(folder, stats):
+    """True if a store's arrays and table have the hash that it states; asked again when one of the files changed."""
+    try:
+        about = read_json(folder / "about.json", "")
+    except DataError:
+        return False
+    return about.get("data_hash") == _hash_files(*(folder / name for name in HASHED))
+
+
+def _remove_damaged(folder):
+    """Remove a store that is not what was written, to be made anew, and say so."""
+    if folder.exists():
+        print(f"{folder}: these slices are damaged, and are made anew", file=sys.stderr)
+        shutil.rmtree(folder)
 
 
 def _describe_files(scan):
@@ -139,7 +172,6 @@ def _describe_files(scan):
 def build_store(folder, scans, scale, z_step, jobs, progress):
     """Fill a store under a temporary name and rename it; what an earlier call left there is kept."""
     import pandas
-    from joblib import Parallel, delayed
     from tqdm import tqdm
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -148,8 +180,7 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     shape = (depth * len(scans), height, width)
     _create_arrays(partial, shape, source_of(scans))
     brain = coarse_brain()
-    tasks = (delayed(_fill_part)(partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans))
-    parts = Parallel(n_jobs=jobs, return_as="generator")(tasks)
+    parts = share_out(_fill_part, ((partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans)), jobs)
     list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
 
     masks = np.load(partial / "masks.npy", mmap_mode="r")
@@ -158,13 +189,15 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
         columns=["subject", "session", "site", "z"],
     )
     table["lesion_pixels"] = masks.sum(axis=(1, 2))
-    table.to_csv(partial / "table.csv", index=False)
+    source = source_of(scans)
+    with atomic_path(partial / "table.csv", source) as temporary:
+        table.to_csv(temporary, index=False)
     write_json(partial / "about.json", {
-        "source": source_of(scans), "n_scans": len(scans), "scale": scale, "z_step": z_step,
+        "source": source, "n_scans": len(scans), "scale": scale, "z_step": z_step,
         "scaling": "per volume: 0 -> 0, 99.5th percentile of voxels above 0 -> 255, clipped",
-        "data_hash": _hash_files(partial / "images.npy", partial / "masks.npy", partial / "table.csv"),
-    })
-    write_json(partial / "accounts.json", _gather_accounts(partial, len(scans)))
+        "data_hash": _hash_files(*(partial / name for name in HASHED)),
+    }, source)
+    write_json(partial / "accounts.json", _gather_accounts(partial, len(scans)), source)
     os.replace(partial, folder)
 
 
@@ -173,11 +206,23 @@ def _create_arrays(partial, shape, source):
 
     Raises DataError if the disk has no room for them, or if patients' slices would land in the repository.
     """
-    for name, dtype in (("images", np.uint8), ("masks", bool)):
+    wanted = {"images": np.uint8, "masks": bool}
+    if partial.exists() and not all(_is_array(partial / f"{name}.npy", dtype, shape) for name, dtype in wanted.items()):
+        shutil.rmtree(partial)  # cut off in its first moment, or damaged
+    for name, dtype in wanted.items():
         if not (partial / f"{name}.npy").exists():
             with atomic_path(partial / f"{name}.npy", source, math.prod(shape)) as temporary:
                 np.lib.format.open_memmap(temporary, "w+", dtype, shape).flush()
                 take_room(temporary)
+
+
+def _is_array(path, dtype, shape):
+    """True if a file holds a whole array of that type and shape."""
+    try:
+        array = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return False
+    return array.dtype == dtype and array.shape == shape
 
 
 def _gather_accounts(partial, n_scans):
@@ -185,7 +230,7 @@ def _gather_accounts(partial, n_scans):
     accounts = []
     for position in range(n_scans):
         marker = partial / f"done-{position}"
-        accounts.append(json.loads(marker.read_text() or "{}"))  # empty: an earlier version's, without account
+        accounts.append(read_json(marker, f"delete {partial} to make the slices anew"))
         marker.unlink()
     changed = [account["scan"] for account in accounts if account.get("changes")]
     if changed:
@@ -206,7 +251,7 @@ def _fill_part(partial, position, scan, scale, z_step, brain):
         array = np.load(partial / f"{name}.npy", mmap_mode="r+")
         array[rows] = values
         array.flush()
-    write_json(marker, account.as_dict() | {"changes": account.changes()})
+    write_json(marker, account.as_dict() | {"changes": account.changes()}, source_of([scan]))
 
 
 def _hash_files(*paths):

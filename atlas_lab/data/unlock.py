@@ -6,13 +6,14 @@ decrypt": the commonest question that users of ATLAS ask in public. So all of th
 
 import base64
 import binascii
-import shutil
+import os
 import tarfile
-import tempfile
 import zlib
 from pathlib import Path
 
-from atlas_lab.files import DataError
+from atlas_lab.data.unpack import incomplete_folder, refuse_taken, unpack
+from atlas_lab.files import DataError, refuse_patients_in_repository
+from atlas_lab.system.locks import locked
 
 __all__ = ["Bar", "Decrypted", "unlock"]
 
@@ -24,18 +25,21 @@ SCHEMES = {               # as the options of `openssl enc -d -aes-256-cbc` name
     "-pbkdf2 -md sha256": ("sha256", True),
     "-pbkdf2 -md md5": ("md5", True),
 }
-BLOCK = 1 << 20
+BLOCK = 1 << 18  # bytes at a time
 
 
-def unlock(archive, out, key, progress=True):
-    """Decrypt and unpack an archive, in one stream; the result appears at `out` only when all of it is there.
+def unlock(archive: str | Path, out: str | Path, key: str, progress: bool = True) -> str:
+    """Decrypt and unpack an archive, in one stream, into a folder that only its owner can enter.
+
+    Until all of it is there the folder is marked as incomplete: `find_scans` refuses it, the same call starts it anew,
+    and `atlas-lab clean` removes it. Nothing decrypted is written anywhere else.
 
     Parameters
     ----------
     archive : path
         Of an aes-256-cbc archive made by openssl, in binary or in base64.
     out : path
-        Folder to unpack to; it must be empty or not exist.
+        Folder to unpack to; it must be empty, incomplete or not exist.
     key : str
         Neither shown nor kept.
 
@@ -47,23 +51,23 @@ def unlock(archive, out, key, progress=True):
     Raises
     ------
     DataError
-        If the file is no such archive, the key doesn't fit, the file is incomplete, a member would leave the folder,
-        or `out` holds something. Nothing is left behind then.
+        If the file is no such archive, the key doesn't fit, the file is incomplete, a member is a link, a device or
+        too large or would leave the folder, the disk is full, `out` holds something, or git would take it up. Nothing
+        is left behind then.
     """
-    archive, out = Path(archive).expanduser(), Path(out).expanduser()
+    archive, out = Path(archive).expanduser(), Path(os.path.realpath(Path(out).expanduser()))
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; expected the encrypted archive of ATLAS")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out}: is there already; name a folder that is empty or does not exist")
+    refuse_patients_in_repository(out / "scan", "scans of ATLAS")
+    refuse_taken(out)
     salt, is_base64 = _read_head(archive)
     scheme, cipher_of = _find_scheme(archive, salt, is_base64, key)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".unlocking-") as work:
-        with Bar(archive, progress) as bar:
-            _extract(Decrypted(archive, is_base64, cipher_of(), bar), Path(work), archive)
-        if out.exists():
-            out.rmdir()
-        (Path(work) / "unpacked").rename(out)
+    try:
+        with locked(out, "unlocking an archive to"), incomplete_folder(out), Bar(archive, progress) as bar:
+            _extract(Decrypted(archive, is_base64, cipher_of(), bar), out, archive)
+    except OSError as error:
+        raise DataError(f"{error.filename or out}: can't be unpacked there: {error.strerror or error}; name another "
+                        "folder with --out") from error
     return f"{'-a ' if is_base64 else ''}{scheme}"
 
 
@@ -154,42 +158,53 @@ class Bar:
 
 
 class Decrypted:
-    """The decrypted and gunzipped archive as a stream that tarfile can read."""
+    """The decrypted and gunzipped archive as a stream that tarfile can read, a bounded piece at a time.
+
+    `allowance` is how many bytes it may still give, or None: a header can claim to be as long as it likes.
+    """
 
     def __init__(self, archive, is_base64, cipher, bar):
         self.blocks, self.cipher = _ciphertext(archive, is_base64, bar.tell), cipher
-        self.gunzip, self.ready = zlib.decompressobj(31), b""
+        self.gunzip, self.packed, self.ready, self.allowance = zlib.decompressobj(31), b"", memoryview(b""), None
 
     def read(self, size):
         """The next `size` bytes, fewer at the end. Raises EOFError if the archive ends too early."""
-        while len(self.ready) < size and not self.gunzip.eof:
-            block = next(self.blocks, None)
-            if block is None:
-                raise EOFError("the archive ends before its contents do")
-            self.ready += self.gunzip.decompress(self.cipher.update(block))
-        data, self.ready = self.ready[:size], self.ready[size:]
-        return data
+        if self.allowance is not None:
+            self.allowance -= size
+            if self.allowance < 0:
+                raise ValueError("a member's description is longer than any release has them")
+        pieces = []
+        while size and (self.ready or self._unpack()):
+            pieces.append(self.ready[:size])
+            self.ready = self.ready[size:]  # a view: nothing is copied
+            size -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def _unpack(self):
+        """Get the next bytes ready; False at the end."""
+        while not self.ready and not self.gunzip.eof:
+            if not self.packed:
+                block = next(self.blocks, None)
+                if block is None:
+                    raise EOFError("the archive ends before its contents do")
+                self.packed = self.cipher.update(block)
+            self.ready = memoryview(self.gunzip.decompress(self.packed, BLOCK))
+            self.packed = self.gunzip.unconsumed_tail
+        return bool(self.ready)
 
     def close(self):
         """Asked for by tarfile."""
 
 
-def _extract(stream, work, archive):
-    """Unpack a tar stream into work/unpacked. Raises DataError if it is damaged or would write elsewhere."""
-    if not hasattr(tarfile, "data_filter"):
-        raise DataError("this Python can't unpack archives safely; use 3.11.4 or later")
-    target = work / "unpacked"
-    target.mkdir()
+def _extract(stream, out, archive):
+    """Unpack a tar stream into a folder. Raises DataError if it is damaged or holds what it shouldn't."""
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            tar.extractall(target, filter="data")
+        unpack(stream, out, archive)
         while stream.read(BLOCK):  # up to gzip's checksum, which tells whether all of it came
             pass
-    except tarfile.FilterError as error:
-        raise DataError(f"{archive}: holds a member that would be written outside of the folder ({error}); "
-                        "this is not an archive of ATLAS") from error
+    except DataError:
+        raise
     except (EOFError, tarfile.TarError, zlib.error, binascii.Error, ValueError) as error:
-        shutil.rmtree(target)
         raise DataError(
             f"{archive}: the key fits, but the file is incomplete or damaged ({error}); download it again"
         ) from error

@@ -1,5 +1,6 @@
 """A trained network as one file, to be used on other scans: written, read back, and refused if it is broken."""
 
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from atlas_lab.provenance import pick_device
 
 __all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
 
+LARGEST = 4 << 30  # bytes of a network's file; the paper's has 375 MB
 LOOKED_AT = 5  # scans of a store that are looked at for skulls
 
 
@@ -36,7 +38,7 @@ def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, stor
     }
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
     room = sum(tensor.nbytes for tensor in state.values())
-    with atomic_path(path, room=room) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path, store.about["source"], room) as temporary, open(temporary, "wb") as file:
         torch.save(contents, file)
 
 
@@ -74,10 +76,10 @@ def open_model(path: str | Path, device: str | None = None) -> SavedModel:
     if not path.is_file():
         raise DataError(f"{path}: no such file; make one with: atlas-lab train --save-model {path.name}")
     try:
+        _refuse_bomb(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)
         config = config_from_plain(contents["config"])
-        model = build_model(config, tuple(contents["input_shape"]))
-        model.load_state_dict(contents["state"])
+        model = _build_within(path.stat().st_size, config, contents)
     except Exception as error:  # torch raises many kinds for a file that is no model, or another one
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise DataError(f"{path}: not a network that this lab has saved ({reason})") from error
@@ -88,6 +90,26 @@ def open_model(path: str | Path, device: str | None = None) -> SavedModel:
             "down; train it again, with a smaller learning_rate"
         )
     return SavedModel(_placed(model.eval(), device), config, contents.get("data", {}))
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise ValueError if a file is none of torch's archives, or would fill the memory; nothing of it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        total = sum(part.file_size for part in archive.infolist())
+    if total > LARGEST or total > path.stat().st_size + 2**20:  # torch packs nothing
+        raise ValueError(f"it would unpack to {total >> 20} MiB")
+
+
+def _build_within(size: int, config: RunConfig, contents: dict) -> torch.nn.Module:
+    """The network of a file's contents, which are held against its size before memory is taken for them."""
+    with torch.device("meta"):  # shapes without numbers
+        claimed = build_model(config, tuple(contents["input_shape"]))
+    needed = 4 * sum(tensor.numel() for tensor in claimed.state_dict().values())
+    if needed > size:
+        raise ValueError(f"it claims {needed >> 20} MiB of weights and has {size >> 20} MiB")
+    model = build_model(config, tuple(contents["input_shape"]))
+    model.load_state_dict(contents["state"])
+    return model
 
 
 def _placed(model: torch.nn.Module, device: str | None) -> torch.nn.Module:

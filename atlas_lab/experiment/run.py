@@ -127,7 +127,7 @@ def save_run(run: Run, folder: str | Path | None = None) -> Path:
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = Path(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
-    write_text(path, _record_text({**values, "checksum": checksum(values)}))
+    write_text(path, _record_text({**values, "checksum": checksum(values)}), run.data["source"])
     return path
 
 
@@ -163,7 +163,7 @@ def load_run(path: str | Path) -> Run:
         return run_from_dict(values)
     except DataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
 
 

@@ -1,17 +1,17 @@
 """Many runs side by side, each in a process of its own."""
 
-import os
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
-from multiprocessing.managers import SyncManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from atlas_lab.config import RunConfig, check_config, run_name
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run, score_text
-from atlas_lab.files import DataError
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import DataError, check_target
+from atlas_lab.system.locks import private_folder
 
 __all__ = ["sweep", "train_and_save"]
 
@@ -50,7 +50,6 @@ def sweep(
     DataError
         If a config is impossible, before any is trained; or, after all others are recorded, if runs ended early.
     """
-    from joblib import Parallel, delayed
     from tqdm import tqdm
 
     for config in configs:
@@ -59,56 +58,63 @@ def sweep(
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
-    slices = [(_folder_of(store, config), _folder_of(replay_store, config)) for config in waiting]
+    slices = [(_folder_of(store, config, folder), _folder_of(replay_store, config)) for config in waiting]
+    folder.mkdir(parents=True, exist_ok=True)
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
-    manager = SyncManager()
-    manager.start(_end_with_parent, (os.getpid(),))
-    with manager, tqdm(total=total, unit="epoch", mininterval=every, disable=not waiting) as bar:
-        epochs_done = manager.Queue()
-        threading.Thread(target=_advance, args=(bar, epochs_done), daemon=True).start()
-        finished = Parallel(n_jobs=jobs, return_as="generator_unordered")(
-            delayed(train_and_save)(config, *folders, folder, epochs_done, keep)
-            for config, folders in zip(waiting, slices, strict=True)
-        )
-        ended_early = []
-        for count, (is_recorded, line) in enumerate(finished, start=1):
-            report(f"{count}/{len(waiting)} {line}")
-            ended_early += [] if is_recorded else [line]
-        epochs_done.put(None)
+    ended_early, bar_of = [], {"unit": "epoch", "mininterval": every, "disable": not waiting}
+    with private_folder(folder) as place, tqdm(total=total, **bar_of) as bar:
+        tally = place / "epochs"
+        tally.touch()
+        with _following(bar, tally):
+            tasks = ((config, *stores, folder, tally, keep) for config, stores in zip(waiting, slices, strict=True))
+            for count, (is_recorded, line) in enumerate(share_out(train_and_save, tasks, jobs, False), start=1):
+                report(f"{count}/{len(waiting)} {line}")
+                ended_early += [] if is_recorded else [line]
     if ended_early:
         lines = "; ".join(ended_early)
         raise DataError(f"{len(ended_early)} of {len(waiting)} runs ended early, without a record: {lines}")
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
 
 
-def _folder_of(store, config):
-    """The folder of a store, of the one that a function gives for a config, or None where there is none."""
+def _folder_of(store, config, records=None):
+    """The folder of a store, of the one that a function gives for a config, or None where there is none.
+
+    With the folder of its records it is asked whether what the store's scans show may lie there.
+    """
     store = store(config) if callable(store) else store
+    if records is not None:
+        check_target(records / "record.json", store.about["source"])
     return None if store is None else store.folder
 
 
-def _end_with_parent(parent):
-    """Let a process end within seconds of its parent, however that one ended; else a kill -9 leaves it behind."""
-    def watch():
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
+@contextmanager
+def _following(bar, tally: Path) -> Iterator[None]:
+    """Let a bar show how many bytes a file has: processes that share nothing else can add to it."""
+    over = threading.Event()
 
-    threading.Thread(target=watch, daemon=True).start()
+    def follow():
+        while not over.wait(0.2):
+            bar.update(tally.stat().st_size - bar.n)
 
-
-def _advance(bar, epochs_done):
-    """Move a bar by the numbers that come through a queue, until None comes or the queue is gone."""
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
     try:
-        while (count := epochs_done.get()) is not None:
-            bar.update(count)
-    except (EOFError, OSError):  # the sweep has ended
-        pass
+        yield
+    finally:
+        over.set()
+        thread.join()
+        bar.update(tally.stat().st_size - bar.n)
 
 
-def train_and_save(config, store_folder, replay_folder, folder, epochs_done, keep=()):
-    """One run of a sweep, in a process of its own; every finished epoch is put into the queue.
+def _add(tally, epochs):
+    """Add a byte for each epoch to a file that all runs share: one write at its end, which the system keeps whole."""
+    with open(tally, "ab") as file:
+        file.write(b"." * epochs)
+
+
+def train_and_save(config, store_folder, replay_folder, folder, tally, keep=()):
+    """One run of a sweep, in a process of its own; every finished epoch is added to the tally.
 
     Returns whether it was recorded, and a line on it.
     """
@@ -118,20 +124,18 @@ def train_and_save(config, store_folder, replay_folder, folder, epochs_done, kee
     from atlas_lab.experiment.experiment import run_experiment
 
     torch.set_num_threads(1)
-    trained, parent = 0, os.getppid()
+    trained = 0
 
     def count(_):
         nonlocal trained
         trained += 1
-        if os.getppid() != parent:  # the sweep was killed: its next start goes on from the checkpoint just written
-            os._exit(1)
-        epochs_done.put(1)
+        _add(tally, 1)
 
     try:
         replay_store = None if replay_folder is None else open_store(replay_folder)
         run = run_experiment(config, open_store(store_folder), report=count, keep=keep, replay_store=replay_store)
     except DataError as error:  # such as a loss that is no number any more: the other runs go on
         return False, f"{run_name(config)}: {error}"
-    epochs_done.put(config.epochs - trained)  # those that a checkpoint had already
+    _add(tally, config.epochs - trained)  # those that a checkpoint had already
     save_run(run, folder)
     return True, f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"

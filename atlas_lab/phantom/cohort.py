@@ -6,7 +6,8 @@ and with a lesion whose mask a rater drew. Version 1 shows brains on black; the 
 No scan of either is a patient's.
 """
 
-import json
+import math
+import os
 import shutil
 import sys
 from importlib import import_module
@@ -14,13 +15,25 @@ from pathlib import Path
 
 from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.fast.memory import keep_freed_memory
-from atlas_lab.files import SYNTHETIC_MARKER, DataError, atomic_path, digest, write_json
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import (
+    SYNTHETIC_MARKER,
+    DataError,
+    atomic_path,
+    digest,
+    read_json,
+    refuse_patients_in_repository,
+    working_on,
+    write_json,
+)
+from atlas_lab.grid import GRID
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
 
 __all__ = ["VERSIONS", "make_cohort", "make_subject"]
 
 VERSIONS = (1, 2)  # a version's files are never changed: what should look otherwise gets a number of its own
+HEADER = 352  # bytes of NIfTI before the voxels
 MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 
 
@@ -67,21 +80,31 @@ def make_cohort(
     Raises
     ------
     DataError
-        If an argument is unusable, or `out` holds something else than this cohort.
+        If an argument is unusable, `out` holds something else than this cohort, or real lesions would get into a
+        repository.
     """
     out = Path(out).expanduser()
+    if lesions is not None:
+        refuse_patients_in_repository(out / SYNTHETIC_MARKER, f"lesions out of {lesions}")
     switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
     settings = _check_settings(n_subjects, seed, layout, lesions, version, switches)
     release = out / LAYOUTS[layout].folder
+    if _missing_subjects(release, settings) or not (release / SYNTHETIC_MARKER).exists():
+        with working_on(release, "making the cohort"):
+            _complete(release, settings, lesions, jobs, progress)
+    return out
+
+
+def _complete(release, settings, lesions, jobs, progress):
+    """Make what a cohort still lacks, its marker last; another process may have done so by now."""
     missing = _missing_subjects(release, settings)
-    masks = masks_of_subjects(missing, seed, lesions)
+    masks = masks_of_subjects(missing, settings["seed"], lesions)
     if missing:
         write_json(release / MAKING / "settings.json", settings)
     _run_subjects(missing, masks, release, settings, jobs, progress)
     if not (release / SYNTHETIC_MARKER).exists():
         _finish(release, settings)
     shutil.rmtree(release / MAKING, ignore_errors=True)
-    return out
 
 
 def _check_settings(n_subjects, seed, layout, lesions, version, switches):
@@ -127,21 +150,39 @@ def _missing_subjects(release, settings):
                 f"{release} holds a cohort with {different}, not {expected}; choose another folder"
             )
         records = found.get("subjects") or _finished_records(release, settings)
+        _check_records(records, release)
     elif release.exists() and any(release.iterdir()):
         raise DataError(f"{release} holds files that aren't a synthetic cohort's; choose another folder")
     else:
         records = []
-    done = {r["index"] for r in records if all((release / name).exists() for name in r["files"])}
+    done = {r["index"] for r in records if all(_is_whole(release / name) for name in r["files"])}
     return [index for index in range(settings["n_subjects"]) if index not in done]
 
 
 def _read_json(path):
+    return read_json(path, f"delete the folder {path.parent} to make it anew")
+
+
+def _check_records(records, release):
+    """Raise DataError if the records of subjects are none, or name files outside of the release."""
+    def is_record(record):
+        names = record.get("files") if isinstance(record, dict) else None
+        return isinstance(names, list) and isinstance(record.get("index"), int) and all(
+            isinstance(name, str) and ".." not in Path(name).parts and not Path(name).is_absolute() for name in names)
+
+    if not isinstance(records, list) or not all(map(is_record, records)):
+        raise DataError(f"{release}: what it says of its subjects is damaged; delete the folder to make it anew")
+
+
+def _is_whole(path):
+    """True if a volume is there to its end: gzip's last word is the size of what was packed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(
-            f"{path} is damaged ({error}); delete the folder {path.parent} to make it anew"
-        ) from None
+        with open(path, "rb") as file:
+            file.seek(-4, os.SEEK_END)
+            size = int.from_bytes(file.read(4), "little")
+    except OSError:  # missing, or shorter than that
+        return False
+    return size in {HEADER + math.prod(GRID) * item for item in (1, 2, 4, 8)}
 
 
 def _finished_records(release, settings):
@@ -156,14 +197,13 @@ def _record_path(release, index):
 
 def _run_subjects(indices, masks, release, settings, jobs, progress):
     """Make the subjects in parallel, one single-threaded process each."""
-    from joblib import Parallel, cpu_count, delayed
+    from joblib import cpu_count
     from tqdm import tqdm
 
     if not indices:
         return
     jobs = min(jobs or cpu_count(), len(indices))
-    tasks = (delayed(make_subject)(index, settings, release, masks.get(index)) for index in indices)
-    done = Parallel(n_jobs=jobs, return_as="generator_unordered")(tasks)
+    done = share_out(make_subject, ((i, settings, release, masks.get(i)) for i in indices), jobs, in_order=False)
     for _ in tqdm(done, "making subjects", total=len(indices), disable=not progress):
         pass
 

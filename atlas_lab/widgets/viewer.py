@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.data.door import open_together
+from atlas_lab.data.door import open_together, source_of_image
 from atlas_lab.files import DataError, write_text
 from atlas_lab.grid import voxel_ml
 from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, overlay
@@ -58,7 +58,9 @@ def view_slices(scan, target=None, prediction=None, zoom=2, plain=False):
     DataError
         If the image is no volume or holds nothing to see, or a mask doesn't fit it or is none.
     """
-    return view_volumes(*open_volumes(scan, target, prediction), zoom, plain)
+    viewer = view_volumes(*open_volumes(scan, target, prediction), zoom, plain)
+    viewer.shows = source_of_image(scan)
+    return viewer
 
 
 def open_volumes(scan, target=None, prediction=None):
@@ -134,6 +136,7 @@ if anywidget is not None:
     class SliceViewer(Still, anywidget.AnyWidget):
         """The viewer of `view_slices`. `plane` (0 axial, 1 coronal, 2 sagittal), `index` and `threshold` follow it."""
 
+        shows = "an image that may be a patient's"  # whose data it shows, as the write gate asks
         _esm = HERE / "viewer.js"
         _css = HERE / "viewer.css"
         shape = traitlets.List().tag(sync=True)
@@ -164,7 +167,7 @@ if anywidget is not None:
             """Write a page that shows the same viewer in any browser, without Python or network; returns the path."""
             values = {name: getattr(self, name) for name in _describe_page(self)}
             path = Path(path)
-            write_text(path, _page(values, title))
+            write_text(path, _page(values, title), self.shows)
             return path
 
 

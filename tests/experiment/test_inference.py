@@ -79,3 +79,17 @@ def test_a_network_with_weights_that_are_no_numbers_is_refused(model_file, tmp_p
 def test_a_device_that_is_not_there_is_one_line(model_file, device):
     with pytest.raises(lab.DataError, match=f"there is no device '{device}' here"):
         open_model(model_file, device)
+
+
+def test_a_file_that_would_fill_the_memory_is_refused_before_it_does(model_file, tmp_path):
+    import zipfile
+
+    bomb = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data.pkl", bytes(64 << 20))
+    with pytest.raises(lab.DataError, match=r"would unpack to 64 MiB"):
+        open_model(bomb)
+    contents = torch.load(model_file, weights_only=True)
+    torch.save(contents | {"input_shape": [200_000, 200_000]}, tmp_path / "large.pt")
+    with pytest.raises(lab.DataError, match=r"it claims \d+ MiB of weights"):
+        open_model(tmp_path / "large.pt")

@@ -1,0 +1,56 @@
+"""Work shared out among processes that end with the one that started them, however it ends."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from atlas_lab.files import DataError
+
+__all__ = ["share_out"]
+
+LOOK = 1.0  # seconds between two looks at whether the starter lives
+_watching = threading.Event()
+
+
+def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: bool = True) -> Iterator:
+    """function(*task) for each task, in processes of their own, as results come; one job stays in this process.
+
+    Parameters
+    ----------
+    jobs : int
+        Processes; -1 is one per core.
+    in_order : bool
+        Give results in the order of the tasks, else as soon as each is there.
+
+    Raises
+    ------
+    DataError
+        If a process was killed; and whatever the function raises.
+    """
+    from joblib import Parallel, delayed
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    calls = (delayed(_call)(os.getpid(), function, task) for task in tasks)
+    try:
+        yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(calls)
+    except BrokenProcessPool:
+        raise DataError(
+            "one of the processes was killed, most likely since memory ran out; close other programs or work with "
+            "fewer processes at a time (--jobs 1, in Python jobs=1): what is done is kept"
+        ) from None
+
+
+def _call(starter: int, function: Callable, task: tuple):
+    """Call a function, in a process that will not outlive its starter."""
+    if os.name == "posix" and os.getpid() != starter and not _watching.is_set():
+        _watching.set()
+        threading.Thread(target=_end_with, args=(starter,), daemon=True).start()
+    return function(*task)
+
+
+def _end_with(starter: int) -> None:
+    """End this process as soon as its parent is another than its starter: the system then has given it away."""
+    while os.getppid() == starter:
+        time.sleep(LOOK)
+    os._exit(1)

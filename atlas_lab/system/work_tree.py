@@ -1,0 +1,38 @@
+"""Whether git would take up a file: patients' data must not get into a repository, whichever it is."""
+
+import os
+import subprocess
+from pathlib import Path
+
+__all__ = ["ALLOW", "open_work_tree"]
+
+ALLOW = "atlas-lab.patients"  # git setting by which a work tree, a private one, says that it may hold patients' data
+PATIENCE = 20  # seconds for git to answer
+QUIET = ("-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")  # a foreign tree's settings start nothing
+
+
+def open_work_tree(path: Path) -> Path | None:
+    """The git work tree in which a file would lie where git could take it up; None if it can't get there.
+
+    It can't outside of work trees, where git ignores the path, or where `git config atlas-lab.patients true` allows it.
+    Where git doesn't answer, because it is not installed, say, the answer is the work tree.
+
+    Parameters
+    ----------
+    path : path of a file, absolute, links followed; it may not exist yet
+    """
+    tree = next((folder for folder in path.parents if (folder / ".git").exists()), None)
+    if tree is None or _git(tree, "check-ignore", "--quiet", "--", str(path)) == (0, ""):
+        return None
+    return None if _git(tree, "config", "--type=bool", "--get", ALLOW) == (0, "true") else tree
+
+
+def _git(tree: Path, *arguments: str) -> tuple[int, str]:
+    """git's exit code and answer, whatever the caller's environment tells git to look at; (-1, "") without one."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        ran = subprocess.run(["git", *QUIET, "-C", str(tree), *arguments], capture_output=True, text=True, env=clean,
+                             stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    except (OSError, subprocess.SubprocessError):
+        return -1, ""
+    return ran.returncode, ran.stdout.strip()

@@ -1,0 +1,154 @@
+"""The lab's own files when something is wrong with them: made anew, or refused in a line that says what to delete."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import atlas_lab as lab
+from atlas_lab.data.slicing import build_store
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import lab_home
+
+
+def prepared(scans):
+    return lab.prepare_slices(scans, scale=4, z_step=20, jobs=1, progress=False)
+
+
+def state_of(store):
+    return store.about["data_hash"], np.asarray(store.images).tobytes(), np.asarray(store.masks).tobytes()
+
+
+def cut(path):
+    with open(path, "rb+") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "table.csv", "about.json"])
+@pytest.mark.parametrize("harm", [cut, flip, lambda path: path.unlink(), lambda path: path.write_bytes(b""),
+                                  lambda path: path.write_text("[" * 100_000)])
+def test_damaged_slices_are_found_out_and_made_anew(scans, name, harm, capsys):
+    store = prepared(scans[:2])
+    before = state_of(store)
+    if name == "about.json" and harm is flip:  # what isn't the hash isn't held against anything: change the hash
+        about = json.loads((store.folder / name).read_text())
+        (store.folder / name).write_text(json.dumps(about | {"data_hash": "0" * 16}))
+    else:
+        harm(store.folder / name)
+    assert state_of(prepared(scans[:2])) == before
+    assert "these slices are damaged, and are made anew" in capsys.readouterr().err
+    prepared(scans[:2])
+    assert "damaged" not in capsys.readouterr().err
+
+
+def test_a_store_cut_off_in_its_first_moment_is_begun_again(scans):
+    store = prepared(scans[:2])
+    before, partial = state_of(store), store.folder.with_name(f"{store.folder.name}.partial")
+    shutil.rmtree(store.folder)
+    partial.mkdir()
+    np.save(partial / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    (partial / "done-0").write_text("{}")
+    assert state_of(prepared(scans[:2])) == before and not partial.exists()
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    return lab.make_cohort(tmp_path_factory.mktemp("cohort") / "made", 2, progress=False, version=1, jobs=1)
+
+
+def test_a_volume_cut_short_is_made_anew(cohort):
+    scan = lab.find_scans(cohort)[0]
+    before = scan.t1w.read_bytes()
+    for harm in (cut, lambda path: path.write_bytes(b""), lambda path: path.unlink()):
+        harm(scan.t1w)
+        lab.make_cohort(cohort, 2, progress=False, version=1, jobs=1)
+        assert scan.t1w.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", [
+    "", "[]", "null", "{", "[" * 100_000, '{"subjects": 5}',
+    '{"subjects": [{"index": 0, "files": ["../../etc/passwd"]}]}',
+    '{"subjects": [{"index": "0", "files": []}]}', '{"subjects": [7]}', '{"subjects": [{"index": 0, "files": ["/x"]}]}',
+])
+def test_a_damaged_marker_is_refused_in_one_line(cohort, tmp_path, text):
+    shutil.copytree(cohort, tmp_path / "copy")
+    marker = next((tmp_path / "copy").rglob("synthetic.json"))
+    sound = json.loads(marker.read_text())
+    changed = sound | json.loads(text) if text.startswith("{") and text != "{" else None
+    marker.write_text(text if changed is None else json.dumps(changed))
+    with pytest.raises(lab.DataError, match=r"damaged.*delete the folder") as raised:
+        lab.make_cohort(tmp_path / "copy", 2, progress=False, version=1, jobs=1)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 500
+
+
+def test_two_that_prepare_at_once_end_with_the_same_slices(scans, monkeypatch):
+    built = []
+    monkeypatch.setattr("atlas_lab.data.slicing.build_store", lambda *rest: (built.append(1), build_store(*rest)))
+    import threading
+
+    stores = []
+    both = [threading.Thread(target=lambda: stores.append(prepared(scans[:2]))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert len(built) == 1 and state_of(stores[0]) == state_of(stores[1])
+    assert [path.name for path in (lab_home() / "slices").iterdir()] == [stores[0].folder.name]
+
+
+def die(_):
+    os.kill(os.getpid(), 9)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9 is of POSIX")
+def test_a_killed_worker_ends_in_one_line_on_memory():
+    with pytest.raises(lab.DataError, match=r"memory ran out.*--jobs 1") as raised:
+        list(share_out(die, [(1,), (2,)], 2))
+    assert "\n" not in str(raised.value)
+    assert list(share_out(abs, [(-1,), (-2,)], 2)) == [1, 2]  # and the next call works
+
+
+STARTER = """
+import os, sys, time
+from atlas_lab.fast.workers import share_out
+def work(folder, i):
+    open(f"{folder}/{os.getpid()}", "w").close()
+    time.sleep(600)
+if __name__ == "__main__":
+    list(share_out(work, [(sys.argv[1], i) for i in range(2)], 2))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are looked up in /proc")
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    import time
+
+    (tmp_path / "pids").mkdir()
+    (tmp_path / "go.py").write_text(STARTER)
+    starter = subprocess.Popen([sys.executable, tmp_path / "go.py", tmp_path / "pids"])
+    while len(pids := os.listdir(tmp_path / "pids")) < 2:
+        assert starter.poll() is None
+        time.sleep(0.05)
+    starter.kill()
+    starter.wait()
+    while alive := [pid for pid in pids if os.path.exists(f"/proc/{pid}/exe")]:
+        assert alive
+        time.sleep(0.1)  # a test that hangs here has found an orphan
+
+
+def test_a_lock_that_can_not_be_put_is_one_line(scans, monkeypatch, tmp_path):
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(lab.DataError, match="can't be written"):
+        prepared(scans[:2])
+    with pytest.raises(lab.DataError):
+        lab.make_cohort(tmp_path / "home" / "cohort", 2, progress=False)
