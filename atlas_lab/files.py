@@ -4,14 +4,15 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from atlas_lab.system.disk import WHY, free_for, same_place, settle
+
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "read_json", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json",
+    "lab_home", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json",
     "write_text",
 ]
 
@@ -19,14 +20,6 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SYNTHETIC_MARKER = "synthetic.json"  # lies in the release folder of an embedded cohort, and of no other
 TRUTH_FOLDER = "truth"  # beside that marker: the true lesions, of which the masks are a rater's drawings
 SPARE = 2**20  # bytes that must stay free on a disk beyond what a file is known to need
-
-_WHY = {
-    errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
-    errno.EFBIG: "the file would be too large for this disk", errno.EROFS: "the disk is read-only",
-    errno.EACCES: "you may not write there", errno.EPERM: "you may not write there",
-    errno.ENAMETOOLONG: "the name is too long", errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.ELOOP: "its links lead in a circle",
-}
 
 
 class DataError(ValueError):
@@ -62,33 +55,16 @@ def refuse_patients_in_repository(path: str | Path, source: str) -> None:
     Links are followed, and folders compared as the file system does, so that no other spelling gets by. Allowed are
     paths that git ignores, as data/ here, and work trees that say so: git config atlas-lab.patients true.
     """
-    from atlas_lab.system.work_tree import ALLOW, open_work_tree
+    from atlas_lab.system.work_tree import ALLOW, tree_that_takes_up
 
     path = Path(os.path.realpath(Path(path).expanduser()))
-    tree = open_work_tree(path)
-    if tree is None and not any((folder / ".git").exists() for folder in path.parents):
-        tree = _without_git(path)
+    tree = tree_that_takes_up(path, REPOSITORY)
     if tree is not None:
         raise DataError(
             f"{path}: this would show patient images ({source}) in the repository {tree}, and ATLAS's data use "
             "agreement forbids publishing them; choose a folder outside of it, or one that git ignores (or allow it, "
             f"in a repository that stays private: git config {ALLOW} true)"
         )
-
-
-def _without_git(path: Path) -> Path | None:
-    """This repository, if it is here without git, as a download is, and a path lies in it and not in its data/."""
-    above = (path, *path.parents)
-    is_inside = any(_is_same(folder, REPOSITORY) for folder in above)
-    return REPOSITORY if is_inside and not any(_is_same(folder, REPOSITORY / "data") for folder in above) else None
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    """True for two spellings of one place, whether it exists yet or not."""
-    try:
-        return one == other or os.path.samefile(one, other)
-    except OSError:
-        return False
 
 
 def _is_patients(shows: str | None) -> bool:
@@ -118,22 +94,10 @@ def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> P
     if _is_patients(shows):
         refuse_patients_in_repository(target, shows)
     with _told_in_one_line(target):
-        if target.is_symlink():  # followed already, so it must lead to itself
-            raise OSError(errno.ELOOP, "", str(target))
-        if target.is_dir():
-            raise DataError(f"{target} is a folder; give the name of a file")
         if target.exists() and not target.is_file():
-            raise DataError(f"{target} is a device or a pipe; give the name of a file")
-        folder = next(parent for parent in target.parents if parent.exists())
-        if not folder.is_dir():
-            raise OSError(errno.ENOTDIR, "", str(folder))
-        if not os.access(folder, os.W_OK | os.X_OK):
-            read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
-            raise OSError(errno.EROFS if read_only else errno.EACCES, "", str(folder))
-        longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
-        if any(len(os.fsencode(part)) > longest for part in target.relative_to(folder).parts):
-            raise OSError(errno.ENAMETOOLONG, "", str(target))
-        free = shutil.disk_usage(folder).free
+            kind = "folder" if target.is_dir() else "device or a pipe"
+            raise DataError(f"{target} is a {kind}; give the name of a file")
+        free = free_for(target)
     if free < room + SPARE:
         needed = f"about {room / 1e6:,.0f} MB are" if room >= 1e6 else "room is"
         raise DataError(f"{target}: {needed} needed and {free / 1e6:,.1f} MB free; {_remedy(target)}")
@@ -152,7 +116,6 @@ def atomic_path(path: str | Path, shows: str | None = None, room: int = 0) -> It
 
     Parameters and errors as `check_target`; an OSError while the file is written becomes a DataError too.
     """
-    from atlas_lab.system.disk import settle
     from atlas_lab.system.locks import private_folder
 
     target = check_target(path, shows, room)
@@ -185,7 +148,7 @@ def _told_in_one_line(target: Path) -> Iterator[None]:
 
 def _unwritable(target: Path, error: OSError) -> DataError:
     """What to say of a target that can't be written to."""
-    why = _WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
+    why = WHY.get(error.errno, error.strerror or str(error) or type(error).__name__)
     return DataError(f"{target}: can't be written: {why}; {_remedy(target, error.errno)}")
 
 
@@ -209,12 +172,12 @@ def _is_about(path: Path, target: Path) -> bool:
     """True if a path is a target, a folder above it, or the temporary file that stands in for it."""
     from atlas_lab.system.locks import PRIVATE
 
-    return any(_is_same(path, place) for place in (target, *target.parents)) or PRIVATE in path.as_posix()
+    return any(same_place(path, place) for place in (target, *target.parents)) or PRIVATE in path.as_posix()
 
 
 def _remedy(target: Path, number: int | None = errno.ENOSPC) -> str:
     """What to do so that a file can be written, after an error of that number."""
-    if number not in _WHY or number in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
+    if number not in WHY or number in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
         return "name another place"
     is_derived = target.is_relative_to(os.path.realpath(lab_home()))
     place = "set ATLAS_LAB_HOME to" if is_derived else "name"
@@ -232,18 +195,6 @@ def write_text(path: str | Path, text: str, shows: str | None = None) -> None:
 def write_json(path: str | Path, values: object, shows: str | None = None) -> None:
     """Write `values` as readable JSON through `atomic_path`."""
     write_text(path, json.dumps(values, indent=1) + "\n", shows)
-
-
-def read_json(path: Path, remedy: str) -> dict:
-    """The object in a JSON file of the lab's own. Raises DataError, with the remedy, if the file holds none."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        problem = None if isinstance(values, dict) else f"holds a {type(values).__name__}, not an object"
-    except (OSError, ValueError, RecursionError) as error:  # also text that is no UTF-8, or nested too deeply
-        problem = " ".join(str(error).split())
-    if problem:
-        raise DataError(f"{path} is damaged ({problem}); {remedy}")
-    return values
 
 
 def digest(values: object) -> str:

@@ -15,9 +15,10 @@ from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
+from atlas_lab.data.state import read_json
 from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, read_json
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
 
 __all__ = [
     "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",

@@ -14,9 +14,10 @@ from atlas_lab.data.account import coarse_brain, seen_lesions
 from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.scans import load_with_account, source_of
+from atlas_lab.data.state import read_json
 from atlas_lab.dataset import open_store
 from atlas_lab.fast.workers import share_out
-from atlas_lab.files import DataError, atomic_path, digest, lab_home, read_json, working_on, write_json
+from atlas_lab.files import DataError, atomic_path, digest, lab_home, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.system.disk import take_room
 

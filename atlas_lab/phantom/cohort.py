@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from atlas_lab.data.layouts import LAYOUTS
+from atlas_lab.data.state import read_json
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import (
@@ -21,7 +22,6 @@ from atlas_lab.files import (
     DataError,
     atomic_path,
     digest,
-    read_json,
     refuse_patients_in_repository,
     working_on,
     write_json,

@@ -1,10 +1,43 @@
-"""What a disk is asked for beyond writing: to keep room for a file, and to have it down when a call returns."""
+"""What a disk is asked for beyond writing: whether it takes a file, to keep room for it, and to have it down."""
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
-__all__ = ["settle", "take_room"]
+__all__ = ["WHY", "free_for", "same_place", "settle", "take_room"]
+
+WHY = {
+    errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
+    errno.EFBIG: "the file would be too large for this disk", errno.EROFS: "the disk is read-only",
+    errno.EACCES: "you may not write there", errno.EPERM: "you may not write there",
+    errno.ENAMETOOLONG: "the name is too long", errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.ELOOP: "its links lead in a circle",
+}
+
+
+def free_for(target: Path) -> int:
+    """Bytes free where a file is to be made, links followed. Raises OSError if it can't be made there."""
+    if target.is_symlink():  # followed already, so it must lead to itself
+        raise OSError(errno.ELOOP, "", str(target))
+    folder = next(parent for parent in target.parents if parent.exists())
+    if not folder.is_dir():
+        raise OSError(errno.ENOTDIR, "", str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise OSError(errno.EROFS if read_only else errno.EACCES, "", str(folder))
+    longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+    if any(len(os.fsencode(part)) > longest for part in target.relative_to(folder).parts):
+        raise OSError(errno.ENAMETOOLONG, "", str(target))
+    return shutil.disk_usage(folder).free
+
+
+def same_place(one: Path, other: Path) -> bool:
+    """True for two spellings of one place, whether it exists yet or not."""
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def take_room(path: Path) -> None:

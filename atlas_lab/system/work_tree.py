@@ -4,7 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
-__all__ = ["ALLOW", "open_work_tree"]
+from atlas_lab.system.disk import same_place
+
+__all__ = ["ALLOW", "open_work_tree", "tree_that_takes_up"]
 
 ALLOW = "atlas-lab.patients"  # git setting by which a work tree, a private one, says that it may hold patients' data
 PATIENCE = 20  # seconds for git to answer
@@ -25,6 +27,18 @@ def open_work_tree(path: Path) -> Path | None:
     if tree is None or _git(tree, "check-ignore", "--quiet", "--", str(path)) == (0, ""):
         return None
     return None if _git(tree, "config", "--type=bool", "--get", ALLOW) == (0, "true") else tree
+
+
+def tree_that_takes_up(path: Path, download: Path) -> Path | None:
+    """`open_work_tree`; also `download`, a repository that is here without git, if a path lies in it, but in its data/.
+
+    Folders are compared as the file system does, so that no other spelling gets by.
+    """
+    if any((folder / ".git").exists() for folder in path.parents):
+        return open_work_tree(path)
+    above = (path, *path.parents)
+    is_inside = any(same_place(folder, download) for folder in above)
+    return download if is_inside and not any(same_place(folder, download / "data") for folder in above) else None
 
 
 def _git(tree: Path, *arguments: str) -> tuple[int, str]:
