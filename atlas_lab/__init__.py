@@ -34,7 +34,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "plots.slices": ["show_slice"],
         "plots.curves": ["plot_history"],
         "plots.saving": ["save_figure"],
-        "widgets.viewer": ["view_slices"],
+        "widgets.viewer": ["compare", "view_slices"],
         "widgets.browser": ["browse"],
         "widgets.panels": ["dice_playground"],
         "files": ["DataError"],

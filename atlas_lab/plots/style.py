@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR
+from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR
 
-__all__ = ["BLUE", "COLOURS", "GREY", "ORANGE", "mark_source", "mask_legend", "small_pictures"]
+__all__ = ["BLUE", "COLOURS", "GREY", "ORANGE", "few_colours", "mark_source", "mask_legend", "small_pictures"]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe-Ito, for lines and text
 COLOURS = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#000000"]  # in the order in which curves take them
@@ -28,6 +28,17 @@ def mark_source(figure, source):
         figure.text(0.99, -0.01, source, ha="right", va="top", fontsize=6, color=GREY, gid="source")
 
 
+def few_colours(image, colours):
+    """A Pillow image in a palette of so many colours, in which those of the overlays are kept as they are."""
+    from PIL import Image
+
+    kept = list(dict.fromkeys([TARGET_COLOUR, PREDICTION_COLOUR, *ERROR_COLOURS.values()]))
+    others = image.quantize(colours - len(kept), dither=Image.Dither.NONE).getpalette()[: 3 * (colours - len(kept))]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(channel for colour in kept for channel in colour), *others])
+    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def small_pictures(dpi=90, colours=96):
     """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk.
 
@@ -39,8 +50,7 @@ def small_pictures(dpi=90, colours=96):
     def to_png(figure):
         pixels, small = io.BytesIO(), io.BytesIO()
         figure.savefig(pixels, dpi=dpi, bbox_inches="tight")
-        image = Image.open(pixels).convert("RGB").quantize(colours, dither=Image.Dither.NONE)
-        image.save(small, "PNG", optimize=True)
+        few_colours(Image.open(pixels).convert("RGB"), colours).save(small, "PNG", optimize=True)
         return small.getvalue()
 
     plt.rcParams["axes.prop_cycle"] = plt.cycler(color=COLOURS)

@@ -1,4 +1,4 @@
-"""The viewer in plain ipywidgets, for where anywidget can't load: a thin widget over the pure function `overlay`."""
+"""The viewer in plain ipywidgets, for where anywidget can't load: a thin widget over the pure function `draw_plane`."""
 
 import ipywidgets
 import numpy as np
@@ -6,9 +6,10 @@ import numpy as np
 from atlas_lab.data.slicing import axial_slices
 from atlas_lab.grid import height_mm
 from atlas_lab.metrics import dice_coefficient
-from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.grey import to_grey
+from atlas_lab.widgets.picture import draw_plane
 from atlas_lab.widgets.still import Still, png
+from atlas_lab.widgets.volumes import to_levels
 
 __all__ = ["PlainViewer"]
 
@@ -20,10 +21,11 @@ class PlainViewer(Still, ipywidgets.VBox):
     """
 
     def __init__(self, image, target, predictions, affine, zoom):
-        prediction = next((p > 0.5 for p in predictions.values()), None)
-        self.slices = axial_slices(to_grey(image)[0])
+        grey, levels = to_grey(image)[0], next((to_levels(p) for p in predictions.values()), None)
+        self.volumes = grey, target, levels
+        self.slices = axial_slices(grey)
         self.target = None if target is None else axial_slices(np.asarray(target, bool))
-        self.prediction = None if prediction is None else axial_slices(np.asarray(prediction, bool))
+        self.prediction = None if levels is None else axial_slices(levels > 127.5)
         self.affine, self.zoom = affine, zoom
         self.picture = ipywidgets.Image(format="png", layout={"align_self": "flex-start"})
         self.text = ipywidgets.Label()
@@ -42,14 +44,14 @@ class PlainViewer(Still, ipywidgets.VBox):
 
     def frame(self, z):
         """The picture of slice z, uint8 (zoom Y, zoom X, 3)."""
-        masks = [None if volume is None else volume[z] for volume in (self.target, self.prediction)]
-        return overlay(self.slices[z], *masks, zoom=self.zoom)
+        spacing = np.ones(3) if self.affine is None else np.linalg.norm(np.asarray(self.affine)[:3, :3], axis=0)
+        return draw_plane(*self.volumes, spacing, 0, z, self.zoom)
 
     def describe(self, z):
         """The line under the picture: height, lesion area, and Dice where there is a prediction."""
-        parts = ["front at the top, patient's left on the left"]
+        parts = ["which side is which isn't known"]
         if self.affine is not None:
-            parts.insert(0, f"z = {height_mm(z, self.affine):.0f} mm")
+            parts = [f"z = {height_mm(z, self.affine):.0f} mm", "front at the top, patient's left on the left"]
         if self.target is not None:
             parts.append(f"target {self.target[z].sum()} voxels")
         if self.prediction is not None:

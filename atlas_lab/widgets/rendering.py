@@ -7,7 +7,7 @@ import numpy as np
 
 from atlas_lab.files import DataError
 from atlas_lab.widgets.grey import to_grey
-from atlas_lab.widgets.viewer import check_volumes, open_volumes
+from atlas_lab.widgets.volumes import check_volumes, open_volumes
 
 __all__ = ["view_3d"]
 

@@ -1,377 +1,339 @@
-// Draws a volume slice by slice on a canvas. The volume and its masks come once, compressed; after that no message is
-// needed to show another slice. What is drawn is what overlay.py gives: see tests/test_viewer_browser.py.
+// The viewer: its state, which Python and other views of the same widget share, and what moves it. Volumes come once,
+// compressed; after that no message is needed to show another slice.
 
-const PLANES = [
-  { name: "axial", across: 0, down: 1, along: 2, letters: ["L", "R", "A", "P"] },
-  { name: "coronal", across: 0, down: 2, along: 1, letters: ["L", "R", "S", "I"] },
-  { name: "sagittal", across: 1, down: 2, along: 0, letters: ["P", "A", "S", "I"] },
-];
-
-async function inflate(data) {
-  if (!data || !data.byteLength) return null;
-  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-function element(parent, tag, className, properties = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  Object.assign(node, properties);
-  parent.append(node);
-  return node;
-}
-
-// Voxel (i, j) of a slice, i across and j down from the top left, is at start + i * right + j * below.
-function slicing(shape, plane, index) {
-  const strides = [1, shape[0], shape[0] * shape[1]];
-  const { across, down, along } = PLANES[plane];
-  return {
-    width: shape[across], height: shape[down], right: strides[across], below: -strides[down],
-    start: index * strides[along] + (shape[down] - 1) * strides[down],
-  };
-}
-
-// Round as numpy's rint does: a half goes to the even neighbour.
-function rint(value) {
-  const rounded = Math.round(value);
-  return value % 1 === 0.5 && rounded % 2 ? rounded - 1 : rounded;
-}
-
-// The colour of each grey level under a translucent fill.
-function blends(fill, opacity) {
-  return Uint32Array.from({ length: 256 }, (_, grey) => {
-    const [r, g, b] = fill.map((channel) => rint(grey + opacity * (channel - grey)));
-    return 0xff000000 | (b << 16) | (g << 8) | r;
-  });
-}
-
-// Fill `pixels` (Uint32, width x height of the slice times zoom) as overlay() does: grey, blue fill, orange outline.
-function paint(pixels, view, volumes, settings) {
-  const { width, height, right, below, start } = view;
-  const { zoom, opacity, level, targetColour, predictionColour } = settings;
-  const line = width * zoom;
-  const filled = blends(predictionColour, opacity);
-  for (let j = 0; j < height; j++) {
-    for (let i = 0; i < width; i++) {
-      const at = start + i * right + j * below;
-      const grey = volumes.image[at];
-      let colour = 0xff000000 | (grey << 16) | (grey << 8) | grey;
-      if (volumes.prediction && volumes.prediction[at] > level) colour = filled[grey];
-      const corner = j * zoom * line + i * zoom;
-      for (let y = 0; y < zoom; y++) pixels.fill(colour, corner + y * line, corner + y * line + zoom);
-    }
-  }
-  if (volumes.target) outline(pixels, view, volumes.target, zoom, targetColour);
-}
-
-// One pixel wide, on the inside of the mask's edge.
-function outline(pixels, { width, height, right, below, start }, target, zoom, [r, g, b]) {
-  const colour = (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
-  const line = width * zoom;
-  const outside = (i, j) => i < 0 || j < 0 || i >= width || j >= height || !target[start + i * right + j * below];
-  for (let j = 0; j < height; j++) {
-    for (let i = 0; i < width; i++) {
-      if (outside(i, j)) continue;
-      const corner = j * zoom * line + i * zoom;
-      for (let k = 0; k < zoom; k++) {
-        if (outside(i, j - 1)) pixels[corner + k] = colour;
-        if (outside(i, j + 1)) pixels[corner + (zoom - 1) * line + k] = colour;
-        if (outside(i - 1, j)) pixels[corner + k * line] = colour;
-        if (outside(i + 1, j)) pixels[corner + k * line + zoom - 1] = colour;
-      }
-    }
-  }
-}
-
-// How many voxels have each value, inside and outside of the target: all that a threshold's scores need.
-function histograms(prediction, target) {
-  const inside = new Float64Array(256), outside = new Float64Array(256);
-  for (let at = 0; at < prediction.length; at++) (target && target[at] ? inside : outside)[prediction[at]]++;
-  return { inside, outside };
-}
-
-function counts({ inside, outside }, level) {
-  let tp = 0, fp = 0, fn = 0;
-  for (let value = 0; value < 256; value++) {
-    if (value > level) { tp += inside[value]; fp += outside[value]; } else fn += inside[value];
-  }
-  return { tp, fp, fn };
-}
-
-const dice = ({ tp, fp, fn }) => (2 * tp) / (2 * tp + fp + fn);
-const text = (value) => (Number.isFinite(value) ? value.toFixed(2) : "undefined");
-
-// Voxels of the slice in target, prediction and both.
-function areas(view, volumes, level) {
-  let tp = 0, fp = 0, fn = 0;
-  for (let j = 0; j < view.height; j++) {
-    for (let i = 0; i < view.width; i++) {
-      const at = view.start + i * view.right + j * view.below;
-      const p = volumes.prediction ? volumes.prediction[at] > level : false;
-      const t = volumes.target ? volumes.target[at] > 0 : false;
-      if (p && t) tp++; else if (p) fp++; else if (t) fn++;
-    }
-  }
-  return { tp, fp, fn };
-}
+const SHARED = ["plane", "index", "position", "pane_layout", "show", "chosen", "threshold", "thresholds", "opacity", "zoom",
+  "window", "convention", "fill", "show_target", "crosshair", "line_width"];
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 class Viewer {
-  constructor(model, root) {
-    this.model = model;
-    this.root = root;
-    this.shape = model.get("shape");
-    this.plane = model.get("plane");
-    this.index = [0, 1, 2].map((plane) => Math.floor(this.shape[PLANES[plane].along] / 2));
-    this.index[this.plane] = model.get("index");
-    this.zoom = model.get("zoom");
-    this.opacity = model.get("opacity");
-    this.threshold = model.get("threshold");
-    this.chosen = 0;
-    this.names = model.get("names");
+  constructor(model, root, ownsPage) {
+    Object.assign(this, { model, root, ownsPage, shape: model.get("shape"), affine: model.get("affine") });
+    this.names = [...model.get("names")];
+    this.isProbability = [...model.get("probabilities")];
+    this.hasTarget = model.get("has_target");
+    this.labelNames = model.get("label_names");
+    this.labels = this.labelNames.length > 0;
+    this.grid = model.get("own_grid").shape ? model.get("own_grid") : null;
+    this.spacing = spacingOf(this.affine);
+    this.state = Object.fromEntries(SHARED.map((name) => [name, model.get(name)]));
+    this.centre = this.shape.map((size) => (size - 1) / 2);
+    this.colours = model.get("colours");
+    this.kept = 0;
+    this.drawing = new Drawing(this);
+    this.tables = {};
     this.build();
   }
 
   async load() {
-    const [image, target, ...predictions] = await Promise.all(
-      [this.model.get("image"), this.model.get("target"), ...this.model.get("predictions")].map(inflate));
-    Object.assign(this, { image, target, predictions });
-    this.histogram = predictions.map((prediction) => histograms(prediction, target));
+    const { model } = this;
+    const [image, target, labels, ...predictions] = await Promise.all(
+      [model.get("image"), model.get("target"), model.get("labels"), ...model.get("predictions")].map(inflate));
+    if (this.closed) return;
+    Object.assign(this, { image, target, labels, predictions });
+    this.counts = this.countable.map((prediction) => countLevels(this.shape, prediction, target));
+    this.greyCounts = greyHistogram(image);
+    this.layOut();
+    await this.loadDrawings();
+  }
+
+  // What scores are kept of: the predictions, or the target alone, as a prediction of nothing.
+  get countable() { return this.predictions.length ? this.predictions : [this.target || new Uint8Array(this.image.length)]; }
+  get magnification() { return Math.max(1, this.state.zoom / this.model.get("frame_zoom")); }
+  get length() { return this.shape[PLANES[this.state.plane].along]; }
+  get show() { return this.canShow(this.state.show) ? this.state.show : "masks"; }
+  level(i) { return (this.state.thresholds[i] ?? 0.5) * 255; }
+
+  canShow(key) {
+    const n = this.names.length;
+    return { masks: true, errors: n > 0 && this.hasTarget, differences: n > 1, heat: this.isProbability.some(Boolean), labels: Boolean(this.labels) }[key];
+  }
+
+  build() {
+    const { root } = this;
+    root.classList.add("atlas-viewer");
+    root.tabIndex = 0;
+    root.setAttribute("role", "group");
+    root.setAttribute("aria-label", "Slice viewer; arrow keys move through the slices");
+    root.dataset.lmSuppressShortcuts = "true"; // or Jupyter takes the keys: ArrowDown goes to the next cell
+    this.controls = new Controls(this);
+    root.onkeydown = (event) => pressKey(this, event);
+  }
+
+  // ------------------------------------------------------------------------------------------------ state
+
+  set(name, value) {
+    this.take(name, value);
+    this.model.set(name, value);
+    this.save();
+  }
+
+  // Take a value into the state, from here or from elsewhere.
+  take(name, value) {
+    const { state } = this, { along } = PLANES[state.plane];
+    if (name === "chosen") value = Math.max(0, Math.min(value, this.names.length - 1));
+    if (name === "position") value = viewerClamp(value, this.shape);
+    if (name === "index") value = Math.max(0, Math.min(value, this.length - 1));
+    if (same(state[name], value) || value === undefined) return;
+    state[name] = value;
+    if (name === "position") this.take("index", value[along]);
+    if (name === "index") this.take("position", state.position.map((old, k) => (k === along ? value : old)));
+    if (name === "plane") this.take("index", state.position[PLANES[value].along]);
+    if (name === "chosen" || name === "thresholds") state.threshold = state.thresholds[state.chosen] ?? 0.5;
+    if (name === "threshold") state.thresholds = state.thresholds.map((old, i) => (i === state.chosen ? value : old));
+    if (name === "zoom" && !this.isZooming) this.centre = [...state.position];
+    if (["plane", "pane_layout", "chosen", "show"].includes(name) && this.image) this.layOut();
     this.changed();
   }
 
-  get volumes() { return { image: this.image, target: this.target, prediction: this.predictions[this.chosen] }; }
-  get level() { return this.threshold * 255; }
-  get view() { return slicing(this.shape, this.plane, this.index[this.plane]); }
-  get length() { return this.shape[PLANES[this.plane].along]; }
-
-  build() {
-    const root = this.root;
-    root.classList.add("atlas-viewer");
-    root.tabIndex = 0;
-    root.dataset.lmSuppressShortcuts = "true"; // or Jupyter takes the keys: ArrowDown goes to the next cell
-    const bar = element(root, "div", "bar");
-    this.planeBox = element(bar, "select", "plane", { title: "plane" });
-    PLANES.forEach(({ name }, i) => this.planeBox.add(new Option(name, i, false, i === this.plane)));
-    this.planeBox.onchange = () => { this.plane = +this.planeBox.value; this.changed(); };
-    this.button(bar, "play", "▶", "play or stop (space)", () => this.play());
-    this.button(bar, "largest", "largest lesion", "to the slice with most lesion", () => this.to(this.extreme("area")));
-    this.button(bar, "previous", "‹ lesion", "to the previous slice with lesion", () => this.next(-1));
-    this.button(bar, "following", "lesion ›", "to the next slice with lesion", () => this.next(1));
-    if (this.names.length) {
-      this.button(bar, "worst", "worst", "to the lesion slice with the lowest Dice", () => this.to(this.extreme("worst")));
-      this.button(bar, "best", "best", "to the lesion slice with the highest Dice", () => this.to(this.extreme("best")));
-    }
-    this.button(bar, "smaller", "−", "smaller", () => this.enlarge(-1));
-    this.button(bar, "larger", "+", "larger", () => this.enlarge(1));
-
-    this.slider = element(root, "input", "slice", { type: "range", min: 0, step: 1, title: "slice" });
-    this.slider.oninput = () => this.to(+this.slider.value);
-    this.strip = element(root, "canvas", "strip");
-    this.strip.height = 18;
-    const frame = element(root, "div", "frame");
-    this.canvas = element(frame, "canvas", "slice-canvas");
-    this.canvas.onclick = (event) => this.read(event);
-    this.letters = ["left", "right", "top", "bottom"].map((side) => element(frame, "span", `letter ${side}`));
-    if (this.names.length) this.buildPrediction(element(root, "div", "bar"));
-    this.line = element(root, "div", "line");
-    this.scores = element(root, "div", "line scores");
-    this.point = element(root, "div", "line point");
-    root.onkeydown = (event) => this.key(event);
+  // Python, and other views, learn of changes at most ten times a second.
+  save() {
+    for (const name of ["index", "position", "threshold", "thresholds"]) this.model.set(name, this.state[name]);
+    if (this.saving) return;
+    this.saving = setTimeout(() => { this.saving = 0; this.model.save_changes(); }, 100);
   }
 
-  buildPrediction(bar) {
-    if (this.names.length > 1) {
-      this.chooser = element(bar, "select", "prediction", { title: "prediction" });
-      this.names.forEach((name, i) => this.chooser.add(new Option(name, i)));
-      this.chooser.onchange = () => { this.chosen = +this.chooser.value; this.changed(); };
-      this.button(bar, "blink", "blink", "show the predictions in turn", () => this.blink());
-    }
-    this.range(bar, "opacity", "opacity", this.opacity, (value) => { this.opacity = value; });
-    if (this.model.get("is_probability")) {
-      this.range(bar, "threshold", "threshold", this.threshold, (value) => { this.threshold = value; });
-    }
+  flip(name) { this.set(name, !this.state[name]); }
+  flipSides() { this.set("convention", this.state.convention === "radiological" ? "neurological" : "radiological"); }
+  setThreshold(i, value) { this.set("thresholds", this.state.thresholds.map((old, k) => (k === i ? value : old))); }
+
+  choosePlane(plane, fixed = null) {
+    if (this.state.plane !== plane) this.set("plane", plane);
+    if (fixed !== null && this.state.chosen !== fixed) this.set("chosen", fixed);
   }
 
-  button(parent, className, label, title, action) {
-    element(parent, "button", className, { textContent: label, title, type: "button", onclick: action });
+  // `centres`: the crosshair comes to the middle of the picture; else the caller says what does.
+  setZoom(value, centres = true) {
+    const least = this.model.get("frame_zoom");
+    this.isZooming = !centres;
+    this.set("zoom", Math.min(Math.max(value, least), 40 * least));
+    this.isZooming = false;
   }
 
-  range(parent, className, label, value, set) {
-    const box = element(parent, "label", "setting", { textContent: label });
-    const input = element(box, "input", className, { type: "range", min: 0, max: 1, step: 0.01, value });
-    const shown = element(box, "span", "value", { textContent: value.toFixed(2) });
-    input.oninput = () => { set(+input.value); shown.textContent = (+input.value).toFixed(2); this.changed(); };
-  }
-
-  // The first change is drawn at once; of those that come before the browser shows it, only the last.
-  changed() {
-    if (!this.image) return;
-    if (this.waiting) { this.behind = true; return; }
-    this.draw();
-    this.waiting = requestAnimationFrame(() => {
-      this.waiting = 0;
-      if (this.behind) { this.behind = false; this.changed(); }
+  // Keep the middle of the picture where no side of the volume leaves a gap.
+  clampCentre() {
+    this.centre = this.centre.map((value, k) => {
+      const half = this.shape[k] / 2 / this.magnification;
+      return Math.min(Math.max(value, half - 0.5), this.shape[k] - half - 0.5);
     });
   }
 
-  draw() {
-    this.drawn = (this.drawn || 0) + 1;
-    const view = this.view, zoom = this.zoom;
-    const width = view.width * zoom, height = view.height * zoom;
-    if (this.canvas.width !== width || this.canvas.height !== height || !this.data) {
-      Object.assign(this.canvas, { width, height });
-      this.data = this.canvas.getContext("2d").createImageData(width, height);
-      this.pixels = new Uint32Array(this.data.data.buffer);
-    }
-    paint(this.pixels, view, this.volumes, {
-      zoom, opacity: this.opacity, level: this.level,
-      targetColour: this.model.get("target_colour"), predictionColour: this.model.get("prediction_colour"),
-    });
-    this.canvas.getContext("2d").putImageData(this.data, 0, 0);
-    this.slider.max = this.length - 1;
-    this.slider.value = this.index[this.plane];
-    PLANES[this.plane].letters.forEach((letter, i) => { this.letters[i].textContent = letter; });
-    this.describe(view);
-    this.drawStrip(width);
-    this.tell();
-  }
+  // ------------------------------------------------------------------------------------------------ moving
 
-  describe(view) {
-    const index = this.index[this.plane], along = PLANES[this.plane].along;
-    const parts = [`${PLANES[this.plane].name} ${index + 1} of ${this.length}`];
-    const affine = this.model.get("affine");
-    if (affine.length) parts.push(`${"xyz"[along]} = ${(affine[5 * along] * index + affine[4 * along + 3]).toFixed(0)} mm`);
-    const slice = areas(view, this.volumes, this.level);
-    if (this.target) parts.push(`target ${slice.tp + slice.fn} voxels`);
-    if (this.names.length) parts.push(`prediction ${slice.tp + slice.fp} voxels`);
-    if (this.target && this.names.length) parts.push(`Dice ${text(dice(slice))}${slice.tp + slice.fp + slice.fn ? "" : " (both empty)"}`);
-    this.line.textContent = parts.join(" · ");
-    if (!this.names.length) return;
-    const all = counts(this.histogram[this.chosen], this.level), ml = this.model.get("voxel_ml");
-    const scores = [`${this.names[this.chosen]}, whole volume: ${((all.tp + all.fp) * ml).toFixed(1)} ml`];
-    if (this.target) {
-      scores.push(`target ${((all.tp + all.fn) * ml).toFixed(1)} ml`, `Dice ${text(dice(all))}`,
-        `precision ${text(all.tp / (all.tp + all.fp))}`, `recall ${text(all.tp / (all.tp + all.fn))}`);
-    }
-    this.scores.textContent = scores.join(" · ");
-  }
-
-  // Where along the axis target (above) and prediction (below) lie, and where we are. Kept until something but the slice changes.
-  drawStrip(width) {
-    const key = [this.plane, this.chosen, this.names.length ? this.threshold : 0, width].join();
-    if (this.stripKey !== key) {
-      this.stripKey = key;
-      this.profile = Array.from({ length: this.length }, (_, i) => areas(slicing(this.shape, this.plane, i), this.volumes, this.level));
-    }
-    const strip = this.strip, context = strip.getContext("2d"), step = width / this.length;
-    strip.width = width;
-    const rows = [["tp", "fn", this.model.get("target_colour"), 0], ["tp", "fp", this.model.get("prediction_colour"), 9]];
-    for (const [one, other, colour, top] of rows) {
-      const most = Math.max(1, ...this.profile.map((slice) => slice[one] + slice[other]));
-      context.fillStyle = `rgb(${colour})`;
-      this.profile.forEach((slice, i) => {
-        const size = slice[one] + slice[other];
-        if (size) context.fillRect(i * step, top + 8 - Math.max(1.5, (8 * size) / most), Math.max(1, step), Math.max(1.5, (8 * size) / most));
-      });
-    }
-    context.fillStyle = "rgb(128,128,128)";
-    context.fillRect((this.index[this.plane] + 0.5) * step - 1, 0, 2, 18);
-  }
+  moveTo(voxel) { this.set("position", viewerClamp(voxel, this.shape)); }
 
   to(index) {
     if (index == null) return;
-    this.index[this.plane] = Math.min(Math.max(index, 0), this.length - 1);
+    this.moveTo(this.state.position.map((old, k) => (k === PLANES[this.state.plane].along ? index : old)));
+  }
+
+  step(plane, steps) {
+    this.moveTo(this.state.position.map((old, k) => (k === PLANES[plane].along ? old + steps : old)));
+  }
+
+  goTo(words) {
+    const mm = words.split(/[\s,;]+/).filter(Boolean).map(Number);
+    if (mm.length !== 3 || !mm.every(Number.isFinite)) { this.controls.point.textContent = "give three numbers: x, y, z in mm"; return; }
+    const voxel = toVoxel(this.affine, mm), inside = viewerClamp(voxel, this.shape);
+    this.notice = same(voxel, inside) ? null
+      : { at: inside, text: `${mmText(mm)} mm lies outside of the volume; the nearest voxel is ${inside.join(", ")}` };
+    this.centre = [...inside];
+    this.moveTo(inside);
     this.changed();
   }
 
+  // Slices with lesion: of the target, or where there is none of the prediction.
   next(direction) {
-    for (let i = this.index[this.plane] + direction; i >= 0 && i < this.length; i += direction) {
-      const { tp, fp, fn } = this.profile[i];
-      if (this.target ? tp + fn : tp + fp) return this.to(i);
-    }
+    const { profile, state } = this;
+    for (let i = state.index + direction; i >= 0 && i < this.length; i += direction) if (this.lesionSize(profile[i])) return this.to(i);
   }
 
+  lesionSize({ tp, fp, fn }) { return this.hasTarget ? tp + fn : tp + fp; }
+
   extreme(kind) {
-    const sizes = this.profile.map(({ tp, fp, fn }) => (this.target ? tp + fn : tp + fp));
+    const sizes = this.profile.map((slice) => this.lesionSize(slice));
     const value = (i) => (kind === "area" ? sizes[i] : (kind === "best" ? 1 : -1) * dice(this.profile[i]));
     const candidates = [...sizes.keys()].filter((i) => sizes[i]);
     return candidates.length ? candidates.reduce((a, b) => (value(b) > value(a) ? b : a)) : null;
   }
 
-  enlarge(by) { this.zoom = Math.min(Math.max(this.zoom + by, 1), 5); this.changed(); }
-
-  play() {
-    if (this.playing) { clearInterval(this.playing); this.playing = 0; return; }
-    this.playing = setInterval(() => {
-      if (!this.root.isConnected) return this.play();
-      this.to((this.index[this.plane] + 1) % this.length);
-    }, 80);
-  }
+  play() { this.repeat("playing", 80, () => this.to((this.state.index + 1) % this.length)); }
 
   blink() {
-    if (this.blinking) { clearInterval(this.blinking); this.blinking = 0; return; }
-    this.blinking = setInterval(() => {
-      if (!this.root.isConnected) return this.blink();
-      this.chosen = (this.chosen + 1) % this.names.length;
-      this.chooser.value = this.chosen;
-      this.changed();
-    }, 600);
+    if (this.state.pane_layout === "side") this.set("pane_layout", "one");
+    this.repeat("blinking", 600, () => this.set("chosen", (this.state.chosen + 1) % this.names.length));
   }
 
-  key(event) {
-    if (event.target.tagName === "SELECT") return;
-    const here = this.index[this.plane];
-    const target = { ArrowRight: here + 1, ArrowUp: here + 1, ArrowLeft: here - 1, ArrowDown: here - 1, Home: 0, End: this.length - 1 }[event.key];
-    if (event.target.type === "range" && event.target !== this.slider) return;
-    if (target !== undefined) this.to(target);
-    else if (event.key === " " && event.target.tagName !== "BUTTON") this.play();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
+  repeat(name, milliseconds, action) {
+    if (this[name]) { clearInterval(this[name]); this[name] = 0; return this.changed(); }
+    this[name] = setInterval(() => (this.root.isConnected ? action() : this.repeat(name)), milliseconds);
+    this.changed();
   }
 
-  read(event) {
-    const box = this.canvas.getBoundingClientRect(), view = this.view;
-    const i = Math.floor(((event.clientX - box.left) / box.width) * view.width);
-    const j = Math.floor(((event.clientY - box.top) / box.height) * view.height);
-    const { across, down, along } = PLANES[this.plane];
-    const voxel = [0, 0, 0];
-    voxel[across] = i; voxel[down] = view.height - 1 - j; voxel[along] = this.index[this.plane];
-    const at = view.start + i * view.right + j * view.below, affine = this.model.get("affine");
-    const parts = [`voxel ${voxel.join(", ")}`];
-    if (affine.length) {
-      const mm = [0, 1, 2].map((row) => [0, 1, 2].reduce((sum, k) => sum + affine[4 * row + k] * voxel[k], affine[4 * row + 3]));
-      parts.push(`x, y, z = ${mm.map((value) => value.toFixed(0)).join(", ")} mm`);
-    }
+  // ------------------------------------------------------------------------------------------------ window and level
+
+  levelOf(intensity) {
     const [black, white] = [this.model.get("black"), this.model.get("white")];
-    parts.push(`intensity ${(black + (this.image[at] / 255) * (white - black)).toPrecision(3)}`);
-    if (this.target) parts.push(this.target[at] ? "lesion" : "no lesion");
-    if (this.names.length) parts.push(`${this.names[this.chosen]} ${(this.predictions[this.chosen][at] / 255).toFixed(2)}`);
-    this.point.textContent = parts.join(" · ");
+    return ((intensity - black) / (white - black)) * 255;
   }
 
-  // Python learns where we are, at most five times a second.
-  tell() {
-    if (this.telling) return;
-    this.telling = setTimeout(() => {
-      this.telling = 0;
-      this.model.set("plane", this.plane);
-      this.model.set("index", this.index[this.plane]);
-      this.model.set("threshold", this.threshold);
-      this.model.save_changes();
-    }, 200);
+  intensityOf(level) {
+    const [black, white] = [this.model.get("black"), this.model.get("white")];
+    return black + (level / 255) * (white - black);
+  }
+
+  shiftWindow(dx, dy) {
+    const [low, high] = this.state.window.map((value) => this.levelOf(value));
+    const width = Math.max(2, (high - low) * Math.exp(dx / 200)), middle = (low + high) / 2 + dy / 2;
+    this.set("window", [middle - width / 2, middle + width / 2].map((level) => this.intensityOf(level)));
+  }
+
+  presetWindow(name) {
+    const share = (value) => percentile(this.greyCounts, value);
+    const levels = { all: [0, 255], brain: [share(0.02), share(0.98)], dark: [0, share(0.4)] }[name];
+    this.set("window", levels.map((level) => this.intensityOf(level)));
+  }
+
+  // ------------------------------------------------------------------------------------------------ predictions that come
+
+  addPrediction(name, mask) {
+    if (!this.predictions.length) this.counts = [];
+    this.predictions.push(mask);
+    this.names.push(name);
+    this.isProbability.push(false);
+    this.counts.push(countLevels(this.shape, mask, this.target));
+    this.state.thresholds = this.names.map((_, i) => this.state.thresholds[i] ?? 0.5);
+    this.controls.update();
+    this.set("chosen", this.names.length - 1);
+  }
+
+  renamePrediction(mask, name) {
+    this.names[this.predictions.indexOf(mask)] = name;
+    this.kept += 1;
+    this.controls.update();
+    this.layOut();
+  }
+
+  recount(mask) {
+    this.counts[this.predictions.indexOf(mask)] = countLevels(this.shape, mask, this.target);
+    this.profileKey = null;
+    this.changed();
+    if (this.isListing) this.list(true);
+  }
+
+  // Drawings that another view kept, or that the widget had already.
+  async loadDrawings() {
+    for (const { name, data } of this.model.get("drawings").slice(this.kept)) {
+      this.kept += 1;
+      this.addPrediction(name, await inflate(data));
+    }
+  }
+
+  draw_() {
+    if (this.drawing.isOn) return this.keepDrawing();
+    const options = [["", "nothing"], ...(this.hasTarget ? [["target", "the target"]] : []), ...this.names.map((name, i) => [i, name])];
+    this.controls.source.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+    this.startDrawing(this.names.length ? String(this.state.chosen) : "");
+  }
+
+  startDrawing(from) {
+    if (this.drawing.isOn) this.dropDrawing();
+    this.drawing.start(from);
+    this.controls.source.value = from;
+    if (this.show === "errors" || this.show === "heat") this.set("show", "masks");
+    this.changed();
+  }
+
+  dropDrawing() {
+    const i = this.predictions.indexOf(this.drawing.mask);
+    for (const list of [this.predictions, this.names, this.isProbability, this.counts]) list.splice(i, 1);
+    if (!this.predictions.length) this.counts = this.countable.map((mask) => countLevels(this.shape, mask, this.target));
+    this.profileKey = null;
+    this.state.chosen = Math.max(0, Math.min(this.state.chosen, this.names.length - 1));
+    this.controls.update();
+  }
+
+  keepDrawing() { return this.drawing.keep().then(() => this.changed()); }
+
+  async saveNifti() {
+    const packed = await compressed(niftiBytes(this.drawing.mask, this.shape, this.grid), "gzip");
+    download(new Blob([packed], { type: "application/gzip" }), "drawing.nii.gz");
+  }
+
+  // ------------------------------------------------------------------------------------------------ lesion table
+
+  list(again = false) {
+    this.isListing = again || !this.isListing;
+    this.rows = this.isListing ? this.findLesions() : null;
+    this.current = -1;
+    this.controls.showTable(this.rows, this.current);
+    this.changed();
+  }
+
+  findLesions() {
+    const { chosen } = this.state;
+    this.rowsKey = [chosen, this.level(chosen)].join();
+    return lesionTable(this.shape, this.target, this.predictions[chosen], this.level(chosen));
+  }
+
+  jump(k) {
+    this.rows ||= this.findLesions();
+    if (!this.rows.length) return;
+    this.current = (k + this.rows.length) % this.rows.length;
+    const { place } = this.rows[this.current];
+    this.centre = [...place];
+    this.moveTo(place);
+    if (this.isListing) this.controls.showTable(this.rows, this.current);
+    this.changed();
+  }
+
+  mlText(voxels) { const ml = voxels * this.model.get("voxel_ml"); return `${ml.toFixed(ml < 1 ? 2 : 1)} ml`; }
+  placeText(voxel) { return this.affine.length ? mmText(toMm(this.affine, voxel)) : voxel.join(", "); }
+
+  // ------------------------------------------------------------------------------------------------ closing
+
+  close() {
+    this.closed = true;
+    for (const name of ["playing", "blinking"]) clearInterval(this[name]);
+    for (const name of ["saving", "speaking", "listingLater"]) clearTimeout(this[name]);
+    this.observer?.disconnect();
+    Object.assign(this, { image: null, target: null, labels: null, predictions: [], counts: [], tables: {}, panes: [] });
+    this.drawing.mask = null;
+    this.root.replaceChildren();
   }
 }
 
-function render({ model, el }) {
-  const root = element(el, "div", "");
-  const viewer = new Viewer(model, root);
-  root.viewer = viewer;
-  viewer.load().catch((error) => { root.textContent = `The volume could not be shown: ${error.message}`; });
-  model.on("change:index", () => {
-    const index = model.get("index");
-    if (model.get("plane") === viewer.plane && !viewer.telling) viewer.to(index);
-  });
+function pressKey(viewer, event) {
+  const { tagName, type } = event.target;
+  if (tagName === "SELECT" || (tagName === "INPUT" && (type !== "range" || event.target !== viewer.controls.slider))) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { state } = viewer, here = state.index, { across, down } = PLANES[state.plane];
+  const shift = (axis, by) => viewer.moveTo(state.position.map((old, k) => (k === axis ? old + by : old)));
+  const flipped = state.convention === "radiological" && across === 0 ? -1 : 1;
+  const cycle = (name, values) => viewer.set(name, values[(values.indexOf(state[name]) + 1) % values.length]);
+  const threshold = (by) => viewer.setThreshold(state.chosen, Math.min(1, Math.max(0, +(state.threshold + by).toFixed(2))));
+  const within = { ArrowRight: [across, flipped], ArrowLeft: [across, -flipped], ArrowUp: [down, 1], ArrowDown: [down, -1] };
+  const keys = {
+    ArrowRight: () => viewer.to(here + 1), ArrowUp: () => viewer.to(here + 1), ArrowLeft: () => viewer.to(here - 1),
+    ArrowDown: () => viewer.to(here - 1), PageUp: () => viewer.to(here + 10), PageDown: () => viewer.to(here - 10),
+    Home: () => viewer.to(0), End: () => viewer.to(viewer.length - 1),
+    "+": () => viewer.setZoom(state.zoom * 1.5), "-": () => viewer.setZoom(state.zoom / 1.5), 0: () => viewer.setZoom(0),
+    "[": () => threshold(-0.01), "]": () => threshold(0.01),
+    ",": () => viewer.set("opacity", Math.max(0, +(state.opacity - 0.05).toFixed(2))),
+    ".": () => viewer.set("opacity", Math.min(1, +(state.opacity + 0.05).toFixed(2))),
+    p: () => viewer.choosePlane((state.plane + 1) % 3),
+    l: () => cycle("pane_layout", Object.keys(LAYOUTS).filter((key) => key !== "side" || viewer.names.length > 1)),
+    e: () => cycle("show", Object.keys(SHOWS).filter((key) => viewer.canShow(key))),
+    c: () => viewer.names.length && viewer.set("chosen", (state.chosen + 1) % viewer.names.length),
+    b: () => viewer.names.length > 1 && viewer.blink(), f: () => viewer.flip("fill"), t: () => viewer.flip("show_target"),
+    x: () => viewer.flip("crosshair"), r: () => viewer.affine.length && viewer.flipSides(),
+    n: () => viewer.jump((viewer.current ?? -1) + 1), N: () => viewer.jump((viewer.current ?? 0) - 1),
+    d: () => viewer.draw_(), u: () => viewer.drawing.isOn && viewer.drawing.undo(), g: () => viewer.controls.place?.focus(),
+    " ": () => (viewer.drawing.isOn ? viewer.dab() : viewer.play()),
+  };
+  if (event.key === " " && tagName === "BUTTON") return;
+  if (event.shiftKey && within[event.key]) shift(...within[event.key]);
+  else if (keys[event.key]) keys[event.key]();
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
 }
-
-export default { render };

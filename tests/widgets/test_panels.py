@@ -14,8 +14,8 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import pack_masks
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.browser import SIZES, worst_first
+from atlas_lab.widgets.canvas import SliceViewer
 from atlas_lab.widgets.panels import disc, playground
-from atlas_lab.widgets.viewer import SliceViewer
 
 
 def shown(panel):

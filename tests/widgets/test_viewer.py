@@ -51,7 +51,7 @@ def test_volume_and_masks_are_sent_once_and_whole(volumes):
     viewer = lab.view_slices(image, target, {"mask": prediction, "probability": prediction * 0.25})
     np.testing.assert_array_equal(unpacked(viewer.image, image.shape), to_uint8(image, white_point(image)))
     np.testing.assert_array_equal(unpacked(viewer.target, image.shape), target)
-    assert viewer.names == ["mask", "probability"] and viewer.is_probability
+    assert viewer.names == ["mask", "probability"] and viewer.probabilities == [False, True]
     np.testing.assert_array_equal(unpacked(viewer.predictions[0], image.shape), prediction * 255)
     np.testing.assert_array_equal(unpacked(viewer.predictions[1], image.shape), prediction * 64)
     assert viewer.shape == list(image.shape) and viewer.affine == [] and viewer.voxel_ml == 0.001
@@ -61,7 +61,7 @@ def test_it_opens_on_the_slice_with_most_lesion_and_shows_a_still_picture_of_it(
     viewer = lab.view_slices(*volumes, zoom=3)
     assert (viewer.plane, viewer.index) == (0, 6)
     image, target, prediction = volumes
-    expected = overlay(*turned((to_uint8(image, white_point(image)), target, prediction), 6), zoom=3)
+    expected = overlay(*turned((to_uint8(image, white_point(image)), target, prediction), 6), zoom=3, line=2, halo=1)
     np.testing.assert_array_equal(picture_of(viewer.still), expected)
     data, _ = viewer._repr_mimebundle_()
     assert base64.b64decode(data["image/png"]) == viewer.still
@@ -97,8 +97,9 @@ def test_a_file_is_turned_to_ras(tmp_path, volumes):
 def test_the_page_holds_everything_and_asks_for_nothing(volumes, tmp_path):
     viewer = lab.view_slices(*volumes)
     text = viewer.save(tmp_path / "page.html", "My slices").read_text()
-    assert "<title>My slices</title>" in text and "http" not in text and "import " not in text
-    values = json.loads(re.search(r"const values = (\{.*\});", text)[1])
+    assert "<title>My slices</title>" in text and "<h1>My slices</h1>" in text and "name=viewport" in text
+    assert "http" not in text and "import " not in text
+    values = json.loads(re.search(r"const sent = (\{.*\});", text)[1])
     assert base64.b64decode(values["image"]["base64"]) == viewer.image
     assert values["shape"] == list(volumes[0].shape) and values["names"] == ["prediction"]
 
@@ -200,7 +201,7 @@ def test_three_dimensions_refuse_what_the_slices_refuse_and_say_what_is_missing(
 
 def test_without_anywidget_the_plain_viewer_shows_the_same_picture(volumes, monkeypatch):
     first = lab.view_slices(*volumes)
-    monkeypatch.setattr(viewer_module, "anywidget", None)
+    monkeypatch.setattr(viewer_module, "SliceViewer", None)
     plain = lab.view_slices(*volumes)
     assert isinstance(plain, PlainViewer) and plain.slider.value == first.index
     np.testing.assert_array_equal(picture_of(plain.picture.value), picture_of(first.still))
