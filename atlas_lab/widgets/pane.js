@@ -30,6 +30,7 @@ class Pane {
     this.data = this.slice.getContext("2d").createImageData(shape[across], shape[down]);
     this.pixels = new Uint32Array(this.data.data.buffer);
     this.ratio = ratio;
+    this.title.hidden = width < 150; // no room
   }
 
   // Canvas pixels per voxel across and down, and where the slice's top left corner lies; the picture never leaves a gap.
