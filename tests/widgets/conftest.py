@@ -1,7 +1,6 @@
 """A browser and pages in it, for tests of what the viewer draws."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time

@@ -1,4 +1,4 @@
-"""The viewer in a real browser: what is on the canvas is what `overlay` gives, as a page and in JupyterLab."""
+"""The viewer's page in a real browser: its slices are what `overlay` gives, its scores those of the metrics."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from pages import VIEWER, cut, give, state, voxels
 import atlas_lab as lab
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.plots.overlay import overlay
+
 
 @pytest.fixture(scope="module")
 def volumes():
