@@ -115,6 +115,13 @@ def parser():
     sub.add_argument("--picture", type=Path, metavar="FILE", help="also draw the slice with most lesion, .png")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
 
+    text = "Open a T1-weighted volume and masks on it in the browser, or write the page. Not for clinical use."
+    sub = command("view", _run_view, text)
+    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz")
+    sub.add_argument("masks", type=Path, nargs="*", help="the target, then predictions: masks or probabilities")
+    sub.add_argument("--predict", type=Path, metavar="MODEL", help="also show what this network calls lesion")
+    sub.add_argument("-o", "--out", type=Path, metavar="PAGE", help="write the page here and don't open it, .html")
+
     sub = command("unlock", _run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
     sub.add_argument("archive", type=Path, help="the encrypted archive")
     sub.add_argument("--out", type=Path, help="folder to unpack to (default: the archive's name, beside it)")
@@ -219,6 +226,14 @@ def _run_predict(options):
         print(f"{done} of {len(jobs)} scans segmented, in {options.out}")
     print(NOTICE)
     return 0 if done == len(jobs) else 1
+
+
+def _run_view(options):
+    """The command `view`."""
+    from atlas_lab.widgets.viewing import open_page, write_page
+
+    page = write_page(options.t1w, options.masks, options.predict, options.out)
+    print(page if options.out or not open_page(page) else f"opened in the browser: {page}")
 
 
 def _run_unlock(options):

@@ -20,7 +20,8 @@ image = rng.random((60, 50, 40)).astype(np.float32)
 target = np.zeros(image.shape, bool)
 target[10:20, 20:30, 15:22] = True
 """
-CELLS = [SETUP, "viewer = lab.view_slices(image, target, {'one': target * 0.7, 'two': target * 0.3})\nviewer", "viewer", ""]
+SHOW = "viewer = lab.view_slices(image, target, {'one': target * 0.7, 'two': target * 0.3})\nviewer"
+CELLS = [SETUP, SHOW, "viewer", ""]
 
 
 class Notebook:
@@ -69,8 +70,8 @@ def wait_for(tab, condition):
 
 VALUES = {
     "index": 7, "plane": 1, "position": [3, 4, 5], "threshold": 0.25, "thresholds": [0.9, 0.1], "opacity": 0.8,
-    "zoom": 6.0, "window": [0.2, 0.6], "chosen": 1, "show": "errors", "pane_layout": "side", "convention": "radiological",
-    "fill": False, "show_target": False, "crosshair": False, "line_width": 4,
+    "zoom": 6.0, "window": [0.2, 0.6], "chosen": 1, "show": "errors", "pane_layout": "side",
+    "convention": "radiological", "fill": False, "show_target": False, "crosshair": False, "line_width": 4,
 }
 
 

@@ -1,0 +1,68 @@
+"""The command `view`: a scan and its masks as a page, without a notebook."""
+
+import webbrowser
+from pathlib import Path
+
+from atlas_lab.files import DataError, check_target, lab_home, source_of_file
+
+__all__ = ["open_page", "write_page"]
+
+
+def write_page(t1w, masks=(), model=None, out=None):
+    """Write the page with a volume, a target and predictions; returns its path.
+
+    Parameters
+    ----------
+    t1w : path
+    masks : paths
+        The target, then predictions, shown under the names of their files.
+    model : path, optional
+        A network of `save_model`, whose probabilities are shown too. The volume must lie in MNI space.
+    out : path that ends in .html, optional
+        By default a page of the volume's name in `lab_home()/views`.
+
+    Raises
+    ------
+    DataError
+        If a file can't be used, the masks don't lie on the volume, or the page may not be written there.
+    """
+    from atlas_lab.widgets.viewer import view_slices
+
+    t1w, masks = Path(t1w).expanduser(), [Path(mask).expanduser() for mask in masks]
+    stem = t1w.name.removesuffix(".gz").removesuffix(".nii")
+    out = Path(out).expanduser() if out else lab_home() / "views" / f"{stem}.html"
+    if out.suffix != ".html":
+        raise DataError(f"{out}: the name of a page must end in .html")
+    check_target(out, source_of_file(t1w))  # before a network is run
+    predictions = _named(masks[1:])
+    if model is not None:
+        predictions["predicted"] = _predicted(t1w, model)
+    viewer = view_slices(t1w, masks[0] if masks else None, predictions)
+    if not hasattr(viewer, "save"):
+        raise DataError("a page needs anywidget; install it with: pip install anywidget")
+    return viewer.save(out, stem)
+
+
+def _named(paths):
+    """Paths by the names of their files, numbered where two are alike."""
+    named = {}
+    for path in paths:
+        name = path.name.removesuffix(".gz").removesuffix(".nii")
+        named[name if name not in named else f"{name} ({len(named) + 1})"] = path
+    return named
+
+
+def _predicted(t1w, model):
+    """The probabilities of a saved network on a scan, on the scan's own grid."""
+    import nibabel
+
+    from atlas_lab.experiment.inference import open_model
+    from atlas_lab.experiment.own_scan import predict_scan
+
+    found = predict_scan(open_model(model), t1w)
+    return nibabel.Nifti1Image(found.probability, found.affine)
+
+
+def open_page(path):
+    """Show a page in the browser; False where there is none."""
+    return webbrowser.open(Path(path).resolve().as_uri())
