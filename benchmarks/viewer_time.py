@@ -1,12 +1,13 @@
-"""The viewer beside three peers in one JupyterLab: key press to new pixels, a drag of 60 moves, first paint.
+"""The viewer beside four peers: key press, threshold step and crosshair drag to new pixels, first paint, page size.
 
 Run: pip install ipympl ipyniivue, then: python benchmarks/viewer_time.py [--json FILE]
 
 One notebook in headless Chromium shows the same 197 x 233 x 189 volume with target and prediction five times: the
-viewer, its fallback of plain ipywidgets, ipympl and inline matplotlib under an ipywidgets slider, and ipyniivue. Each
-is driven by real key presses and mouse moves (ipyniivue, which has no slider, by the wheel). A picture counts as there
-when a canvas on the page has been drawn to or an image on the page has loaded; the screen shows it with its next
-frame. A second time is taken from the key press to the frame after it.
+viewer, its fallback of plain ipywidgets, ipympl and inline matplotlib under ipywidgets sliders, and ipyniivue. The page
+that the viewer saves and nilearn's view_img are opened beside it. Each is driven by real keys and mouse moves
+(ipyniivue, which has no slider, by the wheel; view_img, which takes no keys, by clicks). A picture counts as there
+when a canvas on the page has been drawn to or an image on the page has loaded; the screen shows it with its next frame.
+Last, the viewer's cell is run ten times more, and the heap of the page is taken before and after.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import numpy as np
 from playwright.sync_api import TimeoutError as NotInTime
 from playwright.sync_api import sync_playwright
 
-PRESSES, MOVES = 60, 60
+PRESSES = 60
 FLAGS = [
     "--no-sandbox", "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -39,9 +40,11 @@ rng = np.random.default_rng(0)
 distance = np.sqrt(sum((a - n / 2) ** 2 for a, n in zip(np.ogrid[:197, :233, :189], shape))).astype(np.float32)
 image = ((distance < 85) * (60 + 30 * rng.random(shape, dtype=np.float32))).astype(np.uint8)
 target, prediction = distance < 30, np.roll(distance < 33, 5, axis=0)
-def draw(ax, z):
+from scipy.ndimage import gaussian_filter
+prediction = np.clip(gaussian_filter(prediction.astype(np.float32), 2), 0, 1)
+def draw(ax, z, threshold=0.5):
     ax.imshow(image[:, ::-1, z].T, cmap="gray")
-    ax.imshow(np.ma.masked_equal(prediction[:, ::-1, z].T, 0), cmap="Blues", alpha=0.5, vmin=0, vmax=1)
+    ax.imshow(np.ma.masked_equal(prediction[:, ::-1, z].T > threshold, 0), cmap="Blues", alpha=0.5, vmin=0, vmax=1)
     if target[:, :, z].any():
         ax.contour(target[:, ::-1, z].T, levels=[0.5], colors="orange")
 """
@@ -53,15 +56,16 @@ VARIANTS = {
 plt.ioff()
 figure, ax = plt.subplots(figsize=(4, 4.7))
 def show(change):
-    ax.clear(); draw(ax, change["new"]); figure.canvas.draw_idle()
-slider = ipywidgets.IntSlider(94, 0, 188); slider.observe(show, "value"); show({"new": 94})
-ipywidgets.VBox([slider, figure.canvas])
+    ax.clear(); draw(ax, slider.value, cut.value); figure.canvas.draw_idle()
+slider, cut = ipywidgets.IntSlider(94, 0, 188), ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.01)
+slider.observe(show, "value"); cut.observe(show, "value"); show(None)
+ipywidgets.VBox([slider, cut, figure.canvas])
 """,
     "inline matplotlib": """
 %matplotlib inline
-def show(z):
-    figure, ax = plt.subplots(figsize=(4, 4.7)); draw(ax, z); plt.show()
-ipywidgets.interact(show, z=(0, 188));
+def show(z, threshold):
+    figure, ax = plt.subplots(figsize=(4, 4.7)); draw(ax, z, threshold); plt.show()
+ipywidgets.interact(show, z=(0, 188), threshold=(0.0, 1.0, 0.01));
 """,
     "ipyniivue": """
 from ipyniivue import NiiVue
@@ -70,12 +74,20 @@ volumes = []
 for name, volume, colours, opacity in [("image", image, "gray", 1), ("target", target, "warm", 0.5),
                                        ("prediction", prediction, "winter", 0.5)]:
     path = f"{folder}/{name}.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(volume.astype(np.uint8), np.eye(4)), path)
+    nibabel.save(nibabel.Nifti1Image(volume.astype(np.float32), np.eye(4)), path)
     volumes.append({"path": path, "colormap": colours, "opacity": opacity})
-nv = NiiVue(); nv.load_volumes(volumes); nv.set_slice_type(0); nv
+nv = NiiVue(); nv.load_volumes(volumes); nv.set_slice_type(3); nv
 """,
 }
-CONTROL = {"ours": ".slice-canvas", "ipyniivue": "canvas"}  # where the keys or the wheel go; else the slider's handle
+PAGES = {  # code that writes `path`
+    "ours, page": "lab.view_slices(image, target, {'prediction': prediction}).save(path)",
+    "nilearn view_img": """
+from nilearn.plotting import view_img
+image_of = lambda volume: nibabel.Nifti1Image(volume.astype(np.float32), np.diag([1.0, 1, 1, 1]))
+view = view_img(image_of(prediction), bg_img=image_of(image), threshold=0.5, resampling_interpolation="nearest")
+view.save_as_html(path)
+""",
+}
 # Notes the time of every input and of every picture drawn on a canvas of the page or loaded into an image.
 WATCH = """
 window.drawn = []; window.frames_ = [];
@@ -102,7 +114,7 @@ for (const [kind, names] of [[CanvasRenderingContext2D, ["putImageData", "drawIm
   }
 }
 document.addEventListener("load", (event) => { if (event.target.tagName === "IMG") note(event.target); }, true);
-for (const kind of ["keydown", "wheel"]) {
+for (const kind of ["keydown", "wheel", "pointerdown", "pointermove"]) {
   window.addEventListener(kind, () => {
     window.drawn = []; window.frames_ = []; window.pressed = performance.now();
   }, true);
@@ -155,60 +167,110 @@ def output(tab, index):
     return tab.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea")
 
 
-def press_times(tab, name, control):
-    """Milliseconds from each press to new pixels and to the frame that follows, over PRESSES presses."""
-    control.focus() if name != "ipyniivue" else control.hover()
+def action_times(tab, act, wait_ms=40):
+    """Milliseconds from an input to new pixels and to the frame that follows: `act(i)` gives the i-th of PRESSES."""
     pixels, frames = [], []
     for i in range(PRESSES + 3):
-        if name == "ipyniivue":
-            tab.mouse.wheel(0, 100 if i % 60 < 30 else -100)
-        else:
-            tab.keyboard.press("ArrowRight" if i % 60 < 30 else "ArrowLeft")
+        act(i)
         tab.wait_for_function("window.frames_.length > 0", timeout=10_000, polling=20)
         if i >= 3:  # the first ones warm up
             pixels.append(tab.evaluate("window.drawn[0] - window.pressed"))
             frames.append(tab.evaluate("window.frames_[0] - window.pressed"))
-        tab.wait_for_timeout(40 + 40 * random.random())  # a hand keeps no step with the screen
+        tab.wait_for_timeout(wait_ms + 40 * random.random())  # a hand keeps no step with the screen
     return pixels, frames
 
 
-def drag_frames(tab, handle):
-    """How many pictures are drawn while the slider is dragged through MOVES moves of 4 pixels, 25 ms apart."""
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+def arrow(tab, i):
+    """Thirty steps there, thirty back."""
+    tab.keyboard.press("ArrowRight" if i % 60 < 30 else "ArrowLeft")
+
+
+def drag(tab, canvas):
+    """A drag over a canvas, one move at a time; returns what makes the i-th move."""
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] * 0.3, box["y"] + min(box["height"], 400) * 0.4
     tab.mouse.move(x, y)
     tab.mouse.down()
-    tab.evaluate("window.drawn = []")
-    for i in range(MOVES):
-        began = time.perf_counter()
-        tab.mouse.move(x + 4 * (i + 1), y)
-        time.sleep(max(0, 0.025 - (time.perf_counter() - began)))
-    drawn = tab.evaluate("window.drawn.length")
-    tab.wait_for_timeout(100)  # what is still under way counts
-    tab.mouse.up()
-    return drawn
+    return lambda i: tab.mouse.move(x + 2 * (i + 1), y + (i % 7))
 
 
-def slider_handle(tab, name, index):
-    """What is dragged: the thumb of our slider at its place, or the handle of ipywidgets' slider."""
-    if name != "ours":
-        return output(tab, index).locator(".noUi-handle").first
-    return output(tab, index).locator("input.slice").first
-
-
-def measure(tab, name, index):
-    """One row of the table."""
-    row = {"first paint s": run_cell(tab, index)}
-    control = output(tab, index).locator(CONTROL.get(name, ".noUi-handle")).first
-    if name == "ours":
-        control = output(tab, index).locator(".atlas-viewer").first
-    pixels, frames = press_times(tab, name, control)
-    for what, times in (("pixels", pixels), ("frame", frames)):
-        row |= {f"{what} median ms": float(np.median(times)), f"{what} p95 ms": float(np.percentile(times, 95))}
-    if name != "ipyniivue":
-        tab.wait_for_timeout(300)
-        row["frames in a drag of 60"] = drag_frames(tab, slider_handle(tab, name, index))
+def summary(name, times):
+    """Median and 95th percentile of the times to new pixels and to the next frame, as entries of a row."""
+    row = {}
+    for what, values in zip(("pixels", "frame"), times, strict=True):
+        row |= {f"{name}, {what} median ms": float(np.median(values)),
+                f"{name}, {what} p95 ms": float(np.percentile(values, 95))}
     return row
+
+
+def measure(tab, name, where):
+    """The three actions, as far as a viewer has them. `where` finds parts of it."""
+    row = {}
+    ours = name.startswith("ours") and "plain" not in name
+    sliders = where(".noUi-handle")
+    if ours:
+        where(".atlas-viewer").first.focus()
+        row |= summary("key press", action_times(tab, lambda i: arrow(tab, i)))
+        where("input.threshold").first.focus()
+        row |= summary("threshold step", action_times(tab, lambda i: arrow(tab, i)))
+    elif name == "ipyniivue":
+        where("canvas").first.hover()
+        row |= summary("key press", action_times(tab, lambda i: tab.mouse.wheel(0, 100 if i % 60 < 30 else -100)))
+    elif name == "nilearn view_img":
+        box = where("canvas").first.bounding_box()
+        row |= summary("key press", action_times(
+            tab, lambda i: tab.mouse.click(box["x"] + box["width"] / 6 + 2 * (i % 30), box["y"] + box["height"] / 2)))
+    else:
+        sliders.first.focus()
+        row |= summary("key press", action_times(tab, lambda i: arrow(tab, i)))
+        if sliders.count() > 1:
+            sliders.nth(1).focus()
+            row |= summary("threshold step", action_times(tab, lambda i: arrow(tab, i)))
+    if ours or name in ("ipyniivue", "nilearn view_img"):
+        canvas = where("canvas.slice-canvas" if ours else "canvas").first
+        row |= summary("crosshair drag", action_times(tab, drag(tab, canvas)))
+        tab.mouse.up()
+    return row
+
+
+def measure_page(browser, name, path):
+    """A saved page: its size, first paint and the three actions."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+    tab.add_init_script(WATCH + "window.watched = document;")
+    tab.goto(path.as_uri())
+    tab.wait_for_function("window.drawn.length > 0", timeout=60_000)
+    row = {"page MB": path.stat().st_size / 1e6, "first paint s": tab.evaluate("window.drawn[0] / 1000")}
+    tab.wait_for_timeout(2000)
+    row |= measure(tab, name, tab.locator)
+    tab.close()
+    return row
+
+
+def heap_growth(tab, index, times=10):
+    """Megabytes by which the heap of the page grows over runs of a cell."""
+    client = tab.context.new_cdp_session(tab)
+
+    def heap():
+        client.send("HeapProfiler.collectGarbage")
+        return client.send("Runtime.getHeapUsage")
+    before = [heap()[key] for key in ("usedSize", "backingStorageSize")]
+    for _ in range(times):
+        run_cell(tab, index)
+    after = [heap()[key] for key in ("usedSize", "backingStorageSize")]
+    return [(b - a) / 1e6 for a, b in zip(before, after, strict=True)]
+
+
+def write_pages(folder):
+    """The pages of PAGES, written in a process of their own: name -> path."""
+    paths = {name: Path(folder) / f"page{i}.html" for i, name in enumerate(PAGES)}
+    code = SETUP + "".join(f"\npath = {str(paths[name])!r}\n{source}" for name, source in PAGES.items())
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return paths
+
+
+def report(name, row):
+    """One row, as it is there."""
+    print(name, {key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
 
 
 def main():
@@ -232,12 +294,18 @@ def main():
             run_cell(tab, 0)
             for index, name in enumerate(VARIANTS, start=1):
                 try:
-                    rows[name] = measure(tab, name, index)
+                    rows[name] = {"first paint s": run_cell(tab, index)}
+                    rows[name] |= measure(tab, name, output(tab, index).locator)
                 except NotInTime as error:
-                    rows[name] = {"failed": str(error).splitlines()[0]}
-                print(name, {key: round(v, 2) if isinstance(v, float) else v for key, v in rows[name].items()})
+                    rows.setdefault(name, {})["failed"] = str(error).splitlines()[0]
+                report(name, rows[name])
                 if arguments.pictures:
                     tab.screenshot(path=arguments.pictures / f"{index}.png")
+            rows["ours"]["heap growth over 10 runs MB"], rows["ours"]["buffers MB"] = heap_growth(tab, 1)
+            report("ours", {key: value for key, value in rows["ours"].items() if "MB" in key})
+            for name, path in write_pages(folder).items():
+                rows[name] = measure_page(browser, name, path)
+                report(name, rows[name])
         finally:
             browser.close()
             server.terminate()

@@ -108,6 +108,10 @@ class SliceViewer(Still, anywidget.AnyWidget):
                 else:
                     self.threshold = self.thresholds[self.chosen]
 
+    def redraw_still(self):
+        """Take the slice that is set here as the picture that a notebook keeps."""
+        self.still = png(self._pictures(self.plane, [self.index])[0])
+
     @property
     def _spacing(self):
         """Lengths of a voxel's sides, in mm where they are known."""

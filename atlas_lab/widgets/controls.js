@@ -5,6 +5,7 @@ function element(parent, tag, className, properties = {}) {
   const node = document.createElement(tag);
   node.className = className;
   Object.assign(node, properties);
+  if (["input", "select", "button", "summary"].includes(tag)) node.dataset.lmSuppressShortcuts = "true"; // see Viewer.build
   parent.append(node);
   return node;
 }

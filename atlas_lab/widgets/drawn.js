@@ -82,7 +82,7 @@ Object.assign(Viewer.prototype, {
     if (show === "errors") return [["found (TP)", colours.tp], ["false alarm (FP)", colours.fp], ["missed (FN)", colours.fn]];
     if (show === "differences") return [...target, ["both", colours.tp], [`only ${names[a]}`, colours.fp], [`only ${names[b]}`, colours.fn]];
     if (show === "heat") return [...target, ...[0.1, 0.5, 1].map((p) => [`${p}`, heatColours()[Math.round(p * 255)]])];
-    return [...target, ...(names.length ? [["prediction", colours.prediction]] : [])];
+    return [...target, ...(names.length ? [[names[state.chosen], colours.prediction]] : [])];
   },
 
   // The first change is drawn at once; of those that come before the browser shows it, only the last.

@@ -4,11 +4,11 @@ import ipywidgets
 import numpy as np
 import torch
 
-from atlas_lab.grid import height_mm, voxel_ml
 from atlas_lab.losses import best_probability, tversky_loss, weighted_cross_entropy
 from atlas_lab.metrics import confusion_counts, dice_from_counts, precision_recall_area
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.still import Still, png
+from atlas_lab.widgets.viewer import SliceViewer, view_volumes
 
 __all__ = ["Panel", "dice_playground", "disc", "overlap_panel", "playground", "weight_panel"]
 
@@ -16,14 +16,19 @@ SIDE = 64  # pixels of the playground
 
 
 class Panel(Still, ipywidgets.VBox):
-    """Sliders over a picture; `draw(**values)` gives the picture, uint8 (H, W, 3), and a line of text."""
+    """Sliders over a picture; `draw(**values)` gives the picture, uint8 (H, W, 3), and a line of text.
 
-    def __init__(self, draw, sliders):
+    `dragged` names the two sliders, across and down, that follow the mouse in the picture.
+    """
+
+    def __init__(self, draw, sliders, dragged=()):
         self.draw, self.sliders = draw, sliders
-        self.picture, self.text = ipywidgets.Image(format="png"), ipywidgets.HTML()
+        self.picture, self.text = _picture(), ipywidgets.HTML()
         self.picture.layout = {"align_self": "flex-start"}  # not stretched to the notebook's width
+        if dragged and self.picture.has_trait("point"):
+            self.picture.observe(lambda change: self._move(dragged, change["new"]), "point")
         for name, slider in sliders.items():
-            slider.description = name.replace("_", " ")
+            slider.description = slider.description or name.replace("_", " ")
             slider.style, slider.layout = {"description_width": "130px"}, {"width": "420px"}
             slider.observe(self.show, "value")
         super().__init__([*sliders.values(), self.picture, self.text])
@@ -34,10 +39,25 @@ class Panel(Still, ipywidgets.VBox):
         picture, text = self.draw(**{name: slider.value for name, slider in self.sliders.items()})
         self.picture.value, self.text.value = png(picture), text
 
+    def _move(self, dragged, point):
+        """Set the two sliders that say where something lies to where the mouse is."""
+        for name, part in zip(dragged, point, strict=True):
+            slider = self.sliders[name]
+            slider.value = slider.min + round(part * (slider.max - slider.min))
+
     @property
     def still(self):
         """The picture that is shown, as a PNG."""
         return self.picture.value
+
+
+def _picture():
+    """A picture that can be dragged in, or without anywidget one that can only be seen."""
+    try:
+        from atlas_lab.widgets.tiles import Dragged
+    except ImportError:
+        return ipywidgets.Image(format="png")
+    return Dragged(caption="the picture that the sliders above change; the line below says what it shows")
 
 
 def disc(x, y, radius):
@@ -67,12 +87,15 @@ def playground(x, y, radius, pos_weight):
 
 
 def dice_playground() -> Panel:
-    """Move and grow a predicted disc over a target, and see which scores and losses move. Returns a Panel."""
-    return Panel(playground, {
+    """Drag and grow a predicted disc over a target, and see which scores and losses move. Returns a Panel."""
+    sliders = {
         "x": ipywidgets.IntSlider(36, 0, SIDE - 1), "y": ipywidgets.IntSlider(30, 0, SIDE - 1),
         "radius": ipywidgets.IntSlider(10, 0, 40),
         "pos_weight": ipywidgets.FloatLogSlider(value=10, base=10, min=-1, max=2, step=0.25),
-    })
+    }
+    for name in ("x", "y", "radius"):
+        sliders[name].description = f"{name}, pixels"
+    return Panel(playground, sliders, dragged=("x", "y"))
 
 
 def weight_panel(images, targets, chances, start=1.0, columns=4, zoom=3):
@@ -102,7 +125,7 @@ def weight_panel(images, targets, chances, start=1.0, columns=4, zoom=3):
 
 
 def overlap_panel(overlap, affine, background, zoom=2):
-    """The overlap map with a threshold, slice by slice. Returns a Panel.
+    """The overlap map in the viewer, with a threshold: where at least that share of subjects has a lesion.
 
     Parameters
     ----------
@@ -111,17 +134,17 @@ def overlap_panel(overlap, affine, background, zoom=2):
     affine : array (4, 4)
     background : uint8 array (X, Y, Z)
         What it is drawn on.
-    """
-    def draw(z, at_least):
-        index = int(np.clip(round((z - affine[2, 3]) / affine[2, 2]), 0, overlap.shape[2] - 1))
-        inside = overlap >= at_least / 100
-        ml = inside.sum() * voxel_ml(affine)
-        text = f"z = {z} mm · lesion in at least {at_least} % of subjects: {ml:.0f} ml in all, blue here"
-        return overlay(background[:, ::-1, index].T, None, inside[:, ::-1, index].T, zoom=zoom), text
 
-    low, high = (int(height_mm(z, affine)) for z in (0, overlap.shape[2] - 1))
-    best = int(overlap.max(axis=(0, 1)).argmax())
-    return Panel(draw, {
-        "z": ipywidgets.IntSlider(int(height_mm(best, affine)), low, high),
-        "at_least": ipywidgets.IntSlider(4, 1, max(2, round(100 * float(overlap.max())))),
-    })
+    Returns
+    -------
+    SliceViewer
+        Opened at the peak, with the threshold at a quarter of it.
+    """
+    peak = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
+    threshold = round(float(overlap[peak]) / 4, 2)
+    shares = overlap if SliceViewer else overlap > threshold
+    viewer = view_volumes(background, None, {"share of subjects": shares}, affine, zoom)
+    if SliceViewer:
+        viewer.position, viewer.thresholds = [int(part) for part in peak], [threshold]
+        viewer.redraw_still()
+    return viewer

@@ -71,7 +71,7 @@ def _mounts():
 
 def _live_picture(widget):
     """An output with the picture alone, and a Mount that finds it on the page."""
-    picture = base64.b64encode(with_mark(widget.still, uuid.uuid4().hex)).decode()
+    picture = base64.b64encode(with_mark(bytes(widget.still), uuid.uuid4().hex)).decode()
     mount = _mount_class()(widget=widget.model_id, mark=picture[-MARK:])
     _close_with_the_cell(widget, mount)
     return {"image/png": picture, "text/plain": f"{type(widget).__name__}: run the cell to move through it"}, {}

@@ -54,7 +54,8 @@ class Viewer {
     root.tabIndex = 0;
     root.setAttribute("role", "group");
     root.setAttribute("aria-label", "Slice viewer; arrow keys move through the slices");
-    root.dataset.lmSuppressShortcuts = "true"; // or Jupyter takes the keys: ArrowDown goes to the next cell
+    // Or Jupyter takes the keys: ArrowDown goes to the next cell. It looks at the element that has the focus alone.
+    root.dataset.lmSuppressShortcuts = "true";
     this.controls = new Controls(this);
     root.onkeydown = (event) => pressKey(this, event);
   }

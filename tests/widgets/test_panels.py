@@ -52,17 +52,24 @@ def test_a_higher_weight_calls_more_pixels_lesion():
     np.testing.assert_array_equal(shown(panel)[:24, :36], first)
 
 
-def test_the_overlap_panel_opens_at_the_peak_and_counts_millilitres():
+def test_the_overlap_map_opens_at_its_peak_with_a_threshold():
     overlap = np.zeros((10, 12, 9), np.float32)
-    overlap[2:4, 3:5, 6] = 0.5
+    overlap[2:4, 3:5, 6], overlap[6, 6, 2] = 0.4, 0.08
     affine = np.diag([10.0, 10, 10, 1])
-    affine[2, 3] = -20
-    panel = lab.widgets.overlap_panel(overlap, affine, np.full(overlap.shape, 90, np.uint8), zoom=1)
-    assert panel.sliders["z"].value == 40 and ": 4 ml in all" in panel.text.value
-    blue = (shown(panel) != 90).any(axis=-1)
-    assert blue.sum() == 4 and blue[12 - 1 - 3, 2]
-    panel.sliders["z"].value = 30
-    assert (shown(panel) == 90).all()
+    background = np.full(overlap.shape, 90, np.uint8)
+    background[0, 0, 0] = 255
+    viewer = lab.widgets.overlap_panel(overlap, affine, background, zoom=5)
+    assert viewer.position == [2, 3, 6] and viewer.threshold == 0.1 and viewer.names == ["share of subjects"]
+    data, _ = viewer._repr_mimebundle_()
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
+    blue = picture[..., 2].astype(int) - picture[..., 0] > 30
+    assert 50 < blue.sum() <= 100 and blue[5 * (12 - 1 - 3) + 2, 5 * 2 + 2] and not blue[5 * 6, 5 * 6]
+
+
+def test_the_disc_follows_the_mouse():
+    panel = lab.dice_playground()
+    panel.picture.point = [28 / 63, 30 / 63]
+    assert (panel.sliders["x"].value, panel.sliders["y"].value) == (28, 30) and "Dice 1.00" in panel.text.value
 
 
 @pytest.fixture

@@ -113,6 +113,17 @@ def test_a_saved_notebook_shows_its_picture_without_a_kernel_s_widgets(notebook)
     assert notebook.tab.evaluate("document.querySelector('.jp-OutputArea img').naturalWidth") > 50
 
 
+def test_jupyterlab_leaves_the_keys_to_a_focused_slider(notebook):
+    for index in range(2):
+        notebook.run(index)
+    wait_for(notebook.tab, "all.length === 1 && all[0].profile")
+    for control, key, name, value in ((".threshold >> nth=0", "ArrowRight", "threshold", 0.51),
+                                      (".opacity", "ArrowLeft", "opacity", 0.49), (".atlas-viewer", "Home", "index", 0)):
+        notebook.tab.focus(control)
+        notebook.tab.keyboard.press(key)
+        assert notebook.states(name) == [value]
+
+
 def test_running_a_cell_again_and_again_leaves_nothing_behind(notebook):
     notebook.run(0)
     for _ in range(5):
