@@ -83,7 +83,8 @@ def playground(x, y, radius, pos_weight):
     dice = float(dice_from_counts(tp, fp, fn))
     scores = f"Dice {dice:.2f} · precision {precision:.2f} · recall {recall:.2f} · area predicted / true {area:.2f}"
     text = " · ".join(f"{name} {float(loss):.3f}" for name, loss in losses.items())
-    return overlay(np.full((SIDE, SIDE), 60, np.uint8), target, pred, zoom=5), f"{scores}<br>losses: {text}"
+    picture = overlay(np.full((SIDE, SIDE), 60, np.uint8), target, pred, zoom=5, line=2, halo=1)
+    return picture, f"{scores}<br>losses: {text}"
 
 
 def dice_playground() -> Panel:

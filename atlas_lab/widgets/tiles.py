@@ -9,8 +9,9 @@ __all__ = ["Dragged", "Tiles"]
 
 STYLE = """
 .atlas-tiles { display: flex; flex-wrap: wrap; gap: 6px; }
-.atlas-tiles button { display: flex; flex-direction: column; padding: 2px; font: 12px var(--jp-ui-font-family, sans-serif);
-  color: inherit; background: none; border: 1px solid var(--jp-border-color1, #767676); border-radius: 3px; cursor: pointer; }
+.atlas-tiles button { display: flex; flex-direction: column; padding: 2px; cursor: pointer; color: inherit;
+  font: 12px var(--jp-ui-font-family, sans-serif); background: none; border-radius: 3px;
+  border: 1px solid var(--jp-border-color1, #767676); }
 .atlas-tiles button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 .atlas-tiles span { white-space: pre-line; text-align: left; }
 """

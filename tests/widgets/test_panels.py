@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from atlas_lab.plots.overlay import overlay
 from atlas_lab.widgets.browser import SIZES, worst_first
 from atlas_lab.widgets.canvas import SliceViewer
 from atlas_lab.widgets.panels import disc, playground
+from atlas_lab.widgets.volumes import unpack
 
 
 def shown(panel):
@@ -27,7 +29,8 @@ def test_the_playground_s_numbers_are_those_of_the_metrics():
     target, pred = disc(28, 30, 10), disc(36, 30, 10)
     dice = 2 * (target & pred).sum() / (target.sum() + pred.sum())
     assert f"Dice {dice:.2f}" in text and f"precision {(target & pred).sum() / pred.sum():.2f}" in text
-    np.testing.assert_array_equal(picture, overlay(np.full((64, 64), 60, np.uint8), target, pred, zoom=5))
+    grey = np.full((64, 64), 60, np.uint8)
+    np.testing.assert_array_equal(picture, overlay(grey, target, pred, zoom=5, line=2, halo=1))
     assert "Dice 1.00" in playground(28, 30, 10, 1.0)[1] and "Dice 0.00" in playground(60, 60, 2, 1.0)[1]
 
 
@@ -106,17 +109,55 @@ def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
     predictions = store.masks[rows].copy()
     predictions[2] = False  # row 5
     browser = lab.browse(store, predictions, rows, count=2)
-    assert browser.shown.tolist()[0] == 2 and len(browser.grid.children) == 2 and browser.page.max == 3
+    assert browser.shown.tolist()[0] == 2 and len(browser.grid.pictures) == 2 and browser.page.max == 3
+    assert browser.pages.value == "of 3; 5 slices"
+    assert browser.grid.captions[0] == "a t01, z = 5\ntrue 4.6, called 0.0 ml\nDice 0.00"
     browser.site.value = "S2"
     assert set(browser.rows[browser.shown]) <= {7, 9}
     browser.site.value = "any"
-    browser.grid.children[0].children[1].click()
+    browser.open_shown(0)
     (viewer,) = browser.opened.children
     assert isinstance(viewer, SliceViewer) and viewer.index == 5 and viewer.shape == [16, 16, 6]
     data, _ = browser._repr_mimebundle_()
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/png"]))))
     first = overlay(store.images[5], store.masks[5], predictions[2], zoom=3)
     np.testing.assert_array_equal(picture[:48, :48], first)
+
+
+def test_slices_are_ordered_by_what_was_missed_invented_or_uncertain(store):
+    rows = np.arange(12)
+    chances = store.masks * np.float32(0.9)
+    chances[3] *= 0.2             # 16 pixels missed
+    chances[10, 12:, 12:] = 0.8   # 16 pixels invented
+    chances[5] = np.where(store.masks[5], 0.6, 0)  # 144 pixels that are hardly lesion
+    for order, first in (("missed", 3), ("false", 10), ("uncertainty", 5)):
+        assert worst_first(store, rows, chances, order=order)[0][0] == first
+    browser = lab.browse(store, chances)
+    assert "uncertainty" in dict(browser.order.options)
+    assert "uncertainty" not in dict(lab.browse(store, store.masks).order.options)
+    browser.order.value = "false"
+    assert browser.shown[0] == 10
+
+
+def test_a_slice_opens_its_scan_at_full_resolution(tmp_path):
+    scans = lab.find_scans(lab.make_cohort(tmp_path / "cohort", 1, progress=False))
+    store = lab.prepare_slices(scans, progress=False)
+    browser = lab.browse(store, store.masks, scans=scans)
+    browser.open_shown(0)
+    (viewer,) = browser.opened.children
+    row = store.table.iloc[browser.rows[browser.shown[0]]]
+    assert viewer.shape == [197, 233, 189] and viewer.index == row["z"]
+    loaded = lab.load_scan(scans[0])
+    shown = unpack(viewer.predictions[0], viewer.shape) > 127
+    places = [np.argwhere(mask).mean(axis=0) for mask in (shown, loaded.mask)]
+    assert np.abs(places[0] - places[1]).max() < 4  # mm: a block of the store
+
+
+def test_without_anywidget_tiles_have_buttons(store, monkeypatch):
+    monkeypatch.setitem(sys.modules, "atlas_lab.widgets.tiles", None)
+    browser = lab.browse(store, store.masks, count=2)
+    browser.grid.children[1].children[1].click()
+    assert len(browser.opened.children) == 1 and len(browser.grid.children) == 2
 
 
 def test_a_run_s_record_can_be_browsed(store):

@@ -117,11 +117,31 @@ def test_jupyterlab_leaves_the_keys_to_a_focused_slider(notebook):
     for index in range(2):
         notebook.run(index)
     wait_for(notebook.tab, "all.length === 1 && all[0].profile")
-    for control, key, name, value in ((".threshold >> nth=0", "ArrowRight", "threshold", 0.51),
-                                      (".opacity", "ArrowLeft", "opacity", 0.49), (".atlas-viewer", "Home", "index", 0)):
+    presses = ((".threshold >> nth=0", "ArrowRight", "threshold", 0.51), (".opacity", "ArrowLeft", "opacity", 0.49),
+               (".atlas-viewer", "Home", "index", 0))
+    for control, key, name, value in presses:
         notebook.tab.focus(control)
         notebook.tab.keyboard.press(key)
         assert notebook.states(name) == [value]
+
+
+def test_panels_and_tiles_take_the_place_of_their_pictures_too(notebook):
+    notebook.run(0)
+    notebook.run(1, "panel = lab.dice_playground()\npanel")
+    image = notebook.tab.locator(".jp-OutputArea img[alt^='the picture']")
+    image.wait_for()
+    box = image.bounding_box()
+    notebook.tab.mouse.move(box["x"] + box["width"] * 28.2 / 63, box["y"] + box["height"] * 30.2 / 63)
+    notebook.tab.mouse.down()
+    notebook.tab.mouse.up()
+    notebook.tab.wait_for_timeout(500)
+    assert notebook.run(3, "print(panel.sliders['x'].value, panel.sliders['y'].value)").strip() == "28 30"
+    notebook.run(2, "from atlas_lab.widgets.tiles import Tiles\nfrom atlas_lab.widgets.still import png\n"
+                    "opened = []\ntiles = Tiles(opened.append)\n"
+                    "tiles.show([png(np.zeros((9, 9, 3), np.uint8))] * 2, ['one', '<b>two'])\ntiles")
+    notebook.tab.locator(".atlas-tiles button", has_text="<b>two").click()
+    notebook.tab.wait_for_timeout(500)
+    assert notebook.run(3, "print(opened)").strip() == "[1]"
 
 
 def test_running_a_cell_again_and_again_leaves_nothing_behind(notebook):
