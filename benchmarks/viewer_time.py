@@ -203,45 +203,46 @@ def summary(name, times):
     return row
 
 
-def measure(tab, name, where):
-    """The three actions, as far as a viewer has them. `where` finds parts of it."""
-    row = {}
-    ours = name.startswith("ours") and "plain" not in name
-    sliders = where(".noUi-handle")
+def measure(view, hand, name, where):
+    """The actions that a viewer has. `view` is its page or frame, `hand` the page, `where` finds parts of it."""
+    def times(act):
+        return action_times(view, act)
+
+    def arrows(part):
+        part.focus()
+        return times(lambda i: arrow(hand, i))
+
+    row, ours = {}, name.startswith("ours") and "plain" not in name
+    canvas, sliders = where("canvas.slice-canvas" if ours else "canvas").first, where(".noUi-handle")
     if ours:
-        where(".atlas-viewer").first.focus()
-        row |= summary("key press", action_times(tab, lambda i: arrow(tab, i)))
-        where("input.threshold").first.focus()
-        row |= summary("threshold step", action_times(tab, lambda i: arrow(tab, i)))
+        row |= summary("key press", arrows(where(".atlas-viewer").first))
+        row |= summary("threshold step", arrows(where("input.threshold").first))
     elif name == "ipyniivue":
-        where("canvas").first.hover()
-        row |= summary("key press", action_times(tab, lambda i: tab.mouse.wheel(0, 100 if i % 60 < 30 else -100)))
+        canvas.hover()
+        row |= summary("key press", times(lambda i: hand.mouse.wheel(0, 100 if i % 60 < 30 else -100)))
     elif name == "nilearn view_img":
-        box = where("canvas").first.bounding_box()
-        row |= summary("key press", action_times(
-            tab, lambda i: tab.mouse.click(box["x"] + box["width"] / 6 + 2 * (i % 30), box["y"] + box["height"] / 2)))
+        box = canvas.bounding_box()
+        at = box["x"] + box["width"] / 6, box["y"] + box["height"] / 2
+        row |= summary("key press", times(lambda i: hand.mouse.click(at[0] + 2 * (i % 30), at[1])))
     else:
-        sliders.first.focus()
-        row |= summary("key press", action_times(tab, lambda i: arrow(tab, i)))
-        if sliders.count() > 1:
-            sliders.nth(1).focus()
-            row |= summary("threshold step", action_times(tab, lambda i: arrow(tab, i)))
+        for what, slider in zip(("key press", "threshold step"), sliders.all(), strict=False):
+            row |= summary(what, arrows(slider))
     if ours or name in ("ipyniivue", "nilearn view_img"):
-        canvas = where("canvas.slice-canvas" if ours else "canvas").first
-        row |= summary("crosshair drag", action_times(tab, drag(tab, canvas)))
-        tab.mouse.up()
+        row |= summary("crosshair drag", times(drag(hand, canvas)))
+        hand.mouse.up()
     return row
 
 
 def measure_page(browser, name, path):
-    """A saved page: its size, first paint and the three actions."""
+    """A saved page: its size, first paint and the actions."""
     tab = browser.new_page(viewport={"width": 1280, "height": 1000})
     tab.add_init_script(WATCH + "window.watched = document;")
     tab.goto(path.as_uri())
-    tab.wait_for_function("window.drawn.length > 0", timeout=60_000)
-    row = {"page MB": path.stat().st_size / 1e6, "first paint s": tab.evaluate("window.drawn[0] / 1000")}
+    view = tab.frames[-1]  # view_img's is in a frame of its page
+    view.wait_for_function("window.drawn.length > 0", timeout=60_000)
+    row = {"page MB": path.stat().st_size / 1e6, "first paint s": view.evaluate("window.drawn[0] / 1000")}
     tab.wait_for_timeout(2000)
-    row |= measure(tab, name, tab.locator)
+    row |= measure(view, tab, name, view.locator)
     tab.close()
     return row
 
@@ -253,6 +254,8 @@ def heap_growth(tab, index, times=10):
     def heap():
         client.send("HeapProfiler.collectGarbage")
         return client.send("Runtime.getHeapUsage")
+
+    run_cell(tab, index)
     before = [heap()[key] for key in ("usedSize", "backingStorageSize")]
     for _ in range(times):
         run_cell(tab, index)
@@ -295,7 +298,7 @@ def main():
             for index, name in enumerate(VARIANTS, start=1):
                 try:
                     rows[name] = {"first paint s": run_cell(tab, index)}
-                    rows[name] |= measure(tab, name, output(tab, index).locator)
+                    rows[name] |= measure(tab, tab, name, output(tab, index).locator)
                 except NotInTime as error:
                     rows.setdefault(name, {})["failed"] = str(error).splitlines()[0]
                 report(name, rows[name])

@@ -12,6 +12,7 @@ Object.assign(Viewer.prototype, {
       this.panes = wanted.map(([plane, fixed]) => new Pane(this, controls.panes, plane, fixed));
     }
     this.fit();
+    this.changed();
   },
 
   // The largest scale at which the panes fit beside one another, or each by itself on a narrow screen.
@@ -27,7 +28,6 @@ Object.assign(Viewer.prototype, {
     this.scale = scale;
     this.width = Math.min(room, widths.reduce((a, b) => a + b * scale + gap, -gap));
     for (const { style } of [this.controls.strip, this.controls.slider]) style.width = `${this.width}px`;
-    this.changed();
   },
 
   // Classes, colours and lines of one slice.
@@ -224,7 +224,7 @@ function render({ model, el, ownsPage = false }) {
   const heard = SHARED.map((name) => [`change:${name}`, () => viewer.take(name, model.get(name))]);
   heard.push(["change:drawings", () => viewer.image && viewer.loadDrawings()]);
   for (const [event, action] of heard) model.on(event, action);
-  viewer.observer = new ResizeObserver(() => viewer.image && viewer.fit());
+  viewer.observer = new ResizeObserver(() => { if (viewer.image) { viewer.fit(); viewer.changed(); } });
   viewer.observer.observe(el);
   viewer.load().catch((error) => { root.textContent = `The volume could not be shown: ${error.message}`; });
   return () => {

@@ -68,22 +68,27 @@ class Viewer {
     this.save();
   }
 
-  // Take a value into the state, from here or from elsewhere.
+  // Take a value into the state, from here or from elsewhere, and show it.
   take(name, value) {
+    if (value === undefined || !this.assign(name, value)) return;
+    if (name === "zoom" && !this.isZooming) this.centre = [...this.state.position];
+    if (["plane", "pane_layout", "chosen"].includes(name) && this.image) this.layOut();
+    else this.changed();
+  }
+
+  // Change a part of the state and what goes with it; false if it was so already.
+  assign(name, given) {
     const { state } = this, { along } = PLANES[state.plane];
-    if (name === "chosen") value = Math.max(0, Math.min(value, this.names.length - 1));
-    if (name === "position") value = viewerClamp(value, this.shape);
-    if (name === "index") value = Math.max(0, Math.min(value, this.length - 1));
-    if (same(state[name], value) || value === undefined) return;
+    const kept = { chosen: () => Math.max(0, Math.min(given, this.names.length - 1)), position: () => viewerClamp(given, this.shape),
+      index: () => Math.max(0, Math.min(given, this.length - 1)) };
+    const value = kept[name] ? kept[name]() : given;
+    if (same(state[name], value)) return false;
     state[name] = value;
-    if (name === "position") this.take("index", value[along]);
-    if (name === "index") this.take("position", state.position.map((old, k) => (k === along ? value : old)));
-    if (name === "plane") this.take("index", state.position[PLANES[value].along]);
-    if (name === "chosen" || name === "thresholds") state.threshold = state.thresholds[state.chosen] ?? 0.5;
+    if (name === "index") state.position = state.position.map((old, k) => (k === along ? value : old));
+    if (name === "position" || name === "plane") state.index = state.position[PLANES[state.plane].along];
     if (name === "threshold") state.thresholds = state.thresholds.map((old, i) => (i === state.chosen ? value : old));
-    if (name === "zoom" && !this.isZooming) this.centre = [...state.position];
-    if (["plane", "pane_layout", "chosen", "show"].includes(name) && this.image) this.layOut();
-    this.changed();
+    if (name === "chosen" || name === "thresholds") state.threshold = state.thresholds[state.chosen] ?? 0.5;
+    return true;
   }
 
   // Python, and other views, learn of changes at most ten times a second.
