@@ -167,7 +167,7 @@ def output(tab, index):
     return tab.locator(".jp-Notebook .jp-Cell").nth(index).locator(".jp-OutputArea")
 
 
-def action_times(tab, act, wait_ms=40):
+def action_times(tab, act):
     """Milliseconds from an input to new pixels and to the frame that follows: `act(i)` gives the i-th of PRESSES."""
     pixels, frames = [], []
     for i in range(PRESSES + 3):
@@ -176,7 +176,7 @@ def action_times(tab, act, wait_ms=40):
         if i >= 3:  # the first ones warm up
             pixels.append(tab.evaluate("window.drawn[0] - window.pressed"))
             frames.append(tab.evaluate("window.frames_[0] - window.pressed"))
-        tab.wait_for_timeout(wait_ms + 40 * random.random())  # a hand keeps no step with the screen
+        tab.wait_for_timeout(40 + 40 * random.random())  # a hand keeps no step with the screen
     return pixels, frames
 
 
@@ -205,12 +205,9 @@ def summary(name, times):
 
 def measure(view, hand, name, where):
     """The actions that a viewer has. `view` is its page or frame, `hand` the page, `where` finds parts of it."""
-    def times(act):
-        return action_times(view, act)
-
     def arrows(part):
         part.focus()
-        return times(lambda i: arrow(hand, i))
+        return action_times(view, lambda i: arrow(hand, i))
 
     row, ours = {}, name.startswith("ours") and "plain" not in name
     canvas, sliders = where("canvas.slice-canvas" if ours else "canvas").first, where(".noUi-handle")
@@ -219,16 +216,16 @@ def measure(view, hand, name, where):
         row |= summary("threshold step", arrows(where("input.threshold").first))
     elif name == "ipyniivue":
         canvas.hover()
-        row |= summary("key press", times(lambda i: hand.mouse.wheel(0, 100 if i % 60 < 30 else -100)))
+        row |= summary("key press", action_times(view, lambda i: hand.mouse.wheel(0, 100 if i % 60 < 30 else -100)))
     elif name == "nilearn view_img":
         box = canvas.bounding_box()
         at = box["x"] + box["width"] / 6, box["y"] + box["height"] / 2
-        row |= summary("key press", times(lambda i: hand.mouse.click(at[0] + 2 * (i % 30), at[1])))
+        row |= summary("key press", action_times(view, lambda i: hand.mouse.click(at[0] + 2 * (i % 30), at[1])))
     else:
         for what, slider in zip(("key press", "threshold step"), sliders.all(), strict=False):
             row |= summary(what, arrows(slider))
     if ours or name in ("ipyniivue", "nilearn view_img"):
-        row |= summary("crosshair drag", times(drag(hand, canvas)))
+        row |= summary("crosshair drag", action_times(view, drag(hand, canvas)))
         hand.mouse.up()
     return row
 
