@@ -174,7 +174,7 @@ class SliceViewer(Still, anywidget.AnyWidget):
         """Slices of a plane as they are set here, with letters."""
         shown = [*self.predictions, *(drawing["data"] for drawing in self.drawings)]
         volumes = [unpack(data, self.shape) for data in
-                   (self.image, self.target, shown[self.chosen] if shown else b"")]
+                   (self.image, self.target, shown[min(self.chosen, len(shown) - 1)] if shown else b"")]
         grey, target, levels = volumes
         window = [255 * (value - self.black) / (self.white - self.black) for value in self.window]
         look = {"zoom": self.zoom, "threshold": self.threshold, "show": self.show, "opacity": self.opacity,

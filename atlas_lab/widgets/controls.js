@@ -84,8 +84,10 @@ class Controls {
     const possible = Object.entries(SHOWS).filter(([key]) => viewer.canShow(key));
     this.show.replaceChildren(...possible.map(([key, text]) => new Option(text, key)));
     this.thresholds.replaceChildren();
-    this.thresholdRanges = names.map((name, i) =>
-      this.range(this.thresholds, "threshold", names.length > 1 ? `threshold, ${name}` : "threshold", 0, 1, 0.01, (value) => viewer.setThreshold(i, value)));
+    this.thresholdRanges = names.map((name, i) => {
+      const label = names.length > 1 ? `threshold, ${name}` : "threshold";
+      return this.range(this.thresholds, "threshold", label, 0, 1, 0.01, (value) => viewer.setThreshold(i, value));
+    });
   }
 
   buildMore() {
@@ -109,7 +111,8 @@ class Controls {
 
   buildDrawing() {
     const { viewer, drawBar } = this, { drawing } = viewer;
-    this.brush = this.toggle(drawBar, "eraser", "eraser", "eraser in place of the brush", () => { drawing.erases = !drawing.erases; this.refresh(); });
+    const flip = () => { drawing.erases = !drawing.erases; this.refresh(); };
+    this.brush = this.toggle(drawBar, "eraser", "eraser", "eraser in place of the brush", flip);
     this.radius = this.range(drawBar, "radius", "brush, voxels", 1, 15, 1, (value) => { drawing.radius = value; this.refresh(); }, 0);
     this.button(drawBar, "undo", "undo", "undo the last stroke", () => drawing.undo());
     this.button(drawBar, "keep", "keep", "keep as a new mask", () => viewer.keepDrawing());
@@ -213,7 +216,8 @@ class Controls {
     rows.slice(0, 200).forEach((row, k) => {
       const line = element(body, "tr", k === current ? "current" : "");
       const cell = (text) => element(line, "td", "", { textContent: text });
-      this.button(cell(""), "jump", row.kind, `go to the ${row.kind} of ${viewer.mlText(row.voxels)}${row.status && `, ${row.status}`}`, () => viewer.jump(k));
+      const title = [`go to the ${row.kind} of ${viewer.mlText(row.voxels)}`, row.status].filter(Boolean).join(", ");
+      this.button(cell(""), "jump", row.kind, title, () => viewer.jump(k));
       for (const text of [viewer.mlText(row.voxels).replace(" ml", ""), viewer.placeText(row.place), row.status, fixed(row.dice)]) cell(text);
     });
     if (rows.length > 200) element(this.table, "div", "line", { textContent: `and ${rows.length - 200} more` });

@@ -123,8 +123,14 @@ Object.assign(Viewer.prototype, {
     if (hasTarget && names.length) parts.push(`Dice ${fixed(dice(slice))}${slice.tp + slice.fp + slice.fn ? "" : " (both empty)"}`);
     controls.line.textContent = parts.join(" · ");
     const shown = state.pane_layout === "side" || this.show === "differences" ? names.map((_, i) => i) : names.length ? [state.chosen] : [];
-    controls.scores.textContent = shown.map((i) => this.scoresText(i)).join("\n");
+    controls.scores.textContent = shown.map((i) => this.scoresText(i)).join("\n") || this.targetText();
     controls.point.textContent = this.notice && same(this.notice.at, state.position) ? this.notice.text : this.pointText();
+  },
+
+  targetText() {
+    if (!this.hasTarget) return "";
+    const { tp, fn } = volumeCounts(this.counts[0], this.shape, 0);
+    return `target, whole volume: ${this.mlText(tp + fn)}`;
   },
 
   scoresText(i) {

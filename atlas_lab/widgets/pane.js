@@ -73,7 +73,8 @@ class Pane {
     for (const [grow, style] of [[1, "rgb(0,0,0)"], [0, "rgb(255,255,255)"]]) {
       context.fillStyle = style;
       for (const [left, top, width, height] of bars) {
-        if (width > 0 && height > 0) context.fillRect(left - (height > 1 && grow), top - (width > 1 && grow), width + 2 * (height > 1 && grow), height + 2 * (width > 1 && grow));
+        const wide = height > 1 ? grow : 0, tall = width > 1 ? grow : 0; // the halo lies along the bar, not at its ends
+        if (width > 0 && height > 0) context.fillRect(left - wide, top - tall, width + 2 * wide, height + 2 * tall);
       }
     }
   }

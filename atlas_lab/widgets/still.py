@@ -1,6 +1,7 @@
 """A picture of every widget: all that a saved notebook keeps of it. While a kernel runs, the widget takes its place."""
 
 import base64
+import importlib
 import io
 import os
 import sys
@@ -42,7 +43,7 @@ def front_end():
     """Where outputs are shown: "jupyter" (JupyterLab, Notebook 7), "none" (a notebook run by a program) or "other"."""
     parent = _parent_message()
     if "google.colab" in sys.modules:
-        sys.modules["google.colab"].output.enable_custom_widget_manager()
+        importlib.import_module("google.colab.output").enable_custom_widget_manager()
         return "other"
     cell = str(parent.get("metadata", {}).get("cellId", ""))
     if cell.startswith("vscode") or "VSCODE_PID" in os.environ:

@@ -39,7 +39,8 @@ function renderDragged({ model, el }) {
   const move = (event) => {
     if (!(event.buttons & 1)) return;
     const box = image.getBoundingClientRect();
-    model.set("point", [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.min(Math.max(part, 0), 1)));
+    const place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    model.set("point", place.map((part) => Math.min(Math.max(part, 0), 1)));
     model.save_changes();
   };
   image.addEventListener("pointerdown", (event) => { image.setPointerCapture(event.pointerId); move(event); });

@@ -45,7 +45,10 @@ class Viewer {
 
   canShow(key) {
     const n = this.names.length;
-    return { masks: true, errors: n > 0 && this.hasTarget, differences: n > 1, heat: this.isProbability.some(Boolean), labels: Boolean(this.labels) }[key];
+    return {
+      masks: true, errors: n > 0 && this.hasTarget, differences: n > 1, heat: this.isProbability.some(Boolean),
+      labels: Boolean(this.labels),
+    }[key];
   }
 
   build() {
@@ -237,7 +240,7 @@ class Viewer {
   draw_() {
     if (this.drawing.isOn) return this.keepDrawing();
     const options = [["", "nothing"], ...(this.hasTarget ? [["target", "the target"]] : []), ...this.names.map((name, i) => [i, name])];
-    this.controls.source.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+    this.controls.source.replaceChildren(...options.map(([value, text]) => new Option(`from ${text}`, value)));
     this.startDrawing(this.names.length ? String(this.state.chosen) : "");
   }
 

@@ -8,6 +8,7 @@ import json
 import re
 import sys
 import tracemalloc
+import types
 import zlib
 
 import nbformat
@@ -21,6 +22,7 @@ from PIL import Image
 import atlas_lab as lab
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.widgets import still
 from atlas_lab.widgets import viewer as viewer_module
 from atlas_lab.widgets.plain import PlainViewer
 
@@ -171,6 +173,38 @@ def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
     page = viewer.save(tmp_path / "open.html").read_text()
     viewer.close()
     assert viewer.save(tmp_path / "closed.html").read_text() == page
+
+
+@pytest.mark.parametrize(("parent", "environment", "place"), [
+    ({}, {}, "other"), ({"metadata": {"cellId": "ab"}}, {}, "jupyter"),
+    ({"metadata": {"cellId": "vscode-notebook-cell:/a"}}, {}, "other"),
+    ({"metadata": {"cellId": "ab"}}, {"VSCODE_PID": "1"}, "other"), ({"content": {"allow_stdin": False}}, {}, "none"),
+])
+def test_the_widget_itself_is_named_only_where_it_can_be_shown_by_name(volumes, monkeypatch, parent, environment, place):
+    monkeypatch.delenv("VSCODE_PID", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(still, "_parent_message", lambda: parent)
+    assert still.front_end() == place
+    if place != "jupyter":
+        data, _ = lab.view_slices(*volumes)._repr_mimebundle_()
+        assert "image/png" in data and (still.WIDGET_VIEW in data) == (place == "other")
+
+
+def test_colab_s_way_of_showing_widgets_is_turned_on(monkeypatch):
+    asked = []
+    output = types.SimpleNamespace(enable_custom_widget_manager=lambda: asked.append(True))
+    for name, module in (("google", types.ModuleType("google")), ("google.colab", types.ModuleType("google.colab")),
+                         ("google.colab.output", output)):
+        monkeypatch.setitem(sys.modules, name, module)
+    assert still.front_end() == "other" and asked == [True]
+
+
+def test_a_marked_picture_is_the_same_picture(volumes):
+    picture = lab.view_slices(*volumes).still
+    marked = still.with_mark(picture, "0123456789abcdef" * 2)
+    np.testing.assert_array_equal(picture_of(marked), picture_of(picture))
+    assert Image.open(io.BytesIO(marked)).text == {"widget": "0123456789abcdef" * 2}
 
 
 # --------------------------------------------------------------------------------------------- in three dimensions
