@@ -6,6 +6,9 @@ function initialize({ model }) {
   const manager = model.widget_manager, mark = model.get("mark"), shown = new Map();
   let waiting = 0;
 
+  // ipywidgets' views lie in Lumino widgets, which want to know where they are.
+  function tell(view, type) { (view.luminoWidget || view.pWidget)?.processMessage({ type, isConflatable: false }); }
+
   async function enliven(image) {
     const place = document.createElement("div");
     shown.set(image, { place });
@@ -16,7 +19,7 @@ function initialize({ model }) {
     image.style.display = "none";
     place.append(view.el);
     view.trigger("displayed");
-    (view.luminoWidget || view.pWidget)?.processMessage({ type: "after-attach", isConflatable: false });
+    tell(view, "after-attach");
   }
 
   function still(image) {
@@ -24,7 +27,9 @@ function initialize({ model }) {
     shown.delete(image);
     image.style.display = "";
     place.remove();
-    view?.remove();
+    if (!view) return;
+    tell(view, "after-detach"); // else its removal looks for it on the page, and fails half-way
+    view.remove();
   }
 
   // Pictures come when a cell is run or scrolled into sight, and go when it is run again.

@@ -178,7 +178,8 @@ def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
 @pytest.mark.parametrize(("parent", "environment", "place"), [
     ({}, {}, "other"), ({"metadata": {"cellId": "ab"}}, {}, "jupyter"),
     ({"metadata": {"cellId": "vscode-notebook-cell:/a"}}, {}, "other"),
-    ({"metadata": {"cellId": "ab"}}, {"VSCODE_PID": "1"}, "other"), ({"content": {"allow_stdin": False}}, {}, "none"),
+    ({"metadata": {"cellId": "ab"}}, {"VSCODE_PID": "1"}, "other"),
+    ({"content": {"allow_stdin": False}}, {}, "none"),
 ])
 def test_the_widget_itself_is_named_only_where_it_can_be_shown_by_name(volumes, monkeypatch, parent, environment, place):
     monkeypatch.delenv("VSCODE_PID", raising=False)

@@ -33,7 +33,8 @@ class Notebook:
         kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
         cells = [nbformat.v4.new_code_cell(source) for source in cells]
         nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), self.path)
-        self.tab = browser.new_page(viewport={"width": 1280, "height": 1600})
+        self.tab, self.problems = browser.new_page(viewport={"width": 1280, "height": 1600}), []
+        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
         self.open()
 
     def open(self):
@@ -59,6 +60,7 @@ class Notebook:
 def notebook(browser, jupyter):
     notebook = Notebook(browser, jupyter, "viewers.ipynb", CELLS)
     yield notebook
+    assert notebook.problems == []
     notebook.tab.evaluate("() => window.jupyterapp.shell.currentWidget?.sessionContext?.shutdown()")
     notebook.tab.close()
 
