@@ -308,6 +308,7 @@ class Viewer {
     Object.assign(this, { image: null, target: null, labels: null, predictions: [], counts: [], tables: {}, panes: [] });
     this.drawing.mask = null;
     this.root.replaceChildren();
+    this.model = this.root.viewer = null; // what is left of the page may be kept by others; it holds no volume
   }
 }
 

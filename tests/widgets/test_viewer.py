@@ -181,7 +181,7 @@ def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
     ({"metadata": {"cellId": "ab"}}, {"VSCODE_PID": "1"}, "other"),
     ({"content": {"allow_stdin": False}}, {}, "none"),
 ])
-def test_the_widget_itself_is_named_only_where_it_can_be_shown_by_name(volumes, monkeypatch, parent, environment, place):
+def test_the_widget_is_named_only_where_it_is_shown_by_name(volumes, monkeypatch, parent, environment, place):
     monkeypatch.delenv("VSCODE_PID", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
