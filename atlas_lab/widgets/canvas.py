@@ -138,8 +138,8 @@ class SliceViewer(Still, anywidget.AnyWidget):
 
     @property
     def _shows(self):
-        """Whose data the viewer shows, as `atomic_path` wants it; None where nobody can tell."""
-        return self._own.source if self._own else None
+        """Whose data the viewer shows, as `atomic_path` wants it."""
+        return self._own.source if self._own else "an image that may be a patient's"
 
     def save(self, path, title="Slices"):
         """Write a page that shows the same viewer in any browser, without Python or network; returns the path.

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas_lab.data.door import as_array, open_together, open_volume
+from atlas_lab.data.door import as_array, open_together, open_volume, source_of_image
 from atlas_lab.data.nifti import ScanWarning, read_header
-from atlas_lab.data.scans import Scan, source_of
-from atlas_lab.files import DataError, source_of_file
+from atlas_lab.data.scans import Scan
+from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR, label_colours
 from atlas_lab.widgets.grey import to_grey
@@ -22,11 +22,11 @@ __all__ = [
 
 
 class OwnGrid(NamedTuple):
-    """How a scan is stored: shape, affine float64 (4, 4), and whose data it is, None where nobody can tell."""
+    """How a scan is stored: shape, affine float64 (4, 4), and whose data it is."""
 
     shape: tuple
     affine: np.ndarray | None
-    source: str | None
+    source: str
 
 
 class Volumes(NamedTuple):
@@ -58,12 +58,10 @@ def own_grid(scan):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ScanWarning)  # said already when the volume was read
             header = read_header(path)
-        source = source_of([scan]) if isinstance(scan, Scan) else source_of_file(path)
-        return OwnGrid(tuple(header.shape[:3]), header.affine, source)
+        return OwnGrid(tuple(header.shape[:3]), header.affine, source_of_image(scan))
     affine = getattr(scan, "affine", None)
-    name = scan.get_filename() if hasattr(scan, "get_filename") else None
     shape = tuple(getattr(scan, "shape", ()))[:3]
-    return OwnGrid(shape, None if affine is None else np.asarray(affine, float), name and source_of_file(name))
+    return OwnGrid(shape, None if affine is None else np.asarray(affine, float), source_of_image(scan))
 
 
 def open_labels(labels, names, image, affine, own):
