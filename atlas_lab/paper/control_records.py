@@ -20,7 +20,7 @@ from atlas_lab.statistics import Interval, mean_interval
 
 __all__ = [
     "CONTROL_LABELS", "CONTROL_SPLITS", "DEV_SHARE", "ControlConfig", "ControlRecord", "control_intervals",
-    "controls_table", "load_controls", "planned_controls", "record_control", "record_controls",
+    "controls_table", "controls_text", "load_controls", "planned_controls", "record_control", "record_controls",
 ]
 
 RECORDS = REPOSITORY / "figures" / "controls"  # the records that the lab ships: embedded cohorts only
@@ -203,3 +203,29 @@ def controls_table(records: Sequence[ControlRecord], score: str = "mean_dice") -
                 name = control if share == DEV_SHARE else f"{control}, {share:.0%} in dev, as the paper's code had it"
                 lines.append(f"| {name} | {MASKS[labels]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def controls_text(records: Sequence[ControlRecord]) -> str:
+    """A section of Markdown on the controls of one profile: both tables, and what the numbers are means over."""
+    seeds, cohorts = ({getattr(record.config, name) for record in records} for name in ("seed", "cohort"))
+    n_scans, n_slices = ({record.data[name] for record in records} for name in ("n_scans", "n_slices"))
+    sources = ", ".join(sorted({record.data["source"] for record in records}))
+    return (
+        "## Controls\n\n"
+        f"Computed from {len(records)} records in figures/controls; {sources}: {_range(n_scans)} scans, "
+        f"{_range(n_slices)} slices. Means with the 95 % interval of Student's t over {len(seeds)} seeds on "
+        f"{len(cohorts)} {'cohort' if len(cohorts) == 1 else 'cohorts'}; an interval over synthetic cohorts covers "
+        "draws of one generator, not patients. The copying machine gives a slice the mask of the training slice that "
+        "looks most like it; the lesion map calls lesion what often is in train at that place, and sees no picture; "
+        "the local classifier sees up to 16 pixels around a pixel, and no place. None of them is a network.\n\n"
+        "Dice, mean over dev's slices, as for networks:\n\n"
+        f"{controls_table(records)}\n"
+        "Dice of whole scans (of the slices of them that are in dev):\n\n"
+        f"{controls_table(records, 'subject_dice')}"
+    )
+
+
+def _range(numbers):
+    """A number, or the lowest to the highest of several."""
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

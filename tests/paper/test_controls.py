@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 import atlas_lab as lab
+from atlas_lab.cli import main
 from atlas_lab.dataset import SliceDataset, SliceStore
 from atlas_lab.experiment.experiment import final_scores
 from atlas_lab.experiment.permuted_masks import permute_masks
@@ -19,6 +20,7 @@ from atlas_lab.paper.control_records import (
     ControlConfig,
     control_intervals,
     controls_table,
+    controls_text,
     load_controls,
     planned_controls,
     record_control,
@@ -191,3 +193,25 @@ def test_the_records_that_are_shipped_are_synthetic_and_whole():
     for record in load_controls():
         assert record.data["source"].startswith("synthetic cohort, not patient data")
         assert record.config.control in CONTROLS
+
+
+def test_the_command_records_what_is_missing_and_refuses_what_there_is_not(store, tmp_path, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr("atlas_lab.cli.prepare", lambda config, options: asked.append(config) or store)
+    command = ["controls", "--profile", "study", "--seeds", "2", "--out", str(tmp_path), "lesion map"]
+    assert main(command) == 0
+    assert len(load_controls(tmp_path)) == 12
+    assert [(config.cohort, config.z_step) for config in asked] == [(0, 1), (1, 1)]
+    first = len(capsys.readouterr().out.splitlines())
+    assert first == 12 and main(command) == 0 and capsys.readouterr().out == ""
+    assert main([*command, "oracle"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "there is no control 'oracle'" in line
+
+
+def test_the_section_says_what_its_numbers_are_of(store, tmp_path):
+    record_controls(small_plan(), lambda _: store, tmp_path, lambda line: None)
+    records = load_controls(tmp_path)
+    text = controls_text(records)
+    assert "26 records" in text and "8 scans, 96 slices" in text and "2 seeds on 2 cohorts" in text
+    assert controls_table(records) in text and controls_table(records, "subject_dice") in text
