@@ -26,7 +26,7 @@ RATES = {
 WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1"}
 
 # The paper's public baseline by another CS230 project of 2018 (wungemach/atlas on GitHub), its lowest and highest Dice.
-PUBLISHED = {"the paper's baseline": {"slice": (0.40, 0.40), "scan": (0.16, 0.18)}}
+PUBLISHED = {"the paper's baseline (wungemach/atlas)": {"slice": (0.40, 0.40), "scan": (0.16, 0.18)}}
 
 
 def rates_figure(records: Records) -> tuple[Figure, dict]:

@@ -46,6 +46,7 @@ SPLIT_MARKS = {
     "subject": (BLUE, "s", "by subject"),
 }
 COPIED = (GREY, "x", "agreement with the\ncopying machine")
+PANELS = ("networks", "controls: no networks", "published by others, on ATLAS R1.1 itself")
 SMALL = 6.5  # points, of text in a figure that is one column wide
 COLUMN = 3.35  # inches, 8.5 cm
 
@@ -106,7 +107,7 @@ def plot_splits(networks, controls=None, published=None, score="mean_dice", labe
         Likewise -> split -> (lowest, highest) of the numbers that others have published, in a panel of their own.
     """
     found = {name: _split_intervals(by_split, score) for name, by_split in networks.items()}
-    parts = {"networks": found, "controls, not trained": controls, "published, on ATLAS": published}
+    parts = dict(zip(PANELS, (found, controls, published), strict=True))
     parts = {title: lines for title, lines in parts.items() if lines}
     heights = [len(lines) + 0.6 for lines in parts.values()]
     figure, axes = plt.subplots(len(parts), figsize=(COLUMN, 0.8 + 0.23 * sum(heights)), layout="constrained",
@@ -144,8 +145,16 @@ def _draw_lines(ax, lines):
             is_known = np.isfinite([low, high]).all()
             error = [[mean - low], [high - mean]] if is_known and split != "copied" else None
             ax.errorbar(mean, row, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
-    ax.set_yticks(range(len(lines)), [fill(name, 26) for name in lines])
+    ax.set_yticks(range(len(lines)), [_in_lines(name) for name in lines])
     ax.set_ylim(len(lines) - 0.4, -0.6)
+
+
+def _in_lines(name, width=24):
+    """A long name in several lines, the last of them what comes after its last comma."""
+    if len(name) <= width:
+        return name
+    head, comma, last = name.rpartition(", ")
+    return "\n".join([fill(head + ",", width), fill(last, width)] if comma else [fill(last, width)])
 
 
 def _legend_of_splits(figure, parts):
@@ -154,5 +163,5 @@ def _legend_of_splits(figure, parts):
     marks = [mark for split, mark in {**SPLIT_MARKS, "copied": COPIED}.items() if split in drawn]
     handles = [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=3.5, label=text)
                for colour, marker, text in marks]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False,
-                  handletextpad=0.1, columnspacing=1)
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if len(handles) > 4 else 4, fontsize=SMALL,
+                  frameon=False, handletextpad=0.1, columnspacing=1)

@@ -98,7 +98,8 @@ def test_controls_and_published_numbers_have_panels_of_their_own():
     markers = [{round(float(x), 6) for line in ax.lines if line.get_marker() != "None" for x in line.get_xdata()}
                - {0.75, 0.85} for ax in figure.axes]
     assert markers[0] >= {0.5, 0.35} and markers[1] >= {0.8, 0.2} and markers[2] >= {0.4, 0.17}
-    assert [ax.get_title("left") for ax in figure.axes] == ["networks", "controls, not trained", "published, on ATLAS"]
+    titles = ["networks", "controls: no networks", "published by others, on ATLAS R1.1 itself"]
+    assert [ax.get_title("left") for ax in figure.axes] == titles
     words = texts(figure)
     assert all(word in words for word in ("by block", "by scan", "agreement with the", "a control", "elsewhere"))
     assert networks.get_xlim()[0] == beside.get_xlim()[0] == others.get_xlim()[0] == 0
