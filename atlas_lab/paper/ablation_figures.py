@@ -81,7 +81,7 @@ def splits_figure(records: Records, controls: list | None = None) -> tuple[Figur
     runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
     hashes = {run.data["data_hash"] for run in runs}
     same_slices = [record for record in (load_controls() if controls is None else controls)
-                   if record.data["data_hash"] in hashes]
+                   if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
     figure = plot_splits(networks, _control_lines(same_slices), PUBLISHED)
     return figure, _names_of(runs) | {"controls": [record.config.name for record in same_slices]}
 
@@ -97,10 +97,9 @@ def _recorded(records, variant, split):
 def _control_lines(records):
     """The lines of the controls: name -> split -> Interval."""
     found, lines = control_intervals(records), {}
-    for control, labels, share, split in found:
-        if share == DEV_SHARE:
-            name = control if labels == "true" else f"{control}, permuted masks"
-            lines.setdefault(name, {})[split] = found[control, labels, share, split]
+    for (control, labels, _, split), interval in found.items():
+        name = control if labels == "true" else f"{control}, permuted masks"
+        lines.setdefault(name, {})[split] = interval
     order = [name for control in CONTROLS for name in (control, f"{control}, permuted masks") if name in lines]
     return {name: lines[name] for name in order}
 
