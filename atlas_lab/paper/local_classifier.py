@@ -18,18 +18,19 @@ SMOOTHING = 1.5        # pixels, Gaussian, of the probability in a slice: a pixe
 TUNED_ON = 40          # scans on which the threshold is chosen
 
 
-def pixel_features(images: np.ndarray, neighbours: bool = False) -> np.ndarray:
-    """What is seen around each pixel, up to 16 pixels away; none of it depends on where the pixel lies.
+def pixel_features(images: np.ndarray, where: np.ndarray, neighbours: bool = False) -> np.ndarray:
+    """What is seen around some pixels, up to 16 pixels away; none of it depends on where they lie.
 
     Grey value; its mean over a Gaussian of 1, 2 and 4 pixels; spread and slope around; lowest and highest value within
     3, 5 and 9 pixels. With neighbours also the values two slices down to two slices up, the outermost slices repeated,
     and the mean over a Gaussian of 1.5 pixels in all directions.
 
-    Shape: uint8 (Z, H, W), slices of one scan in order -> float32 (Z, H, W, F).
+    Shape: uint8 (Z, H, W), slices of one scan in order, and N true pixels of bool (Z, H, W) -> float32 (N, F).
     """
     from scipy import ndimage
 
-    volume = images.astype(np.float32)
+    rows = np.flatnonzero(where.any(axis=(1, 2)))
+    volume = images[rows].astype(np.float32)  # the slices that are asked about
     blurred = [ndimage.gaussian_filter(volume, (0, sigma, sigma)) for sigma in (1, 2, 4)]
     mean, square = (ndimage.gaussian_filter(values, (0, 1.5, 1.5)) for values in (volume, volume**2))
     spread = np.sqrt(np.maximum(square - mean**2, 0))
@@ -38,10 +39,9 @@ def pixel_features(images: np.ndarray, neighbours: bool = False) -> np.ndarray:
                 for extreme in (ndimage.minimum_filter, ndimage.maximum_filter)]
     maps = [volume, *blurred, spread, slope, *extremes]
     if neighbours:
-        rows = np.arange(len(volume))
-        maps += [volume[np.clip(rows + step, 0, len(volume) - 1)] for step in NEAR]
-        maps.append(ndimage.gaussian_filter(volume, 1.5))
-    return np.stack(maps, axis=-1)
+        maps += [images[np.clip(rows + step, 0, len(images) - 1)] for step in NEAR]
+        maps.append(ndimage.gaussian_filter(images.astype(np.float32), 1.5)[rows])
+    return np.stack([each[where[rows]] for each in maps], axis=-1).astype(np.float32)
 
 
 def best_threshold(scores: np.ndarray, lesion: np.ndarray, total: np.ndarray) -> float:
@@ -87,12 +87,13 @@ class LocalClassifier:
         """
         from scipy import ndimage
 
-        head = images[wanted] > 0
-        found = np.zeros(head.shape, np.float32)
+        head = (images > 0) & wanted[:, None, None]
+        found = np.zeros(images.shape, np.float32)
         if head.any():
-            fitted = self.model.predict_proba(pixel_features(images, self.neighbours)[wanted][head])[:, 1]
+            fitted = self.model.predict_proba(pixel_features(images, head, self.neighbours))[:, 1]
             found[head] = fitted / (fitted + (1 - fitted) / self.share)
-        return np.where(head, ndimage.gaussian_filter(found, (0, SMOOTHING, SMOOTHING)), 0)
+        found = ndimage.gaussian_filter(found[wanted], (0, SMOOTHING, SMOOTHING))
+        return np.where(head[wanted], found, 0)
 
     def predict(self, images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Masks of the wanted slices: uint8 (Z, H, W), bool (Z,) -> bool (Z', H, W)."""
@@ -130,11 +131,11 @@ def _fit_pixels(stacks, share, neighbours, rng):
 
     rows, targets = [], []
     for images, masks, used in stacks:
-        lesion = masks[used]
-        taken = (images[used] > 0) & (lesion | (rng.random(lesion.shape) < share))
+        drawn = masks | (rng.random(masks.shape) < share)
+        taken = (images > 0) & drawn & used[:, None, None]
         if taken.any():
-            rows.append(pixel_features(images, neighbours)[used][taken])
-            targets.append(lesion[taken])
+            rows.append(pixel_features(images, taken, neighbours))
+            targets.append(masks[taken])
     targets = np.concatenate(targets) if targets else np.zeros(0, bool)
     if targets.all() or not targets.any():
         raise DataError(f"{targets.sum():,} of {len(targets):,} training pixels are lesion; it takes both kinds")

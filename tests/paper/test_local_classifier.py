@@ -57,13 +57,16 @@ def test_masks_of_slices_that_are_not_for_training_change_nothing():
 def test_features_by_hand():
     images = np.zeros((5, 11, 11), np.uint8)
     images[2, 5, 5] = 200
-    flat = pixel_features(images)
+    every = np.ones(images.shape, bool)
+    flat = pixel_features(images, every).reshape(*images.shape, -1)
     assert flat.shape == (5, 11, 11, 12) and not flat[[0, 1, 3, 4]].any()  # a slice is seen alone
     value, *_, low, high = flat[2, 5, 5, [0, 6, 7]]
     assert (value, low, high) == (200, 0, 200)
     assert [flat[2, 5, 5 + d, 7] for d in (1, 2)] == [200, 0]       # highest of 3 x 3
     assert [flat[2, 5, 5 + d, 11] for d in (4, 5)] == [200, 0]      # of 9 x 9
-    around = pixel_features(images, neighbours=True)[:, 5, 5, 12 : 12 + len(NEAR)]
+    around = pixel_features(images, every, neighbours=True).reshape(*images.shape, -1)[:, 5, 5, 12 : 12 + len(NEAR)]
+    some = np.random.default_rng(0).random(images.shape) < 0.1
+    np.testing.assert_array_equal(pixel_features(images, some), flat[some])
     assert [np.flatnonzero(row).tolist() for row in around] == [[3], [2], [], [1], [0]]  # two up, one up, ..., two down
 
 
