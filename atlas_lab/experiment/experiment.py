@@ -27,7 +27,7 @@ from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
 from atlas_lab.train import evaluate, fit, predict
 
-__all__ = ["describe_data", "describe_split", "final_scores", "run_experiment"]
+__all__ = ["final_scores", "run_experiment"]
 
 
 def run_experiment(
@@ -93,7 +93,7 @@ def run_experiment(
         final = _all_final_scores(config, model, start)
         examples = _predict_examples(model, store, split.dev)
     return Run(
-        config, history, final, split=describe_split(store, split), data=describe_data(store), code=code_version(),
+        config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
         environment=environment(device) | {"threads": _threads_of(history)},
         seconds=round(sum(entry["seconds"] for entry in history), 1), examples=examples,
         point=operating_point(config, store, split, model), first_steps=first_steps,
@@ -155,7 +155,7 @@ def _predict_examples(model, store, rows, count=12):
     return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
 
 
-def describe_split(store, split):
+def _describe_split(store, split):
     """Sizes of the split, and how many subjects it puts on both sides."""
     sides = [set(store.table["subject"].iloc[rows]) for rows in split]
     return {
@@ -165,7 +165,7 @@ def describe_split(store, split):
     }
 
 
-def describe_data(store):
+def _describe_data(store):
     """What a record says of its data."""
     return {
         "source": store.about["source"], "n_scans": store.about["n_scans"], "n_slices": len(store),

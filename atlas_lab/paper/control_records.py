@@ -9,13 +9,12 @@ from pathlib import Path
 
 from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.dataset import SliceStore
-from atlas_lab.experiment.experiment import describe_data, describe_split
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import checksum, without_nan
 from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
 from atlas_lab.provenance import code_version, environment
-from atlas_lab.splits import split_slices
+from atlas_lab.splits import neighbour_exposure, split_slices
 from atlas_lab.statistics import Interval, mean_interval
 
 __all__ = [
@@ -62,7 +61,11 @@ class ControlRecord:
         Score -> value with its 95 % interval over subjects (low, high), as a Run's `final["dev"]`.
     chosen : dict
         What the control chose on train, such as its threshold.
-    split, data, code, environment : dict
+    split : dict
+        n_train, n_dev (slices), neighbour_exposure (see `neighbour_exposure`).
+    data : dict
+        source, n_scans, n_slices, data_hash.
+    code, environment : dict
         As a Run has them.
     seconds : float
         From the store to the scores.
@@ -111,9 +114,11 @@ def record_control(config: ControlConfig, store: SliceStore) -> ControlRecord:
     masks, chosen = control_masks(config.control, store, split)
     dev = mask_scores(masks, store, split.dev)
     seconds = round(time.perf_counter() - started, 1)
+    sides = {"n_train": len(split.train), "n_dev": len(split.dev),
+             "neighbour_exposure": round(neighbour_exposure(store, split), 4)}
+    data = {name: store.about[name] for name in ("source", "n_scans", "data_hash")} | {"n_slices": len(store)}
     made_with = environment("cpu") | {"scikit-learn": sklearn.__version__}
-    return ControlRecord(
-        config, dev, chosen, describe_split(store, split), describe_data(store), code_version(), made_with, seconds)
+    return ControlRecord(config, dev, chosen, sides, data, code_version(), made_with, seconds)
 
 
 def record_controls(
