@@ -14,6 +14,7 @@ from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, control_i
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
 from atlas_lab.paper.evidence import NotRecorded, Records
+from atlas_lab.paper.study import StudyRecords
 from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfall
 from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import mask_legend
@@ -65,7 +66,7 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
     return figure, _names_of(runs)
 
 
-def splits_figure(records: Records, controls: list | None = None) -> tuple[Figure, dict]:
+def splits_figure(records: Records | StudyRecords, controls: list | None = None) -> tuple[Figure, dict]:
     """Dev Dice by slice, block and subject of every variant that is recorded by slice and by another split.
 
     Beside them the controls on the same slices (by default those that the lab ships), and, apart, what another course
@@ -87,11 +88,12 @@ def splits_figure(records: Records, controls: list | None = None) -> tuple[Figur
 
 
 def _recorded(records, variant, split):
-    """The runs of a variant and a split; none where too few are recorded."""
+    """The runs of a variant and a split, a list; none where too few are recorded."""
     try:
-        return records.variant(variant, split)
+        runs = records.variant(variant, split)
     except NotRecorded:
         return []
+    return list(runs.values()) if isinstance(runs, dict) else runs  # StudyRecords has them by seed
 
 
 def _control_lines(records):

@@ -60,6 +60,16 @@ def test_controls_are_those_of_the_networks_slices_and_published_numbers_stand_a
     plt.close(figure)
 
 
+def test_runs_may_come_by_seed():
+    class BySeed(FewRecords):
+        def variant(self, name, split="slice"):
+            return dict(enumerate(super().variant(name, split)))
+
+    figure, about = splits_figure(BySeed(), [])
+    assert markers(figure.axes[0]) == {0.405, 0.105} and len(figure.axes) == 2 and len(about["runs"]) == 4
+    plt.close(figure)
+
+
 def test_without_a_pair_of_splits_there_is_no_figure():
     class NoRecords:
         def variant(self, name, split="slice"):
