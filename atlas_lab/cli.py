@@ -104,6 +104,12 @@ def parser():
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
+    text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
+    sub = command("controls", _run_controls, text)
+    _add_run_options(sub)
+    sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
+    sub.add_argument("names", nargs="*", metavar="NAME", help='such as "copying machine" (default: all)')
+
     text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
     sub = command("predict", _run_predict, text)
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
@@ -135,7 +141,7 @@ def parser():
 
 
 def _add_run_options(sub):
-    """Options that train and sweep share."""
+    """Options that train, sweep and controls share."""
     sub.add_argument("--profile", choices=PROFILES, default="course", help="base settings (default course)")
     sub.add_argument("--out", type=Path, help="folder for the record (default: runs/ in ATLAS_LAB_HOME)")
     sub.add_argument("--exclude", nargs="*", default=[], metavar="SCAN", help="scans to leave out, as in 031768/t01")
@@ -271,6 +277,16 @@ def _run_sweep(options):
     replay_stores = cache(partial(replay_slices, profile=profile))
     sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, keep=keep,
           replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))))
+
+
+def _run_controls(options):
+    """The command `controls`; a later call goes on with what is not recorded yet."""
+    from atlas_lab.paper.control_records import CONTROLS, planned_controls, record_controls
+
+    plan = planned_controls(options.names or CONTROLS, options.profile, options.seeds)
+    base = PROFILES[options.profile].config
+    stores = cache(lambda cohort: prepare(replace(base, cohort=cohort), options))
+    record_controls(plan, lambda config: stores(config.cohort), options.out)
 
 
 def prepare(config, options):

@@ -6,6 +6,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "ablations": ["SWEEPS", "VARIANTS", "sweep_configs", "variant_config"],
     "evidence": ["Records", "n_updates", "oscillation", "recent_rise"],
     "claims": ["CLAIMS", "judge_claims"],
+    "controls": ["CONTROLS", "control_masks"],
+    "control_records": ["controls_table", "controls_text", "load_controls"],
     "conventions": ["headline_dice"],
     "effects": ["departure_effects", "effects_table", "updates_text"],
     "tables": ["ledger_table", "measured_table"],

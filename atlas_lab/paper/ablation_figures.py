@@ -9,9 +9,12 @@ from matplotlib.figure import Figure
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import last_epoch, unpack_masks
 from atlas_lab.metrics import dice_coefficient
-from atlas_lab.paper.ablations import SWEEPS
+from atlas_lab.paper.ablations import STUDY, SWEEPS
+from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, control_intervals, load_controls
+from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
 from atlas_lab.paper.evidence import NotRecorded, Records
+from atlas_lab.paper.study import StudyRecords
 from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfall
 from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import mask_legend
@@ -22,6 +25,9 @@ RATES = {
     "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
 }
 WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1"}
+
+# The paper's public baseline by another CS230 project of 2018 (wungemach/atlas on GitHub), its lowest and highest Dice.
+PUBLISHED = {"the paper's baseline (wungemach/atlas)": {"slice": (0.40, 0.40), "scan": (0.16, 0.18)}}
 
 
 def rates_figure(records: Records) -> tuple[Figure, dict]:
@@ -60,18 +66,44 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
     return figure, _names_of(runs)
 
 
-def splits_figure(records: Records) -> tuple[Figure, dict]:
-    """Dev Dice by slice against by subject of every variant that has both."""
-    pairs = {}
-    for variant in dict.fromkeys(variant for sweep in SWEEPS.values() for variant in sweep.variants):
-        try:
-            pair = (records.variant(variant, "slice"), records.variant(variant, "subject"))
-            pairs[f"{variant}, {last_epoch(*pair)} epochs"] = pair
-        except NotRecorded:
-            continue  # a variant that is trained by slice only
-    if not pairs:
-        raise NotRecorded("no variant is recorded both by slice and by subject")
-    return plot_splits(pairs), _names_of(run for pair in pairs.values() for group in pair for run in group)
+def splits_figure(records: Records | StudyRecords, controls: list | None = None) -> tuple[Figure, dict]:
+    """Dev Dice by slice, block and subject of every variant that is recorded by slice and by another split.
+
+    Beside them the controls on the same slices (by default those that the lab ships), and, apart, what another course
+    project measured with the paper's public baseline on ATLAS.
+    """
+    networks, sweeps = {}, [*SWEEPS.values(), *STUDY.values()]
+    for variant in dict.fromkeys(variant for sweep in sweeps for variant in sweep.variants):
+        by_split = {split: runs for split in CONTROL_SPLITS if (runs := _recorded(records, variant, split))}
+        if "slice" in by_split and len(by_split) > 1:
+            networks[f"{variant}, {last_epoch(*by_split.values())} epochs"] = by_split
+    if not networks:
+        raise NotRecorded("no variant is recorded both by slice and by another split")
+    runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
+    hashes = {run.data["data_hash"] for run in runs}
+    same_slices = [record for record in (load_controls() if controls is None else controls)
+                   if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
+    figure = plot_splits(networks, _control_lines(same_slices), PUBLISHED)
+    return figure, _names_of(runs) | {"controls": [record.config.name for record in same_slices]}
+
+
+def _recorded(records, variant, split):
+    """The runs of a variant and a split, a list; none where too few are recorded."""
+    try:
+        runs = records.variant(variant, split)
+    except NotRecorded:
+        return []
+    return list(runs.values()) if isinstance(runs, dict) else runs  # StudyRecords has them by seed
+
+
+def _control_lines(records):
+    """The lines of the controls: name -> split -> Interval."""
+    found, lines = control_intervals(records), {}
+    for (control, labels, _, split), interval in found.items():
+        name = control if labels == "true" else f"{control}, permuted masks"
+        lines.setdefault(name, {})[split] = interval
+    order = [name for control in CONTROLS for name in (control, f"{control}, permuted masks") if name in lines]
+    return {name: lines[name] for name in order}
 
 
 def departures_figure(records: Records) -> tuple[Figure, dict]:

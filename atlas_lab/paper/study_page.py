@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from atlas_lab.files import REPOSITORY, write_text
+from atlas_lab.paper.control_records import controls_text, load_controls
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.verdicts import Finding, holm
@@ -35,7 +36,9 @@ def study_page(records: StudyRecords) -> str:
         lines.append(f"| {name} | {claim.text} | {claim.rule} | {' | '.join(cells)} |")
     made_by = sorted({(run.code["commit"] or "unknown")[:7] for run in records.runs})
     head = HEAD.format(rules=_rules_commit(), records=", ".join(made_by) or "none yet")
-    return head + "\n".join(lines) + "\n\n## Runs\n\n" + study_table(records.runs)
+    table, controls = "\n".join(lines), load_controls(profile="study")
+    beside = f"\n\n{controls_text(controls)}" if controls else "\n"
+    return f"{head}{table}{beside}\n## Runs\n\n{study_table(records.runs)}"
 
 
 def _cell(found: Finding | None, starred: bool) -> str:

@@ -1,12 +1,14 @@
 """Pictures that compare variants: curves with intervals (Fig. 4), by slice against by subject, the waterfall."""
 
 from itertools import pairwise
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.lines import Line2D
 
-from atlas_lab.experiment.run import last_epoch, scores
-from atlas_lab.plots.style import BLUE, COLOURS, GREY, ORANGE, mark_source
+from atlas_lab.experiment.run import finals, last_epoch, scores
+from atlas_lab.plots.style import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, mark_source
 from atlas_lab.statistics import mean_interval
 
 __all__ = ["plot_splits", "plot_variants", "plot_waterfall"]
@@ -38,7 +40,15 @@ def plot_waterfall(written, effects):
 
 
 STYLES = ["-", "--", "-.", ":"]
-BY_SLICE, BY_SUBJECT = ORANGE, BLUE
+# Split -> the colour and marker of its Dice in the figure of splits, and what the legend calls it.
+SPLIT_MARKS = {
+    "slice": (ORANGE, "o", "by slice"), "block": (GREEN, "^", "by block"), "scan": (PURPLE, "D", "by scan"),
+    "subject": (BLUE, "s", "by subject"),
+}
+COPIED = (GREY, "x", "agreement with the\ncopying machine")
+PANELS = ("networks", "controls: no networks", "published by others, on ATLAS R1.1 itself")
+SMALL = 6.5  # points, of text in a figure that is one column wide
+COLUMN = 3.35  # inches, 8.5 cm
 
 
 def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=None, last=None):
@@ -81,30 +91,77 @@ def _label_ends(ax, ends):
         ax.annotate(name, (epoch, value), color=colour, fontsize=8, **label)
 
 
-def plot_splits(pairs, score="mean_dice", label="dev Dice"):
-    """Dev Dice by slice against by subject, one line per variant, after the last epoch of both; returns the figure.
+def plot_splits(networks, controls=None, published=None, score="mean_dice", label="dev Dice"):
+    """Dev Dice by how slices were split, one line per variant, control and publication; returns the figure.
+
+    Networks are read after the last epoch that all splits of a variant have. A grey cross is the Dice of the networks'
+    masks with those of the copying machine, by slice, where their records hold it after that epoch.
 
     Parameters
     ----------
-    pairs : dict
-        Cell -> (runs by slice, runs by subject).
+    networks : dict
+        What the line is called -> split -> list of Run.
+    controls : dict, optional
+        Likewise -> split -> Interval.
+    published : dict, optional
+        Likewise -> split -> (lowest, highest) of the numbers that others have published, in a panel of their own.
     """
-    figure, ax = plt.subplots(figsize=(5.2, 0.9 + 0.34 * len(pairs)), layout="constrained")
-    found = []
-    for row, runs in enumerate(pairs.values()):
-        found.append([mean_interval(scores(group, score, epoch=last_epoch(*runs))) for group in runs])
-        ax.plot([interval.mean for interval in found[-1]], [row, row], color="#BBBBBB", linewidth=1, zorder=0)
-        for interval, colour, marker in zip(found[-1], (BY_SLICE, BY_SUBJECT), "os", strict=True):
-            error = [[interval.mean - interval.low], [interval.high - interval.mean]]
-            ax.errorbar(interval.mean, row, xerr=error, color=colour, fmt=marker, markersize=5, capsize=2, linewidth=1)
-    ax.set_yticks(range(len(pairs)), list(pairs))
-    ax.invert_yaxis()
-    ax.set_ylim(len(pairs) - 0.5, -0.9)
-    ax.set(xlabel=f"{label}: mean and 95 % interval over seeds")
+    found = {name: _split_intervals(by_split, score) for name, by_split in networks.items()}
+    parts = dict(zip(PANELS, (found, controls, published), strict=True))
+    parts = {title: lines for title, lines in parts.items() if lines}
+    heights = [len(lines) + 0.6 for lines in parts.values()]
+    figure, axes = plt.subplots(len(parts), figsize=(COLUMN, 0.8 + 0.23 * sum(heights)), layout="constrained",
+                                sharex=True, squeeze=False, height_ratios=heights)
+    for ax, (title, lines) in zip(axes[:, 0], parts.items(), strict=True):
+        _draw_lines(ax, lines)
+        ax.set_title(title, fontsize=SMALL + 0.5, loc="left", pad=2)
+        ax.tick_params(labelsize=SMALL, length=2)
+        ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlim(left=0)
-    names = ("split by slice, as the paper", "by subject")
-    for interval, text, colour, align in zip(found[0], names, (BY_SLICE, BY_SUBJECT), ("left", "center"), strict=True):
-        ax.text(interval.mean, -0.45, text, color=colour, fontsize=8, ha=align, va="center")
-    ax.spines[["top", "right"]].set_visible(False)
-    mark_source(figure, runs[0][0].data["source"])
+    ax.set_xlabel(f"{label}: mean and 95 % interval over seeds", fontsize=SMALL)
+    _legend_of_splits(figure, parts.values())
+    mark_source(figure, next(iter(next(iter(networks.values())).values()))[0].data["source"])
     return figure
+
+
+def _split_intervals(by_split, score):
+    """Split -> Interval of a variant's runs, and "copied" -> that of their agreement with the copying machine."""
+    last = last_epoch(*by_split.values())
+    found = {split: mean_interval(scores(runs, score, epoch=last)) for split, runs in by_split.items()}
+    runs = by_split.get("slice", [])
+    if runs and all("dev_copied" in run.final and len(run.history) == last for run in runs):
+        found["copied"] = mean_interval(finals(runs, score, "dev_copied"))
+    return found
+
+
+def _draw_lines(ax, lines):
+    """One line of markers with error bars for each name: name -> split -> (mean, low, high), or (low, high)."""
+    for row, by_split in enumerate(lines.values()):
+        spans = {split: span if len(span) == 3 else (np.mean(span), *span) for split, span in by_split.items()}
+        means = [span[0] for split, span in spans.items() if split != "copied"]
+        ax.plot([min(means), max(means)], [row, row], color="#CCCCCC", linewidth=1, zorder=0)
+        for split, (mean, low, high) in spans.items():
+            colour, marker, _ = SPLIT_MARKS.get(split, COPIED)
+            is_known = np.isfinite([low, high]).all()
+            error = [[mean - low], [high - mean]] if is_known and split != "copied" else None
+            ax.errorbar(mean, row, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
+    ax.set_yticks(range(len(lines)), [_in_lines(name) for name in lines])
+    ax.set_ylim(len(lines) - 0.4, -0.6)
+
+
+def _in_lines(name, width=24):
+    """A long name in several lines, the last of them what comes after its last comma."""
+    if len(name) <= width:
+        return name
+    head, comma, last = name.rpartition(", ")
+    return "\n".join([fill(head + ",", width), fill(last, width)] if comma else [fill(last, width)])
+
+
+def _legend_of_splits(figure, parts):
+    """What the markers mean, above a figure: those that are drawn."""
+    drawn = {split for lines in parts for by_split in lines.values() for split in by_split}
+    marks = [mark for split, mark in {**SPLIT_MARKS, "copied": COPIED}.items() if split in drawn]
+    handles = [Line2D([], [], color=colour, marker=marker, linestyle="", markersize=3.5, label=text)
+               for colour, marker, text in marks]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if len(handles) > 4 else 4, fontsize=SMALL,
+                  frameon=False, handletextpad=0.1, columnspacing=1)

@@ -9,10 +9,12 @@ from matplotlib.patches import Patch
 
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR
 
-__all__ = ["BLUE", "COLOURS", "GREY", "ORANGE", "few_colours", "mark_source", "mask_legend", "small_pictures"]
+__all__ = [
+    "BLUE", "COLOURS", "GREEN", "GREY", "ORANGE", "PURPLE", "few_colours", "mark_source", "mask_legend", "small_pictures",
+]
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe-Ito, for lines and text
-COLOURS = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#000000"]  # in the order in which curves take them
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"  # Okabe-Ito
+COLOURS = [BLUE, ORANGE, GREEN, PURPLE, "#56B4E9", "#000000"]  # in the order in which curves take them
 
 
 def mask_legend(figure):

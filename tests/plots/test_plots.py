@@ -79,12 +79,37 @@ def test_cells_are_drawn_with_mean_interval_name_and_source():
     assert axes[0].collections[0].get_paths()[0].vertices[:, 1].max() == pytest.approx(high, abs=1e-3)
 
 
-def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_both_have():
+def test_splits_are_drawn_at_their_means_after_the_last_epoch_that_all_have():
     by_slice = [fake_run(0, [0.1, 0.5, 0.9]), fake_run(1, [0.1, 0.3, 0.9])]
-    runs = by_slice, [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]
+    runs = {"slice": by_slice, "subject": [fake_run(0, [0.0, 0.2]), fake_run(1, [0.3, 0.0])]}
     figure = lab.plots.plot_splits({"a variant": runs})
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.4, 0.1])
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_xdata(), [0.1, 0.4])
     assert "made for a test" in texts(figure) and "a variant" in texts(figure)
+
+
+def test_controls_and_published_numbers_have_panels_of_their_own():
+    run = fake_run(0, [0.3, 0.5])
+    run.final["dev_copied"] = {"mean_dice": {"value": 0.35}}
+    one = lab.statistics.mean_interval([0.2])  # of one cohort: without end
+    controls = {"a control": {"slice": lab.statistics.Interval(0.8, 0.75, 0.85), "block": one}}
+    published = {"elsewhere": {"slice": (0.4, 0.4), "scan": (0.16, 0.18)}}
+    figure = lab.plots.plot_splits({"a network": {"slice": [run], "subject": [run]}}, controls, published)
+    networks, beside, others = figure.axes
+    markers = [{round(float(x), 6) for line in ax.lines if line.get_marker() != "None" for x in line.get_xdata()}
+               - {0.75, 0.85} for ax in figure.axes]
+    assert markers[0] >= {0.5, 0.35} and markers[1] >= {0.8, 0.2} and markers[2] >= {0.4, 0.17}
+    titles = ["networks", "controls: no networks", "published by others, on ATLAS R1.1 itself"]
+    assert [ax.get_title("left") for ax in figure.axes] == titles
+    words = texts(figure)
+    assert all(word in words for word in ("by block", "by scan", "agreement with the", "a control", "elsewhere"))
+    assert networks.get_xlim()[0] == beside.get_xlim()[0] == others.get_xlim()[0] == 0
+
+
+def test_the_figure_of_splits_can_be_read_in_a_column():
+    runs = {"slice": [fake_run(0, [0.5])] * 2, "subject": [fake_run(0, [0.1])] * 2}
+    figure = lab.plots.plot_splits({"three convolutions, kernels 10 and 3, 20 epochs": runs})
+    assert figure.get_figwidth() * 2.54 <= 8.6
+    assert min(text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()) >= 6
 
 
 def test_architecture_is_drawn_from_the_model():
