@@ -10,7 +10,8 @@ from matplotlib.patches import Patch
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR
 
 __all__ = [
-    "BLUE", "COLOURS", "GREEN", "GREY", "ORANGE", "PURPLE", "few_colours", "mark_source", "mask_legend", "small_pictures",
+    "BLUE", "COLOURS", "GREEN", "GREY", "ORANGE", "PURPLE", "few_colours", "mark_source", "mask_legend",
+    "small_pictures",
 ]
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"  # Okabe-Ito
