@@ -22,26 +22,27 @@ def kept_folder(config, store):
     return lab_home() / "checkpoints" / f"{run_name(config_until(config, 1))}-kept-on-{store.about['data_hash']}"
 
 
-def save_checkpoint(folder, model, optimizer, history, finished):
+def save_checkpoint(folder, model, optimizer, history, finished, shows=None):
     """Write weights, optimiser state and history after an epoch, atomically.
 
-    After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume.
+    After the last epoch the optimiser's state, two thirds of the file, is left out: nothing will resume. `shows` says
+    whose data the network has seen, see `atomic_path`.
     """
-    _save_state(folder / "checkpoint.pt", model, None if finished else optimizer, history)
+    _save_state(folder / "checkpoint.pt", model, None if finished else optimizer, history, shows)
 
 
-def keep_state(folder, model, optimizer, history):
+def keep_state(folder, model, optimizer, history, shows=None):
     """Write the whole state after an epoch under the epoch's number, for runs that go another way from there."""
-    _save_state(folder / f"epoch-{len(history):04d}.pt", model, optimizer, history)
+    _save_state(folder / f"epoch-{len(history):04d}.pt", model, optimizer, history, shows)
 
 
-def _save_state(path, model, optimizer, history):
+def _save_state(path, model, optimizer, history, shows):
     """Write weights, history and, if one is given, the optimiser's state."""
     state = {"model": model.state_dict(), "history": without_nan(history), "training": training_digest()}
     if optimizer is not None:
         state["optimizer"] = optimizer.state_dict()
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+    with atomic_path(path, shows) as temporary, open(temporary, "wb") as file:
         torch.save(state, file)
 
 

@@ -72,13 +72,13 @@ def run_experiment(
     start = start_training(config, store, device)
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
     train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
-    folder, kept = run_folder(config, store), kept_folder(config, store)
+    folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
 
     def after_epoch(history):
         history[-1]["made_by"] = made_by(device)
         if history[-1]["epoch"] in keep:
-            keep_state(kept, model, optimizer, history)
-        save_checkpoint(folder, model, optimizer, history, finished=len(history) == config.epochs)
+            keep_state(kept, model, optimizer, history, source)
+        save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
         report(_progress_line(history[-1], config.epochs))
 
     with _even_kernels_unmentioned():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_name
+from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings, run_name
 from atlas_lab.files import REPOSITORY, DataError, lab_home, write_text
 
 __all__ = [
@@ -115,6 +115,7 @@ def without_nan(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+LARGEST = 32_000_000  # bytes; a record has some ten thousand
 RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
 
 
@@ -150,6 +151,8 @@ def load_run(path: str | Path) -> Run:
     Fields of Run that have a default may be missing: earlier code did not write them.
     """
     try:
+        if (size := Path(path).stat().st_size) > LARGEST:
+            raise DataError(f"{path}: {size / 1e6:,.0f} MB are too many for a run record; make it anew")
         values = json.loads(Path(path).read_text(encoding="utf-8"))
         found = values.pop("checksum", None)
         missing = [field.name for field in fields(Run) if field.default_factory is MISSING and field.name not in values]
@@ -160,7 +163,11 @@ def load_run(path: str | Path) -> Run:
                 f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
                 "changed after it was written; restore it, or make it anew"
             )
-        return run_from_dict(values)
+        run = run_from_dict(values)
+        if not all(isinstance(entry, dict) for entry in run.history):
+            raise TypeError("the history is no list of epochs")
+        check_config(run.config)
+        return run
     except DataError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -176,7 +183,11 @@ def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:
         By default the records that the lab ships.
     settings
         Fields of RunConfig and the value wanted.
+
+    Raises DataError if there is no such folder, or a file in it is no record.
     """
+    if folder is not None and not Path(folder).is_dir():
+        raise DataError(f"{folder}: there is no such folder; give the one that records were saved to")
     runs = [load_run(path) for path in sorted(Path(folder or RECORDS).glob("*.json"))]
     return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.permuted_masks import permute_masks
@@ -203,11 +205,15 @@ def controls_table(records: Sequence[ControlRecord], score: str = "mean_dice") -
     for control in CONTROLS:
         for labels in CONTROL_LABELS:
             for share in sorted(share for name, kind, share in rows if (name, kind) == (control, labels)):
-                cells = [format(found[key]) if (key := (control, labels, share, split)) in found else ""
-                         for split in CONTROL_SPLITS]
+                cells = [_cell(found.get((control, labels, share, split))) for split in CONTROL_SPLITS]
                 name = control if share == DEV_SHARE else f"{control}, {share:.0%} in dev, as the paper's code had it"
                 lines.append(f"| {name} | {MASKS[labels]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(found):
+    """An interval in a table; one number alone has none."""
+    return "" if found is None else format(found) if np.isfinite(found.low) else f"{found.mean:.3f} (one seed)"
 
 
 def controls_text(records: Sequence[ControlRecord]) -> str:

@@ -1,5 +1,7 @@
 """What a record says of how it was made: operating point, first steps, threads of each epoch; and kept states."""
 
+import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ import atlas_lab as lab
 from atlas_lab.config import with_seeds
 from atlas_lab.experiment import checkpoint
 from atlas_lab.experiment.first_steps import FIRST_STEPS, first_losses
-from atlas_lab.experiment.run import load_run, run_to_dict, save_run
+from atlas_lab.experiment.run import checksum, load_run, run_to_dict, save_run
 from atlas_lab.splits import BLOCK_MM, neighbour_exposure
 
 
@@ -106,3 +108,28 @@ def test_a_block_is_on_one_side_and_every_person_on_both():
     assert set(store.table["subject"][split.train]) == set(store.table["subject"][split.dev])
     exposure = {by: neighbour_exposure(store, lab.split_slices(store, by)) for by in ("slice", "block", "subject")}
     assert exposure["slice"] > 0.8 > 0.1 > exposure["block"] > exposure["subject"] == 0
+
+
+def test_what_was_learnt_from_patients_is_their_owner_s_alone_to_read(store):
+    people = replace(store, about=store.about | {"source": "ATLAS R1.1"})
+    config = replace(CONFIG, epochs=1, seed=5)
+    lab.run_experiment(config, people, quiet, keep=(1,))
+    for path in (checkpoint.run_folder(config, store) / "checkpoint.pt",
+                 checkpoint.kept_folder(config, store) / "epoch-0001.pt"):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_of_wrong_types_or_size_and_a_missing_folder_are_named(store, tmp_path):
+    path = save_run(lab.run_experiment(replace(CONFIG, epochs=1), store, quiet), tmp_path)
+    values = json.loads(path.read_text())
+    wrong_pool = {"config": values["config"] | {"pool": 3}}
+    for change, message in ({"history": "none"}, "no list of epochs"), (wrong_pool, "pool"):
+        changed = {name: value for name, value in (values | change).items() if name != "checksum"}
+        path.write_text(json.dumps(changed | {"checksum": checksum(changed)}))
+        with pytest.raises(lab.DataError, match=message):
+            load_run(path)
+    os.truncate(path, 40_000_000)
+    with pytest.raises(lab.DataError, match="40 MB are too many"):
+        load_run(path)
+    with pytest.raises(lab.DataError, match="no such folder"):
+        lab.load_runs(tmp_path / "nonexistent")
