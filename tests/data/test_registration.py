@@ -27,12 +27,13 @@ def test_a_moved_brain_comes_back(seed, mm, axes):
     assert placement.in_mni and placement.moved_mm < 1
 
 
-def test_a_whole_head_comes_back_and_gives_the_same_bits_again():
+def test_a_whole_head_comes_back_and_to_the_same_place_again():
     pytest.importorskip("SimpleITK", reason="SimpleITK is not installed: pip install 'atlas-lab[scan]'")
     volume, affine, truth = moved(2, 2, "LAS", *whole_head())
     registered, placement = register(volume, affine, "T1")
     assert np.median(error_mm(affine, registered, truth)) < 1 and placement.has_skull
-    np.testing.assert_array_equal(register(volume, affine, "T1")[0], registered)
+    # In mm; a sum in another order, as memory happens to lie, may change the last bit of a float64.
+    np.testing.assert_allclose(register(volume, affine, "T1")[0], registered, rtol=0, atol=1e-9)
 
 
 def test_what_is_no_brain_is_not_registered():
