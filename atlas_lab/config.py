@@ -228,7 +228,7 @@ class Profile:
     own_cohorts: bool = False  # whether run seed k uses cohort k, see `with_seeds`
 
 
-# `study` has the paper's 306 updates an epoch on pixels of 4 mm; the claims are judged there, on five cohorts.
+# `study` has the paper's 303 updates an epoch on pixels of 4 mm; the claims are judged there, on five cohorts.
 PROFILES: dict[str, Profile] = {
     "quick": Profile(RunConfig(epochs=2, batch_size=20, z_step=4), n_subjects=6, version=1),
     "course": Profile(RunConfig(), n_subjects=60, version=1),

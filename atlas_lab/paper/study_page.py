@@ -14,7 +14,7 @@ __all__ = ["study_page", "write_study"]
 RULES = ("study_claims.py", "study.py", "verdicts.py")
 HEAD = """# The ledger at the study point
 
-220 synthetic people, 4 mm a pixel, every slice, 306 updates an epoch: as many as the paper's. Run seed k is trained on
+220 synthetic people, 4 mm a pixel, every slice, 303 updates an epoch: as many as the paper's. Run seed k is trained on
 cohort k, so an interval covers other people of one generator as well as other trainings; it covers no patients. "Holds"
 means here, on this cohort and at this point. A rule decides only when its interval lies wholly on one side; a claim of
 several parts is as sure as its weakest. A star: it also survives Holm's correction over all claims tested. The columns
