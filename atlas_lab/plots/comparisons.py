@@ -110,7 +110,7 @@ def plot_splits(networks, controls=None, published=None, score="mean_dice", labe
     parts = dict(zip(PANELS, (found, controls, published), strict=True))
     parts = {title: lines for title, lines in parts.items() if lines}
     heights = [len(lines) + 0.6 for lines in parts.values()]
-    figure, axes = plt.subplots(len(parts), figsize=(COLUMN, 0.8 + 0.23 * sum(heights)), layout="constrained",
+    figure, axes = plt.subplots(len(parts), figsize=(COLUMN, 0.8 + 0.27 * sum(heights)), layout="constrained",
                                 sharex=True, squeeze=False, height_ratios=heights)
     for ax, (title, lines) in zip(axes[:, 0], parts.items(), strict=True):
         _draw_lines(ax, lines)
