@@ -221,11 +221,13 @@ def controls_text(records: Sequence[ControlRecord]) -> str:
     seeds, cohorts = ({getattr(record.config, name) for record in records} for name in ("seed", "cohort"))
     n_scans, n_slices = ({record.data[name] for record in records} for name in ("n_scans", "n_slices"))
     sources = ", ".join(sorted({record.data["source"] for record in records}))
+    over = " on ".join(f"{len(each)} {word}{'s' * (len(each) > 1)}" for word, each in
+                       (("seed", seeds), ("cohort", cohorts)))
     return (
         "## Controls\n\n"
         f"Computed from {len(records)} records in figures/controls; {sources}: {_range(n_scans)} scans, "
-        f"{_range(n_slices)} slices. Means with the 95 % interval of Student's t over {len(seeds)} seeds on "
-        f"{len(cohorts)} {'cohort' if len(cohorts) == 1 else 'cohorts'}; an interval over synthetic cohorts covers "
+        f"{_range(n_slices)} slices. Means with the 95 % interval of Student's t over {over}; an interval over "
+        "synthetic cohorts covers "
         "draws of one generator, not patients. The copying machine gives a slice the mask of the training slice that "
         "looks most like it; the lesion map calls lesion what often is in train at that place, and sees no picture; "
         "the local classifier sees up to 16 pixels around a pixel, and no place. None of them is a network.\n\n"
