@@ -188,4 +188,6 @@ def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
     assert len(lab.load_runs(out, pool="avg", seed=1)) == 1
     assert main(["train", "epochs=many"]) == 2
     assert "epochs" in capsys.readouterr().err
-    assert main(["sweep", "scale=2,4"]) == 2
+    scales = ["sweep", "--profile", "quick", "--out", str(tmp_path / "scales"), "--seeds", "1", "epochs=1", "scale=4,8"]
+    assert main(scales) == 0  # each on slices of its own
+    assert {run.config.scale for run in lab.load_runs(tmp_path / "scales")} == {4, 8}
