@@ -146,7 +146,7 @@ def test_a_split_follows_its_seed(store):
 
 
 def test_a_split_that_is_not_possible(store, scans):
-    with pytest.raises(lab.DataError, match="choose one of slice, scan, subject, site"):
+    with pytest.raises(lab.DataError, match="choose one of slice, block, scan, subject, site"):
         lab.split_slices(store, "hemisphere")
     one_site = lab.prepare_slices(scans[:3], z_step=50, jobs=1, progress=False)
     with pytest.raises(lab.DataError, match="can't split by site"):
