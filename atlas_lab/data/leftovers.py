@@ -14,7 +14,8 @@ __all__ = ["DERIVED", "clean", "find_derived", "remove_derived", "size_of"]
 # Folders in lab_home() that the lab makes, and what they hold. All but records come again by the same commands.
 DERIVED = {
     "cohorts": "synthetic cohorts", "slices": "slices", "checkpoints": "checkpoints and trained networks",
-    "runs": "records of runs", "check": "a quality report", "unlocking": "notes on archives being unlocked",
+    "runs": "records of runs", "controls": "records of controls", "figures": "figures", "views": "pages of the viewer",
+    "check": "a quality report", "unlocking": "notes on archives being unlocked",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from atlas_lab.data.state import read_json
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, digest, lab_home, write_json
 
 __all__ = ["INCOMPLETE", "incomplete_folder", "is_incomplete", "noted_folders", "refuse_taken", "unpack"]
@@ -77,12 +78,10 @@ def is_incomplete(folder: Path) -> bool:
 
 def noted_folders() -> list[Path]:
     """The folders that are incomplete, as far as their unpacking was noted in `lab_home()`."""
-    import json
-
     found = []
     for note in sorted((lab_home() / NOTES).glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            found.append(Path(json.loads(note.read_text(encoding="utf-8"))["folder"]))
+        with suppress(DataError, KeyError, TypeError):
+            found.append(Path(read_json(note, "")["folder"]))
     return [folder for folder in found if is_incomplete(folder)]
 
 

@@ -1,8 +1,6 @@
 """One experiment: settings and slices in, the record of a trained network out."""
 
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +18,7 @@ from atlas_lab.experiment.copying_machine import copied_masks
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.run import Run, pack_masks
-from atlas_lab.experiment.start import start_training
+from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
 from atlas_lab.metrics import sums_by_subject
 from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
@@ -81,7 +79,7 @@ def run_experiment(
         save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
         report(_progress_line(history[-1], config.epochs))
 
-    with _even_kernels_unmentioned():
+    with even_kernels_unmentioned():
         history = fit(
             model, start.loss, optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
@@ -119,14 +117,6 @@ def _all_final_scores(config, model, start):
     copied[split.dev] = copied_masks(store, split)
     final["dev_copied"] = final_scores(model, SliceDataset(replace(store, masks=copied), split.dev))
     return final
-
-
-@contextmanager
-def _even_kernels_unmentioned():
-    """Without torch's warning that kernels of even size take a copy, to pad one side by a row and column more."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
-        yield
 
 
 def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:

@@ -1,13 +1,12 @@
 """The losses of a variant's first steps: seconds to make again, so that every variant can be replayed bit for bit."""
 
-import warnings
 from dataclasses import replace
 
 import torch
 
 from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceDataset, SliceStore
-from atlas_lab.experiment.start import start_training
+from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
 from atlas_lab.train import train_epoch
 
 __all__ = ["FIRST_STEPS", "REPLAY_SUBJECTS", "first_losses", "variant_of"]
@@ -35,8 +34,7 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
     config, threads, losses = variant_of(config), torch.get_num_threads(), []
     torch.set_num_threads(1)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
+        with even_kernels_unmentioned():
             start = start_training(config, store, "cpu")
             train = SliceDataset(start.store, start.split.train)
             torch.manual_seed(config.seed * 100_003 + 1)  # as `fit` does for epoch 1

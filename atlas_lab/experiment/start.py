@@ -1,6 +1,8 @@
 """What a training starts from: slices as the settings have them, the split, a network with its initial weights."""
 
+import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,7 @@ from atlas_lab.fast.layout import place
 from atlas_lab.splits import Split, split_slices
 from atlas_lab.train import random_batches
 
-__all__ = ["Start", "start_training"]
+__all__ = ["Start", "even_kernels_unmentioned", "start_training"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,11 @@ def start_training(config: RunConfig, store: SliceStore, device: str | torch.dev
     model = place(build_model(config, store.shape), device)
     batches = filled_batches if config.last_batch == "filled" else random_batches
     return Start(store, masks_as_drawn, split, model, build_loss(config), build_optimizer(config, model), batches)
+
+
+@contextmanager
+def even_kernels_unmentioned():
+    """Without torch's warning that kernels of even size take a copy, to pad one side by a row and column more."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Using padding='same' with even kernel lengths")
+        yield

@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from atlas_lab.architecture import receptive_field
+from atlas_lab.experiment.operating_point import PAPER_UPDATES
 from atlas_lab.experiment.run import finals, last_epoch, scores
 from atlas_lab.model import BaselineNet
 from atlas_lab.paper.evidence import (
@@ -30,7 +31,6 @@ from atlas_lab.statistics import Interval, geometric_interval, mean_interval, pa
 
 __all__ = ["CLAIMS", "FAILS", "HOLDS", "Claim", "Finding", "judge_claims"]
 
-PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 HOLDS, FAILS, UNTESTABLE, PENDING = "holds", "does not hold", "cannot be tested here", "not recorded yet"
 
 

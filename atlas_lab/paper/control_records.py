@@ -1,7 +1,6 @@
 """The records of the controls: one small file each, made once and read by tables and figures."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,7 @@ from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import checksum, without_nan
 from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
+from atlas_lab.paper.planning import has_own_cohorts
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.splits import neighbour_exposure, split_slices
 from atlas_lab.statistics import Interval, mean_interval
@@ -91,7 +91,7 @@ def planned_controls(
     A profile with a cohort of its own for each seed has them here too; the real ATLAS is one. Raises DataError for an
     unknown control.
     """
-    own_cohorts = PROFILES[profile].own_cohorts and not os.environ.get("ATLAS_DATA")
+    own_cohorts = has_own_cohorts(PROFILES[profile])
     cases = [(split, labels, DEV_SHARE) for split in CONTROL_SPLITS for labels in CONTROL_LABELS]
     plan = []
     for control in controls:

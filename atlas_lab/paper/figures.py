@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from joblib import Parallel, delayed
 
 from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, config_until
@@ -17,6 +16,7 @@ from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
 from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
 from atlas_lab.experiment.run import load_runs
+from atlas_lab.fast.workers import share_out
 from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rates_figure, splits_figure, weights_figure
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
@@ -127,7 +127,7 @@ def _replay(runs, store, report):
     recorded = {run.config: run for run in runs}
     found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
     chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
-    live = Parallel(n_jobs=2)(delayed(first_epoch)(run, store.folder) for run in chosen.values())
+    live = share_out(first_epoch, ((run, store.folder) for run in chosen.values()), 2)
     for (name, run), again in zip(chosen.items(), live, strict=True):
         report(f"{name}, {run.name}: {agreement_text(again, run)}")
 

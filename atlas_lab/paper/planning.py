@@ -12,9 +12,14 @@ from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
 if TYPE_CHECKING:  # an impossible setting is refused before torch is imported
     from atlas_lab.dataset import SliceStore
 
-__all__ = ["plan_sweep", "replay_slices"]
+__all__ = ["has_own_cohorts", "plan_sweep", "replay_slices"]
 
 SEEDS = 5  # where neither the command nor a named sweep says how many
+
+
+def has_own_cohorts(profile: Profile) -> bool:
+    """Whether seed k is trained on cohort k: where a profile says so, and not on the real ATLAS, which is one."""
+    return profile.own_cohorts and not os.environ.get("ATLAS_DATA")
 
 
 def plan_sweep(
@@ -49,7 +54,7 @@ def plan_sweep(
         parts = [(config_from_strings(pairs, profile.config), SEEDS) for pairs in itertools.product(*choices)]
     if any(config.seed != profile.config.seed for config, _ in parts):
         raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
-    own_cohorts = profile.own_cohorts and not os.environ.get("ATLAS_DATA")
+    own_cohorts = has_own_cohorts(profile)
     runs = [run for config, count in parts for run in with_seeds([config], range(seeds or count), own_cohorts)]
     return runs, sorted({epoch for name in chosen for epoch in sweeps[name].keep})
 
@@ -60,6 +65,6 @@ def replay_slices(config: RunConfig, profile: Profile) -> "SliceStore | None":
     from atlas_lab.data.slicing import prepare_slices
     from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS
 
-    if not profile.own_cohorts or os.environ.get("ATLAS_DATA"):
+    if not has_own_cohorts(profile):
         return None
     return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
