@@ -32,16 +32,18 @@ function initialize({ model }) {
     view.remove();
   }
 
-  // Pictures come when a cell is run or scrolled into sight, and go when it is run again.
+  // Pictures come when a cell is run or scrolled into sight, and go when it is run again. What has gone is let go of at
+  // once: the kernel may close its widget next, and a view that is no longer on the page can't be removed from it.
+  function leave() { for (const image of [...shown.keys()]) if (!image.isConnected) still(image); }
+
   function look() {
     waiting = 0;
-    for (const image of [...shown.keys()]) if (!image.isConnected) still(image);
     for (const image of document.images) if (!shown.has(image) && image.src.endsWith(mark)) enliven(image);
   }
 
   const observer = new MutationObserver((changes) => {
-    const nodes = changes.some(({ addedNodes, removedNodes }) => addedNodes.length || removedNodes.length);
-    if (nodes && !waiting) waiting = setTimeout(look, 50);
+    leave();
+    if (!waiting && changes.some(({ addedNodes }) => addedNodes.length)) waiting = setTimeout(look, 50);
   });
   observer.observe(document.body, { childList: true, subtree: true });
   look();
