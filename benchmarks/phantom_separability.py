@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 SCALE, Z_STEP = 4, 2  # the course's slices
-SPLITS = 3  # dev sets, drawn anew; a third of the subjects each
+SPLITS = 6  # dev sets, drawn anew; a third of the subjects each
 SHARE = 0.1  # of the training pixels without lesion that are used
 
 
