@@ -68,7 +68,7 @@ def module(*arguments):
 
 
 COMMANDS = [
-    Command("cohort", lambda s, w: module("cohort", "--out", w / "cohort", "--subjects", 3),
+    Command("cohort", lambda s, w: module("cohort", "--out", w / "cohort", "--subjects", 2, "--version", 1),
             lambda w: digests(w / "cohort")),
     Command("prepare", lambda s, w: ["-c", PREPARE], stores),
     Command("train", lambda s, w: module("train", *SETTINGS, "--out", w / "runs", "--save-model", w / "m.pt"),
