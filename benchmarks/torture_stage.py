@@ -87,7 +87,7 @@ class Stage:
     def __init__(self, folder: Path):
         self.folder, self.count = folder, 0
         self.atlas, self.home = folder / "atlas", folder / "home"
-        make = "import sys, atlas_lab as lab; lab.make_cohort(sys.argv[1], 6, version=1, progress=False)"
+        make = "import sys, atlas_lab as lab; lab.make_cohort(sys.argv[1], 3, version=1, progress=False)"
         self.run(["-c", make, str(self.atlas)])
         self.run(["-c", PREPARE])
         self.t1w = next(self.atlas.rglob("*t1w_deface_stx.nii.gz"))
