@@ -52,10 +52,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=parts, action="append")
     parser.add_argument("--few", action="store_true")
+    parser.add_argument("--atlas", type=Path, help="a small release to work on (default: one is made)")
     options = parser.parse_args(arguments)
     trials = []
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        stage = Stage(Path(folder))
+        stage = Stage(Path(folder), options.atlas and options.atlas.absolute())
         for name in options.part or parts:
             for trial in parts[name](stage, options.few):
                 trials.append(trial)

@@ -2,11 +2,12 @@
 
 import itertools
 import shutil
+from pathlib import Path
 
 from torture import Trial
 from torture_stage import PREPARE, SETTINGS, Stage, module, one_line, records, report, start, stores
 
-__all__ = ["pairs"]
+__all__ = ["pairs", "together"]
 
 # On the embedded cohort, which the first to need it makes. What each leaves: compared with what it leaves alone.
 COHORT = "import atlas_lab as lab; lab.cohort(6, progress=False)"
@@ -42,11 +43,11 @@ def pairs(stage: Stage, few: bool):
         yield Trial("pairs", "at once", f"{one}, {other}: {wrong}" if wrong else "")
 
 
-def together(stage: Stage, names: list[str]) -> tuple[str, list]:
-    """Run commands at once on an empty home; what is wrong, or "", and what each left."""
+def together(stage: Stage, names: list[str], atlas: Path | None = None) -> tuple[str, list]:
+    """Run commands at once on an empty home, on the embedded cohort or a release; what is wrong, and what each left."""
     work = stage.work()
-    every = members(work)
-    running = [start(every[name][0], stage.environment(work, ATLAS_DATA=None)) for name in names]
+    every, environment = members(work), stage.environment(work, ATLAS_DATA=atlas and str(atlas))
+    running = [start(every[name][0], environment) for name in names]
     codes = [process.wait() for process in running]
     wrong = one_line(work) or (f"exit codes {codes}" if any(codes) else "")
     rest = [path.name for path in work.rglob(".*") if path.name.startswith(".writing-") or path.name.endswith(".lock")]

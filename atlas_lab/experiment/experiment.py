@@ -1,6 +1,7 @@
 """One experiment: settings and slices in, the record of a trained network out."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
+from atlas_lab.files import working_on
 from atlas_lab.metrics import sums_by_subject
 from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
@@ -37,7 +39,8 @@ def run_experiment(
     The same config, data, machine and number of threads give the same numbers, bit for bit on a processor: torch's
     global generator is seeded, for the initial weights and in each epoch. A checkpoint is kept after every epoch; a
     later call with the same config, data and training code goes on from it, and gives what an unbroken run gives. So
-    does a config that differs only after an epoch whose state was kept.
+    does a config that differs only after an epoch whose state was kept. Two calls of one config on the same data do not
+    run at once: the second waits, says so, and then finds the first one's network trained.
 
     Parameters
     ----------
@@ -79,14 +82,19 @@ def run_experiment(
         save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
         report(_progress_line(history[-1], config.epochs))
 
-    with even_kernels_unmentioned():
+    def restore():
+        return [] if fresh else restore_checkpoint(folder, kept, config, model, optimizer)
+
+    with even_kernels_unmentioned(), ExitStack() as held:
+        history = restore()
+        if len(history) < config.epochs and held.enter_context(working_on(folder, "training this network")):
+            history = restore()  # after a wait: that of the process that was waited for
         history = fit(
             model, start.loss, optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
             learning_rate=partial(learning_rate, config), batches=start.batches,
             scores=partial(scores_with_first_slices, config), train_scored_every=config.train_scored_every,
-            history=[] if fresh else restore_checkpoint(folder, kept, config, model, optimizer),
-            after_epoch=after_epoch,
+            history=history, after_epoch=after_epoch,
         )
         final = _all_final_scores(config, model, start)
         examples = _predict_examples(model, store, split.dev)
