@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text
+from atlas_lab.config import PROFILES, SETTINGS, demand, setting_text
 from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
@@ -199,6 +199,8 @@ def _run_check(options):
 
 def _run_train(options):
     """The command `train`."""
+    from atlas_lab.experiment.settings import config_from_strings
+
     config = config_from_strings([*options.settings, *options.names], PROFILES[options.profile].config)
 
     from atlas_lab.experiment.checkpoint import load_model

@@ -13,7 +13,7 @@ __all__ = ["PACKAGE", "RunStream", "code_version", "environment", "made_by", "pi
 
 PACKAGE = Path(__file__).parent
 # What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
-TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "data/slicing.py", "data/intensity.py")
+TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "nets/*.py", "data/slicing.py", "data/intensity.py")
 DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
 
 

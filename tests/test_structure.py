@@ -16,8 +16,8 @@ PACKAGE = REPOSITORY / "atlas_lab"
 CORE = {"grid", "dataset", "splits", "model", "architecture", "losses", "metrics", "statistics", "train", "config",
         "provenance", "files"}
 # Who may import whom: each room the ones before it.
-ORDER = ["system", "core", "fast", "data", "phantom", "cohorts", "experiment", "plots", "check", "paper", "widgets",
-         "course", "cli", "__main__"]
+ORDER = ["system", "core", "fast", "nets", "scoring", "data", "phantom", "cohorts", "experiment", "plots", "check",
+         "paper", "widgets", "course", "cli", "__main__"]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -5,7 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atlas_lab.config import Profile, RunConfig, config_from_strings, with_seeds
+from atlas_lab.config import Profile, RunConfig, with_seeds
+from atlas_lab.experiment.settings import config_from_strings
 from atlas_lab.files import DataError
 from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
 
