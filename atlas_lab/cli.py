@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab.config import PROFILES, SETTINGS, demand, setting_text
+from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
@@ -137,6 +138,9 @@ def parser():
 
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
+
+    sub = commands.add_parser("class", help="For teachers: notebooks, marks, slides and the runs of a class.")
+    add_class_commands(sub)
     return top
 
 

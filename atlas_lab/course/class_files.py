@@ -1,0 +1,58 @@
+"""Where work of students may be written: never where git would take it up, and for its owner's eyes alone."""
+
+import os
+from pathlib import Path
+
+from atlas_lab.files import REPOSITORY, DataError, lab_home
+from atlas_lab.system.work_tree import tree_that_takes_up
+
+__all__ = ["STUDENTS", "class_folder", "files_of", "refuse_students_in_repository"]
+
+STUDENTS = "work of students"  # whose data a file shows, for the gate: files of people are their owner's alone to read
+MOST_FILES = 4000  # in a folder of a class; 40 people with 11 notebooks hand in about 500
+
+
+def class_folder() -> Path:
+    """Where results of a class go unless told otherwise: below `lab_home()`, which git ignores in a clone."""
+    return lab_home() / "class"
+
+
+def refuse_students_in_repository(path: str | Path) -> Path:
+    """The path, links followed; raises DataError if git would take up what lies or is written there.
+
+    What students hand in, and what is drawn from it, is theirs: marks and pseudonyms don't belong in a history that
+    is published and never forgets.
+    """
+    path = Path(os.path.realpath(Path(path).expanduser()))
+    tree = tree_that_takes_up(path, REPOSITORY)
+    if tree is not None:
+        raise DataError(f"{path}: work of students would lie in the repository {tree}, where git takes it up; choose a "
+                        "folder outside of it, or one that git ignores")
+    return path
+
+
+def files_of(folder: Path, ending: str, depth: int = 2) -> list[Path]:
+    """Plain files with an ending in a folder and, to a depth, below, in order of name.
+
+    Links are passed over, so that nobody hands in another's file, or one of the machine's; so are hidden names.
+    Raises DataError if the folder isn't there, lies where git takes it up, or holds more files than a class has.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such folder; give the one with what the students handed in")
+    refuse_students_in_repository(folder / "any")
+    found = list(_walk(folder, ending, depth))
+    if len(found) > MOST_FILES:
+        raise DataError(f"{folder}: more than {MOST_FILES} files; give the folder of one class")
+    return sorted(found)
+
+
+def _walk(folder, ending, depth):
+    """The files, in the order of the disk."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.is_symlink():
+                continue
+            if entry.is_dir(follow_symlinks=False) and depth > 1:
+                yield from _walk(entry.path, ending, depth - 1)
+            elif entry.is_file(follow_symlinks=False) and entry.name.endswith(ending):
+                yield Path(entry.path)
