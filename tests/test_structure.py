@@ -17,7 +17,7 @@ CORE = {"grid", "dataset", "splits", "model", "architecture", "losses", "metrics
         "provenance", "files"}
 # Who may import whom: each room the ones before it.
 ORDER = ["system", "core", "fast", "nets", "scoring", "data", "phantom", "cohorts", "experiment", "plots", "check",
-         "paper", "widgets", "course", "cli", "__main__"]
+         "paper", "widgets", "course", "commands", "cli", "__main__"]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

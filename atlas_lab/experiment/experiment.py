@@ -25,6 +25,7 @@ from atlas_lab.metrics import sums_by_subject
 from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
+from atlas_lab.system.progress import time_left
 from atlas_lab.train import evaluate, fit, predict
 
 __all__ = ["final_scores", "run_experiment"]
@@ -33,6 +34,7 @@ __all__ = ["final_scores", "run_experiment"]
 def run_experiment(
     config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
     device: str | torch.device | None = None, *, keep: Sequence[int] = (), replay_store: SliceStore | None = None,
+    times: bool = False,
 ) -> Run:
     """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
@@ -57,6 +59,8 @@ def run_experiment(
         Epochs whose whole state is kept, for runs that are longer or whose learning rate drops then.
     replay_store : SliceStore, optional
         The slices that `first_losses` takes; given them, the record has the losses of its variant's first steps.
+    times : bool
+        Report how long the rest will take, too; without, the lines of the same run are the same.
 
     Returns
     -------
@@ -80,7 +84,9 @@ def run_experiment(
         if history[-1]["epoch"] in keep:
             keep_state(kept, model, optimizer, history, source)
         save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
-        report(_progress_line(history[-1], config.epochs))
+        seconds = sum(entry["seconds"] for entry in history)
+        left = time_left(seconds, len(history), config.epochs) if times else ""
+        report(_progress_line(history[-1], config.epochs) + (left and f"  {left}"))
 
     def restore():
         return [] if fresh else restore_checkpoint(folder, kept, config, model, optimizer)

@@ -27,20 +27,24 @@ from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
+from atlas_lab.system.progress import bar
+from atlas_lab.system.shipped import IN_A_CLONE
 
 __all__ = ["LIVE", "draw_figures", "first_epoch", "replay_first_steps"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
 
-def draw_figures(out: Path | None = None, report: Callable[[str], None] = print) -> None:
+def draw_figures(out: Path | None = None, report: Callable[[str], None] = print) -> Path:
     """Make or find the cohort, train the baseline live, hold it against its record, redraw every figure.
+
+    Returns the figures' folder.
 
     Parameters
     ----------
     out : path, optional
-        Folder for the figures. By default figures/ in the repository, or, where the cohort is the real
-        ATLAS, `lab_home()/figures`: patient images stay out of the repository.
+        Folder for the figures. By default figures/ in the repository; where there is none, or the cohort is the
+        real ATLAS, `lab_home()/figures`: patient images stay out of the repository.
     report : callable
         Called with each line of progress.
 
@@ -58,7 +62,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
     synthetic = all(scan.synthetic for scan in scans)
-    out = Path(out or (REPOSITORY / "figures" if synthetic else lab_home() / "figures"))
+    out = Path(out or (REPOSITORY if synthetic and IN_A_CLONE else lab_home()) / "figures")
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
     if not synthetic:
         report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
@@ -88,6 +92,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
             "departures": partial(departures_figure, records),
         })
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
+    return out
 
 
 def _draw_and_save(out, about, report, figures):
@@ -128,7 +133,8 @@ def _replay(runs, store, report):
     found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
     chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
     live = share_out(first_epoch, ((run, store.folder) for run in chosen.values()), 2)
-    for (name, run), again in zip(chosen.items(), live, strict=True):
+    pairs = bar(zip(chosen.items(), live, strict=True), "replays", len(chosen), shown=None)
+    for (name, run), again in pairs:
         report(f"{name}, {run.name}: {agreement_text(again, run)}")
 
 
@@ -151,7 +157,7 @@ def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> 
     if not variants:
         return
     scans = cohort(REPLAY_SUBJECTS, version=PROFILES["study"].version)
-    for config, runs in variants.items():
+    for config, runs in bar(variants.items(), "first steps", shown=None):
         losses = first_losses(config, prepare_slices(scans, config.scale, config.z_step))
         for run in runs:
             line = steps_text(run, losses)
@@ -173,7 +179,8 @@ def _train_beside_record(store, report):
     threads = torch.get_num_threads()
     torch.set_num_threads(twins[0].environment["threads"] if twins else threads)
     try:
-        live = run_experiment(LIVE, store, report, fresh=True, device=device_like(twins[0]) if twins else None)
+        device = device_like(twins[0]) if twins else None
+        live = run_experiment(LIVE, store, report, fresh=True, device=device, times=True)
     finally:
         torch.set_num_threads(threads)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")
