@@ -106,6 +106,8 @@ class RunConfig:
     z_step: int = _setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
     seed: int = _setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
     cohort: int = _setting(0, "seed of the embedded cohort: other people; 0 for the real ATLAS", NOT_NEGATIVE)
+    people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all of them (none)",
+                                  (lambda count: count is None or count >= 2, "at least 2, or none"), kind=int)
     train_scored_every: int = _setting(1, "every so many-th epoch also scores train, and not dev alone", AT_LEAST_1)
 
 

@@ -24,6 +24,7 @@ class RunStream(IntEnum):
     SLICES_OF_KNOWN_PEOPLE = 2  # split "both": which slices of train's people go to dev
     PERMUTED_MASKS = 3          # whose masks a scan gets
     SCORED_SLICES = 4           # which 100 slices the public code scores
+    PEOPLE = 5                  # who is left where a run has fewer people than the data
 
 
 def pick_device() -> "torch.device":  # noqa: F821, torch takes a second to import

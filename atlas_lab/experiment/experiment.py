@@ -156,7 +156,7 @@ def _predict_examples(model, store, rows, count=12):
     ranked = rows[np.argsort(area, kind="stable")][np.count_nonzero(area == 0):]
     middles = ((np.arange(count) + 0.5) / count * len(ranked)).astype(int)  # of the count parts of the ranking
     shown = ranked[np.unique(middles)] if len(ranked) else ranked
-    return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
+    return {"rows": store.table.index[shown].tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
 
 
 def _describe_split(store, split):

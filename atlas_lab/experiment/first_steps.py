@@ -16,8 +16,8 @@ REPLAY_SUBJECTS = 60  # of cohort 0: a subject doesn't depend on how many there 
 
 
 def variant_of(config: RunConfig) -> RunConfig:
-    """What all runs of a variant have in common: the config with seed and cohort 0."""
-    return replace(config, seed=0, cohort=0)
+    """What all runs of a variant have in common: the config with seed and cohort 0, and all people."""
+    return replace(config, seed=0, cohort=0, people=None)
 
 
 def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS) -> list[float]:
@@ -26,7 +26,7 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
     Parameters
     ----------
     config : RunConfig
-        Its seed and cohort are taken to be 0.
+        Its seed and cohort are taken to be 0, and all people to be there.
     store : SliceStore
         Slices of the first REPLAY_SUBJECTS subjects of cohort 0, at the config's scale and z_step.
     steps : int

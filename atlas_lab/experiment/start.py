@@ -12,6 +12,7 @@ from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.artifacts import as_filed, filled_batches
 from atlas_lab.experiment.build import build_loss, build_model, build_optimizer
+from atlas_lab.experiment.people import some_people
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.fast.layout import place
 from atlas_lab.splits import Split, split_slices
@@ -50,6 +51,7 @@ class Start:
 
 def start_training(config: RunConfig, store: SliceStore, device: str | torch.device | None = None) -> Start:
     """Make the objects that a RunConfig asks for; seeds torch's global generator for the initial weights."""
+    store = some_people(store, config.people, config.seed)
     if config.labels == "swapped":
         store = permute_masks(store, config.seed)
     masks_as_drawn = store.masks
