@@ -14,10 +14,10 @@ EACH = 9  # kills of each command
 
 
 def kills(stage: Stage, few: bool):
-    """Trials, one a kill."""
+    """Trials, one a kill: the commands in turn, so that a run that is broken off has some of each."""
     rng = random.Random(0)
-    for command in COMMANDS:
-        yield from kills_of(stage, command, 1 if few else EACH, rng)
+    for trials in zip(*(kills_of(stage, command, 1 if few else EACH, rng) for command in COMMANDS), strict=True):
+        yield from trials
 
 
 def kills_of(stage: Stage, command: Command, count: int, rng: random.Random):
@@ -26,8 +26,10 @@ def kills_of(stage: Stage, command: Command, count: int, rng: random.Random):
     first, last = run_through(stage, command, work)
     expected = command.result(work)
     shutil.rmtree(work)
-    for i in range(count):
-        delay = (i + rng.random()) / count * (last - first)
+    parts = list(range(count))
+    rng.shuffle(parts)
+    for part in parts:
+        delay = (part + rng.random()) / count * (last - first)
         yield Trial("kills", command.name, one_kill(stage, command, expected, delay))
 
 
