@@ -12,7 +12,7 @@ from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.artifacts import as_filed, filled_batches
 from atlas_lab.experiment.build import build_loss, build_model, build_optimizer
-from atlas_lab.experiment.people import some_people
+from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.fast.layout import place
 from atlas_lab.splits import Split, split_slices

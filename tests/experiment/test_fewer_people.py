@@ -7,7 +7,7 @@ import pytest
 from test_experiment import CONFIG, quiet, small_store
 
 import atlas_lab as lab
-from atlas_lab.experiment.people import some_people
+from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.run import unpack_masks
 
 
