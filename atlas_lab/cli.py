@@ -111,6 +111,11 @@ def parser():
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
+    sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
+    sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
+    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
+
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
     sub = command("controls", _run_controls, text)
     _add_run_options(sub)
@@ -245,6 +250,13 @@ def _is_meant(configs, options):
                         f"pos_weight=1,10; or write --seeds {len(configs)}")
     print("\n".join([f"{what}, {options.jobs} at a time:", *map(run_name, configs)]))
     return input("train them? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _run_people(options):
+    """The command `people`; a later call goes on with what is not recorded yet."""
+    from atlas_lab.paper.people_records import record_people
+
+    record_people(options.names, options.out, options.jobs)
 
 
 def _run_controls(options):

@@ -53,7 +53,7 @@ class RunConfig:
     TensorFlow code that the paper started from. Names and texts of the fields are part of the format of records.
     """
 
-    net: str = _setting("baseline", "the network", ("baseline", "unet"))
+    net: str = _setting("baseline", "the network", ("baseline", "unet", "volume_unet"))
     pool: str = _setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
     convs_per_stage: int = _setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
     kernels: tuple[int, int] = _setting(
@@ -66,6 +66,8 @@ class RunConfig:
     deep_supervision: int = _setting(0, "U-Net: so many coarser outputs are trained too", UP_TO_3)
     stage: str = _setting("mask", "what of the cascade is learnt: presence and place come before the mask (C15)",
                           ("presence", "place", "mask"))
+    fold: int | None = _setting(None, "by subject: which fifth is dev, 0 to 4; by site: which site; none: at random",
+                                kind=int)
     augment: str = _setting("none", "what is varied at random in training",
                             ("none", "flip", "affine", "intensity", "bias", "all"))
     loss: str = _setting("cross_entropy", "equation 2, equation 3 (C8), or one of the field's", (

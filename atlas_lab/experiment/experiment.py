@@ -16,8 +16,10 @@ from atlas_lab.experiment.artifacts import scores_with_first_slices
 from atlas_lab.experiment.build import learning_rate
 from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_checkpoint, run_folder, save_checkpoint
 from atlas_lab.experiment.copying_machine import copied_masks
+from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
+from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
 from atlas_lab.files import working_on
@@ -26,7 +28,7 @@ from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
 from atlas_lab.system.progress import time_left
-from atlas_lab.train import evaluate, fit, predict
+from atlas_lab.train import evaluate, fit
 
 __all__ = ["final_scores", "run_experiment"]
 
@@ -76,7 +78,7 @@ def run_experiment(
     first_steps = [] if replay_store is None else first_losses(config, replay_store)
     start = start_training(config, store, device)
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
-    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    train, dev = build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
 
     def after_epoch(history):
@@ -103,7 +105,7 @@ def run_experiment(
             history=history, after_epoch=after_epoch,
         )
         final = _all_final_scores(config, model, start)
-        examples = _predict_examples(model, store, split.dev)
+        examples = _predict_examples(config, model, store, split.dev)
     return Run(
         config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
         environment=environment(device) | {"threads": _threads_of(history)},
@@ -121,15 +123,15 @@ def _threads_of(history):
 def _all_final_scores(config, model, start):
     """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`."""
     store, split = start.store, start.split
-    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    train, dev = (build_dataset(config, store, rows) for rows in split)
     final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
-    final |= _seen_and_unseen(model, store, split)
+    final |= _seen_and_unseen(config, model, store, split)
     if config.mask_files == "jpeg":
         as_drawn = replace(store, masks=start.masks_as_drawn)
-        final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
+        final["dev_exact"] = final_scores(model, build_dataset(config, as_drawn, split.dev))
     copied = np.zeros_like(store.masks)
     copied[split.dev] = copied_masks(store, split)
-    final["dev_copied"] = final_scores(model, SliceDataset(replace(store, masks=copied), split.dev))
+    final["dev_copied"] = final_scores(model, build_dataset(config, replace(store, masks=copied), split.dev))
     return final
 
 
@@ -141,22 +143,23 @@ def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
         sums_by_subject(found.tp, found.fp, found.fn, table["subject"], scans, found.centroid_distance))
 
 
-def _seen_and_unseen(model, store, split):
+def _seen_and_unseen(config, model, store, split):
     """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
     seen = seen_in_train(store.table["subject"], split)
     if seen.all() or not seen.any():
         return {}
     parts = {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}
-    return {name: final_scores(model, SliceDataset(store, rows)) for name, rows in parts.items()}
+    return {name: final_scores(model, build_dataset(config, store, rows)) for name, rows in parts.items()}
 
 
-def _predict_examples(model, store, rows, count=12):
+def _predict_examples(config, model, store, rows, count=12):
     """Predicted masks of a few slices with lesion, evenly spaced by the lesion's area, for the record."""
     area = store.table["lesion_pixels"].to_numpy()[rows]
     ranked = rows[np.argsort(area, kind="stable")][np.count_nonzero(area == 0):]
     middles = ((np.arange(count) + 0.5) / count * len(ranked)).astype(int)  # of the count parts of the ranking
     shown = ranked[np.unique(middles)] if len(ranked) else ranked
-    return {"rows": store.table.index[shown].tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
+    masks = pack_masks(predict_rows(model, config, store, shown) > 0.5)
+    return {"rows": store.table.index[shown].tolist(), "masks": masks}
 
 
 def _describe_split(store, split):

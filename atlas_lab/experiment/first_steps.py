@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 
 from atlas_lab.config import RunConfig
-from atlas_lab.dataset import SliceDataset, SliceStore
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
 from atlas_lab.train import train_epoch
 
@@ -36,7 +37,7 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
     try:
         with even_kernels_unmentioned():
             start = start_training(config, store, "cpu")
-            train = SliceDataset(start.store, start.split.train)
+            train = build_dataset(config, start.store, start.split.train, training=True)
             torch.manual_seed(config.seed * 100_003 + 1)  # as `fit` does for epoch 1
 
             def noted_loss(logits, target):

@@ -8,7 +8,9 @@ from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 from atlas_lab.metrics import checked_masks, dice_from_counts, lesion_counts
 
-__all__ = ["MatchedLesions", "challenge_f1", "count_difference", "matched_lesions", "volume_difference_ml"]
+__all__ = [
+    "MatchedLesions", "challenge_f1", "count_difference", "matched_lesions", "volume_difference_ml", "without_small",
+]
 
 BY_CORNERS = 3  # components hang together by faces, edges and corners: 26 neighbours in 3D, 8 in 2D
 HALF = 0.5      # overlap from which two lesions are taken for one: above it a match is the only one possible
@@ -91,6 +93,13 @@ def matched_lesions(pred, target, at_least: float = HALF) -> MatchedLesions:
     recognition = float(dice_from_counts(tp, fp, fn))
     segmentation = float(np.mean(matched)) if matched else 0.0 * recognition  # NaN stays NaN
     return MatchedLesions(tp, fp, fn, recognition, segmentation, recognition * segmentation)
+
+
+def without_small(mask: np.ndarray, smallest_ml: float, voxel_ml: float) -> np.ndarray:
+    """A mask without its components (26 neighbours) of less than so many millilitres."""
+    labels, _ = _components(mask)
+    kept = np.bincount(labels.ravel()) * voxel_ml >= smallest_ml
+    return mask & kept[labels]
 
 
 def _components(mask):
