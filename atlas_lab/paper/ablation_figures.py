@@ -20,8 +20,8 @@ from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import mask_legend
 
 __all__ = [
-    "best_masks", "control_lines", "departures_figure", "names_of", "networks_by_split", "rates_figure", "splits_figure",
-    "weights_figure",
+    "best_masks", "control_lines", "departures_figure", "names_of", "networks_by_split", "rates_figure",
+    "splits_figure", "weights_figure",
 ]
 
 RATES = {
