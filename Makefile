@@ -25,7 +25,7 @@ notebooks: $(VENV)/ready
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 
-# Speed beside peers, which are installed first: a table, benchmarks/results.json and README's table. A quarter of an hour.
+# Speed beside peers, which are installed first: a table, benchmarks/results.json and that of docs/speed.md. A quarter of an hour.
 bench: $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,bench]"
 	$(VENV)/bin/python benchmarks/run.py

@@ -22,6 +22,7 @@ from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rate
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.evidence import NotRecorded, Records
+from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
@@ -76,20 +77,20 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
     draw({"figure_3": partial(figure_3, live, store)})
     if recorded:
         draw({"baseline_curves": partial(baseline_curves, recorded)})
-        readme = REPOSITORY / "README.md" if out == REPOSITORY / "figures" else None
-        report(write_measured(recorded, out, readme))
+        page = REPOSITORY / "docs" / "results.md" if out == REPOSITORY / "figures" else None
+        report(write_measured(recorded, out, page))
         runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
         step("a replay of the first epoch of a run of each sweep")
         _replay(runs, store, step)
-        if readme is not None:  # the study point's records are of the embedded cohorts
+        if page is not None:  # the study point's records are of the embedded cohorts
             step("a replay of the first steps of every variant of the study point")
             replay_first_steps(StudyRecords(), step)
         step("the ablations and the ledger")
-        records = _write_tables(runs, store, out, readme, step)
+        records = _write_tables(runs, store, out, page, step)
         draw({
             "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
             "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
-            "departures": partial(departures_figure, records),
+            "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
         })
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
@@ -107,15 +108,16 @@ def _draw_and_save(out, about, report, figures):
         save_figure(figure, out / f"{name}.png", {**about, **provenance})
 
 
-def _write_tables(runs, store, out, readme, report):
+def _write_tables(runs, store, out, page, report):
     """Write what is known of the cohort's lesions, the ledger and the card from records; returns the Records."""
     cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
                     "diameter_mm": median_diameter(store)}
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
-    write_ledger(records, out, readme)
-    if readme is not None:  # the study point's records are of the embedded cohorts
+    write_ledger(records, out, page)
+    if page is not None:  # the study point's records are of the embedded cohorts
         write_study(StudyRecords(), out)
+        write_hook(records, REPOSITORY / "README.md", report)
     try:
         write_card(records, out)
     except NotRecorded as error:
