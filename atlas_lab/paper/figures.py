@@ -23,6 +23,7 @@ from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
+from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
@@ -92,6 +93,8 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
             "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
             "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
         })
+        if page is not None:
+            draw({"scaling": lambda: scaling_figure(StudyRecords().runs)})
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
 
