@@ -36,6 +36,8 @@ def difference(expected, got) -> str | None:
         is_text = isinstance(expected, str) and isinstance(got, str)
         return TYPE if not is_text else None if expected == got else ""
     arrays = [_array(value) for value in (expected, got)]
+    if arrays[0] is None:  # of two answers that are both of a wrong kind
+        return None if arrays[1] is None and show(expected) == show(got) else TYPE
     if arrays[1] is None or (arrays[0].dtype == bool) != (arrays[1].dtype == bool):
         return TYPE
     if arrays[0].shape != arrays[1].shape:
@@ -60,7 +62,7 @@ def show(value) -> str:
         return f"({', '.join(show(item) for item in value)})"
     array = _array(value) if isinstance(value, np.ndarray | np.generic | float | list) else None
     if array is None:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
         return text if len(text) <= LENGTH else text[: LENGTH - 3] + "..."
     if array.ndim == 0:
         return np.format_float_positional(array, precision=4, trim="-") if array.dtype.kind == "f" else str(array)

@@ -7,6 +7,7 @@ over as plain values, and judges them where the learner's code can't reach.
 import copy
 import inspect
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -121,8 +122,10 @@ def _untouched(before, after):
         if type(one) in (tuple, list):
             if len(one) != len(other) or not _untouched(one, other):
                 return False
-        elif isinstance(one, np.ndarray | torch.Tensor) and one.dtype != object and not same(one, other):
-            return False
+        elif isinstance(one, np.ndarray | torch.Tensor):
+            one, other = plain(one), plain(other)
+            if not np.array_equal(one, other, equal_nan=one.dtype.kind == "f"):
+                return False
     return True
 
 
@@ -138,7 +141,10 @@ def judge(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Answer]) 
         mistake = answer.mistake or _compare(expected, answer)
         if mistake is None:
             continue
-        if answer.mistake in ("", NO_GRADIENT, RAISED):
+        if mistake == NO_GRADIENT:
+            mistake = difference(expected.value, answer.value) or mistake  # another shape or type comes first
+        is_value_wrong = answer.mistake == RAISED or difference(expected.value, answer.value) is not None
+        if answer.mistake in ("", NO_GRADIENT, RAISED) and is_value_wrong:
             mistake = _known(exercise, cases, answers, number) or mistake
         message = _message(exercise, case, expected, answer, mistake)
         return Result(exercise.name, False, message, mistake, case.text, number, seconds)
@@ -157,7 +163,9 @@ def _known(exercise, cases, answers, number):
     """Of the exercise's own mistakes the one that gives the most of these answers, the wrong one among them; or ""."""
     best, most = "", 0
     for name, wrong in exercise.mistakes.items():
-        theirs = answer_cases(exercise, wrong, cases)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of divisions by 0 that a mistake makes
+            theirs = answer_cases(exercise, wrong, cases)
         agree = [_alike(one, other) for one, other in zip(theirs, answers, strict=False)]
         if number < len(agree) and agree[number] and sum(agree) > most:
             best, most = name, sum(agree)
@@ -167,7 +175,8 @@ def _known(exercise, cases, answers, number):
 def _alike(one, other):
     """True if two answers are the same value, or the same kind of error."""
     if one.error or other.error:
-        return one.error.partition(":")[0] == other.error.partition(":")[0]
+        kinds = {answer.error.partition(":")[0] for answer in (one, other)}
+        return len(kinds) == 1 and (kinds != {"TypeError"} or one.error == other.error)
     return same(one.value, other.value)
 
 

@@ -1,169 +1,204 @@
-"""The exercises' checks: right answers pass, typical wrong ones fail at the case that shows the mistake."""
+"""The exercises' checks: right answers pass, wrong ones are refused by the name of their mistake."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
+import right_answers
+import right_answers_later
 import torch
-from right_answers import RIGHT, cross_entropy_by_logsigmoid
-from wrong_answers import WRONG, dice_with, side_swapped
+import wrong_answers
+import wrong_answers_later
 
 import atlas_lab as lab
-from atlas_lab.course.exercises import SOLUTIONS
+from atlas_lab.course.comparing import show
+from atlas_lab.course.exercise import MINUTES
+from atlas_lab.course.judging import answer_cases, judge, judge_attempt
+from atlas_lab.course.registry import EXERCISES, TOPICS
+from atlas_lab.course.result import CHANGED, LIBRARY, NO_RETURN, NOT_ATTEMPTED, RAISED, SHAPE, TIME, TYPE, Result
 
-NAMES = list(SOLUTIONS)
+RIGHT = right_answers.RIGHT + right_answers_later.RIGHT
+WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG
+NAMES = list(EXERCISES)
 
 
-def outcome(capsys, name, attempt):
-    """What the check of an exercise prints about an attempt: one line."""
-    getattr(lab.exercises, f"check_{name}")(attempt)
-    out = capsys.readouterr().out
-    assert out.endswith("\n") and out.count("\n") == 1
-    return out.strip()
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small sums on many threads take longer, not shorter."""
+    torch.set_num_threads(1)
 
+
+def judged(name, function, key=""):
+    """The Result of a function, whoever wrote it."""
+    exercise = EXERCISES[name]
+    cases = exercise.cases(key)
+    return judge(exercise, cases, answer_cases(exercise, function, cases))
+
+
+# ------------------------------------------------------------------------------------------- right and wrong answers
+
+@pytest.mark.parametrize("name, attempt", RIGHT)
+def test_a_right_answer_passes(name, attempt):
+    assert judge_attempt(EXERCISES[name], attempt).message == "Passed"
+
+
+@pytest.mark.parametrize("name, attempt, mistake", WRONG)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_wrong_answer_is_refused_by_the_name_of_its_mistake(name, attempt, mistake):
+    result = judge_attempt(EXERCISES[name], attempt)
+    assert not result.passed and result.mistake.startswith(mistake), result.message
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_with_another_key_too(name):
+    """A teacher's cases tell the same answers apart."""
+    for exercise, attempt in RIGHT:
+        assert exercise != name or judge_attempt(EXERCISES[name], attempt, "a teacher's").passed
+    for exercise, attempt, mistake in WRONG:
+        if exercise == name:
+            assert judge_attempt(EXERCISES[name], attempt, "a teacher's").mistake.startswith(mistake)
+
+
+def test_every_exercise_has_answers_here():
+    right, wrong = Counter(name for name, _ in RIGHT), Counter(name for name, *_ in WRONG)
+    assert all(right[name] >= 2 and wrong[name] >= 4 for name in NAMES)
+    assert len(RIGHT) >= 60 and len(WRONG) >= 120
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_solution_and_library_agree_and_each_known_mistake_is_told_from_the_others(name):
+    exercise = EXERCISES[name]
+    assert judged(name, exercise.solution, "second").passed
+    if exercise.library is not None:
+        assert judged(name, lambda *arguments: exercise.library(*arguments), "second").passed
+    for mistake, wrong in exercise.mistakes.items():
+        assert judged(name, wrong, "second").mistake == mistake
+
+
+# ------------------------------------------------------------------------------------------ mistakes of any exercise
 
 def stub(*arguments):
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("name, attempt", RIGHT)
-def test_a_right_answer_passes(capsys, name, attempt):
-    assert outcome(capsys, name, attempt) == "Passed"
+def raises(*arguments):
+    raise KeyError("affine")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_lab_s_own_function_passes(capsys, name):
-    assert outcome(capsys, name, SOLUTIONS[name]) == "Passed"
+def raises_as_torch_does(*arguments):
+    raise NotImplementedError("no kernel for this type")
 
 
-@pytest.mark.parametrize("name, attempt, case", WRONG)
-def test_a_typical_wrong_answer_fails_at_the_case_that_shows_it(capsys, name, attempt, case):
-    line = outcome(capsys, name, attempt)
-    assert line.startswith("Not yet. Case: ") and case in line.partition(" Expected ")[0]
+ANY = {
+    "a stub": (stub, {NOT_ATTEMPTED}), "no return": (lambda *a: None, {NO_RETURN}), "an error": (raises, {RAISED}),
+    "too few arguments": (lambda: 0, {RAISED}), "torch's own": (raises_as_torch_does, {RAISED}),
+    "a function": (lambda *a: np.mean, {TYPE, RAISED}), "a dictionary": (lambda *a: {"dice": 1.0}, {TYPE, RAISED}),
+    "unequal rows": (lambda *a: [[1.0, 2.0], [3.0]], {TYPE, RAISED}),
+    "another shape": (lambda *a: np.ones((1, 9, 9, 9)), {TYPE, SHAPE, RAISED}),
+}
 
 
-def test_every_exercise_has_right_and_wrong_answers_here():
-    assert {name for name, _ in RIGHT} == set(NAMES)
-    assert all(sum(name == exercise for exercise, *_ in WRONG) >= 3 for name in NAMES)
+@pytest.mark.parametrize("kind", ANY)
+def test_answers_that_are_wrong_in_every_exercise(kind):
+    attempt, mistakes = ANY[kind]
+    for name in NAMES:
+        found = judge_attempt(EXERCISES[name], attempt)
+        assert not found.passed and found.mistake in mistakes, (name, found.mistake)
+
+
+def test_an_answer_that_never_ends_is_stopped():
+    def endless(epoch, rate, drop_epoch):
+        while True:
+            try:
+                epoch += 1
+            except Exception:
+                epoch = 0
+
+    from dataclasses import replace
+    result = judge_attempt(replace(EXERCISES["stepped_rate"], seconds=0.2), endless)
+    assert result.mistake == TIME and "not done after 0 seconds" in result.message
+
+
+def test_the_lab_s_own_function_is_no_answer():
+    assert judge_attempt(EXERCISES["dice_coefficient"], lab.dice_coefficient).mistake == LIBRARY
+    assert judge_attempt(EXERCISES["n_updates"], lambda *a: lab.paper.n_updates(*a)).mistake == LIBRARY
+    assert judge_attempt(EXERCISES["disc_diameter"], EXERCISES["disc_diameter"].solution).mistake == LIBRARY
+
+
+def test_an_attempt_that_changes_its_input_is_told_and_spoils_nothing():
+    def clears(masks):
+        result = np.any([mask > 0 for mask in masks], axis=0)
+        masks.clear()
+        return result
+
+    def fills(logits, target, pos_weight):
+        logits = logits.detach()
+        logits[:] = 0
+        return logits.sum()
+
+    assert judge_attempt(EXERCISES["combine_masks"], clears).mistake == CHANGED
+    assert judge_attempt(EXERCISES["weighted_cross_entropy"], fills).mistake != ""
+    assert judged("combine_masks", EXERCISES["combine_masks"].solution).passed
 
 
 # ------------------------------------------------------------------------------------------------- what a check says
 
-def test_expected_and_got_are_told(capsys):
-    line = outcome(capsys, "dice_coefficient", dice_with(both_empty=1.0))
-    assert line == "Not yet. Case: both empty: undefined, so NaN. Expected [nan] of shape (1,), got [1.] of shape (1,)"
-    line = outcome(capsys, "lesion_side", side_swapped)
-    assert line.endswith("Expected 'left', got 'right'")
-    line = outcome(capsys, "precision_recall_area", lambda tp, fp, fn: (0.6, 0.75, 0.8))
-    assert line.endswith("Expected (0.75, 0.6, 0.8), got (0.6, 0.75, 0.8)")
+def test_input_expected_got_and_mistake_are_shown():
+    _, attempt, mistake = next(wrong for wrong in WRONG if wrong[0] == "threshold_for_weight")
+    result = judge_attempt(EXERCISES["threshold_for_weight"], attempt)
+    lines = result.message.splitlines()
+    assert lines[0] == "Not yet. Case: weight 1: one half"
+    assert [line.split(None, 1) for line in lines[1:]] == [
+        ["pos_weight", "1"], ["expected", "0.5"], ["got", "1"], ["likely", result.mistake]]
+    assert result.mistake.startswith(mistake) and result.case == "weight 1: one half" and result.cases == 0
 
 
-def test_a_result_of_the_wrong_shape_is_told_with_its_shape(capsys):
-    line = outcome(capsys, "dice_coefficient", lambda pred, target: np.ones((1, 1)))
-    assert "of shape (1,)" in line and "got [[1.]] of shape (1, 1)" in line
+def test_a_check_prints_its_message_and_hands_a_result_back(capsys):
+    result = lab.exercises.check_conv_parameters(lambda kernel, inputs, outputs: kernel**2 * inputs * outputs + outputs)
+    assert isinstance(result, Result) and result.passed and result.exercise == "conv_parameters" and result.cases == 4
+    assert capsys.readouterr().out == "Passed\n" and str(result) == "Passed"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_stub_is_not_attempted_yet(capsys, name):
-    assert outcome(capsys, name, stub) == "Not attempted yet"
+def test_values_are_shown_short():
+    assert show(np.zeros((20, 20), bool)) == "a mask of shape (20, 20), 0 of it True"
+    assert show(np.arange(100.0)) == "float64 of shape (100,), from 0 to 99"
+    assert show(np.eye(2, dtype=bool)) == "[[1, 0], [0, 1]] of shape (2, 2)"
+    assert show((0.12345, torch.tensor(2.0))) == "(0.1235, 2)"
+    assert len(show({str(i): i for i in range(100)})) == 100
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_attempt_that_raises_is_told_not_passed_on(capsys, name):
-    def attempt(*arguments):
-        raise KeyError("affine")
-
-    line = outcome(capsys, name, attempt)
-    assert line.startswith("Not yet. Case: ") and line.endswith("Your function raised KeyError: 'affine'")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_an_attempt_with_too_few_arguments_is_told(capsys, name):
-    assert "Your function raised TypeError" in outcome(capsys, name, lambda: 0)
+def test_cases_are_drawn_from_the_key_and_small_enough_to_be_shown():
+    for name, exercise in EXERCISES.items():
+        first, again, other = ([[show(value) for value in case.arguments] for case in exercise.cases(key)]
+                               for key in ("", "", "other"))
+        assert first == again and len(first) >= 3, name
+        assert first != other or name == "lesion_side", name  # whose masks differ, and look alike in a line
+        assert len({case.text for case in exercise.cases()}) == len(first)
 
 
-WRONG_KINDS = {
-    "nothing, for a missing return": lambda: None,
-    "a text": lambda: "left?",
-    "an empty list": list,
-    "a dictionary": lambda: {"dice": 1.0},
-    "a list of unequal rows": lambda: [[1.0, 2.0], [3.0]],
-    "a list of a number and an array": lambda: [0.5, np.ones(3)],
-    "an array of texts": lambda: np.array(["left", "right"]),
-    "a function": lambda: np.mean,
-    "a tensor with a gradient": lambda: torch.ones(3, requires_grad=True),
-}
+# ------------------------------------------------------------------------------------------- the exercises as a whole
 
-
-@pytest.mark.parametrize("kind", WRONG_KINDS)
-def test_an_answer_of_the_wrong_kind_is_told_not_an_error_of_the_check(capsys, kind):
-    for name in NAMES:
-        assert outcome(capsys, name, lambda *arguments: WRONG_KINDS[kind]()).startswith("Not yet. Case: ")
-
-
-def test_a_right_tensor_that_still_has_its_gradient_passes(capsys):
-    def attempt(logits, target, pos_weight):
-        return cross_entropy_by_logsigmoid(logits.requires_grad_(), target, pos_weight)
-
-    assert outcome(capsys, "weighted_cross_entropy", attempt) == "Passed"
-
-
-def ruin(value):
-    """Overwrite an argument in place, as far as it goes."""
-    if isinstance(value, np.ndarray):
-        value[...] = 0
-    elif isinstance(value, torch.Tensor):
-        value.zero_()
-    elif isinstance(value, list):
-        for item in value:
-            ruin(item)
-        value.clear()
+def test_difficulty_importance_minutes_and_notebooks():
+    assert len(EXERCISES) == sum(len(topic.EXERCISES) for topic in TOPICS) >= 30
+    assert {exercise.notebook for exercise in EXERCISES.values()} == {f"{n:02}" for n in range(1, 11)}
+    for exercise in EXERCISES.values():
+        assert exercise.difficulty in MINUTES and 1 <= exercise.importance <= 5
+        assert exercise.minutes == MINUTES[exercise.difficulty] and len(exercise.mistakes) >= 4
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_attempt_that_overwrites_its_input_spoils_nothing(capsys, name):
-    """Its own answer is judged by the true values, and so is the next attempt's."""
-    def answers_then_ruins(*arguments):
-        result = SOLUTIONS[name](*arguments)
-        for argument in arguments:
-            ruin(argument)
-        return result
-
-    def ruins_then_answers(*arguments):
-        for argument in arguments:
-            ruin(argument)
-        return SOLUTIONS[name](*arguments)
-
-    assert outcome(capsys, name, answers_then_ruins) == "Passed"
-    unspoilt = ("overlap_map", "best_probability", "n_updates", "neighbour_exposure")  # iterators, numbers, records
-    if name not in unspoilt:
-        assert outcome(capsys, name, ruins_then_answers).startswith("Not yet. Case: ")
-    assert outcome(capsys, name, SOLUTIONS[name]) == "Passed"
-
-
-def test_a_wrong_attempt_is_run_no_further_than_its_first_wrong_case(capsys):
-    calls = []
-
-    def attempt(mask, affine):
-        calls.append(affine)
-        return lab.data.lesion_volume_ml(mask, affine) if len(calls) == 1 else -1.0
-
-    assert "voxels of 1 x 1 x 3 mm" in outcome(capsys, "lesion_volume_ml", attempt)
-    assert len(calls) == 2
-
-
-# ----------------------------------------------------------------------------------------------------- show_solution
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_solution_is_the_source_of_the_lab_s_own_function(capsys, name):
+def test_the_solution_is_shown_and_short(capsys, name):
     lab.exercises.show_solution(name)
     out = capsys.readouterr().out
-    assert out.startswith(f"def {name}(")
-    first_line = SOLUTIONS[name].__doc__.strip().splitlines()[0]
-    assert out.partition(":\n")[2].strip().startswith(f'"""{first_line}')
+    assert out.startswith(f"def {name}(") and len(out.splitlines()) <= 12
 
 
-def test_every_exercise_has_a_check_and_a_solution():
+def test_every_exercise_has_a_check():
     checks = {name.removeprefix("check_") for name in lab.exercises.__all__ if name.startswith("check_")}
     assert checks == set(NAMES)
+    assert lab.exercises.check_mean_dice.__name__ == "check_mean_dice" and lab.exercises.check_mean_dice.__doc__
 
 
 def test_an_unknown_exercise_is_refused_with_the_choices():

@@ -1,206 +1,316 @@
-"""Typical wrong answers to the exercises: WRONG, triples of exercise, attempt, and the case at which it must fail."""
+"""Wrong answers as learners write them, notebooks 01 to 04: exercise, attempt, and the name of its mistake."""
 
 import numpy as np
 import torch
-from right_answers import (
-    counts_by_loop,
-    cross_entropy_by_logsigmoid,
-    dice_by_loop,
-    error_by_hand,
-    exposure_by_rows,
-    interval_by_scipy,
-    oscillation_by_scipy,
-    place_by_scipy,
-    side_by_nibabel,
-    tversky_by_monai,
-    volume_by_columns,
-)
-from scipy import ndimage
 from torch.nn import functional as F
 
-import atlas_lab as lab
-from atlas_lab.statistics import mean_interval
+from atlas_lab.course.result import CHANGED, LIBRARY, NO_GRADIENT, SHAPE
 
 
-def dice_with(both_empty=None, smooth=0.0, factor=2):
-    """Dice with a convention of its own for two empty masks, a smoothing term, or a wrong factor."""
-    def attempt(pred, target):
-        tp = (pred & target).sum((1, 2))
-        below = pred.sum((1, 2)) + target.sum((1, 2))
-        with np.errstate(invalid="ignore"):
-            dice = (factor * tp + smooth) / (below + smooth)
-        return dice if both_empty is None else np.where(below == 0, both_empty, dice)
-    return attempt
+def mm_by_loop(index, affine):
+    return [sum(affine[row, column] * index[column] for column in range(3)) for row in range(3)]
 
 
-def jaccard(pred, target):
-    with np.errstate(invalid="ignore"):
-        return (pred & target).sum((1, 2)) / (pred | target).sum((1, 2))
+def mm_by_solving(index, affine):
+    return np.linalg.solve(affine[:3, :3], np.array(index) - affine[:3, 3])
 
 
-def dice_blind_to_false_alarms(pred, target):
-    """As MONAI does by default."""
-    dice = np.array(dice_by_loop(pred, target))
-    return np.where(target.any(axis=(1, 2)), dice, np.nan)
+def add_into_the_first(masks):
+    total = masks[0]
+    for mask in masks[1:]:
+        total += mask
+    return total > 0
 
 
-def dice_of_the_whole_batch(pred, target):
-    size = pred.sum() + target.sum()
-    return np.array([2 * (pred & target).sum() / size if size else np.nan])
+def multiplied(masks):
+    result = np.ones(masks[0].shape)
+    for mask in masks:
+        result = result * mask
+    return result > 0
 
 
-def naive_cross_entropy(logits, target, pos_weight):
-    p = torch.sigmoid(logits)
-    return -(pos_weight * target * p.log() + (1 - target) * (1 - p).log()).mean()
+def highest(masks):
+    result = masks[0].copy()
+    for mask in masks[1:]:
+        result = np.maximum(result, mask)
+    return result
 
 
-def cross_entropy_weighing(lesion, other, reduce="mean"):
-    """Cross-entropy with the given weight of lesion pixels and of others, as functions of pos_weight."""
-    def attempt(logits, target, pos_weight):
-        weight = torch.where(target > 0, lesion(pos_weight), other(pos_weight)).to(logits.dtype)
-        return F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction=reduce)
-    return attempt
+def ml_by_spacing(mask, affine):
+    return np.sum(mask) * np.abs(affine.diagonal()[:3]).prod() / 1e3
 
 
-def as_is(weight):
-    return torch.tensor(weight)
+def share_by_len(masks):
+    return sum(mask.astype(float) for mask in masks) / len(masks)
 
 
-def always_1(weight):
-    return torch.tensor(1.0)
+def share_of_a_list(masks):
+    masks = list(masks)
+    return sum(mask.astype(float) for mask in masks) / len(masks)
 
 
-def two_passes_over_the_masks(masks):
-    total = sum(mask.astype(float) for mask in masks)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return total / len(list(masks))
+def share_in_bytes(masks):
+    total, n = None, 0
+    for mask in masks:
+        total = mask.view(np.uint8).copy() if total is None else total + mask.view(np.uint8)
+        n += 1
+    return total / n
 
 
-def side_without_both(mask, affine):
-    x = np.argwhere(mask)[:, 0] * affine[0, 0] + affine[0, 3]
-    return "left" if x.mean() < 0 else "right"
-
-
-def side_by_index(mask, affine):
-    share = (np.argwhere(mask)[:, 0] < mask.shape[0] // 2).mean()
+def side_of_the_index(mask, affine):
+    x = np.where(mask)[0]
+    share = (x < mask.shape[0] // 2).sum() / len(x)
     return "left" if share > 0.9 else "right" if share < 0.1 else "both"
 
 
-def side_swapped(mask, affine):
-    return {"left": "right", "right": "left", "both": "both"}[side_by_nibabel(mask, affine)]
+def side_turned(mask, affine):
+    x = np.where(mask)[0] * affine[0, 0] + affine[0, 3]
+    return "left" if (x > 0).mean() > 0.9 else "right" if (x > 0).mean() < 0.1 else "both"
 
 
-def mean_of_fractions(tp, fp, fn):
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return tuple(np.nanmean(x) for x in (tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)))
+def side_by_majority(mask, affine):
+    x = np.argwhere(mask)[:, 0] * affine[0, 0] + affine[0, 3]
+    return "left" if (x < 0).sum() > (x >= 0).sum() else "right" if (x < 0).sum() < (x >= 0).sum() else "both"
 
 
-def with_plain_division(tp, fp, fn):
-    tp, fp, fn = (int(count.sum()) for count in (tp, fp, fn))
+def side_of_the_centre(mask, affine):
+    x = affine[0, 0] * np.mean(np.nonzero(mask)[0]) + affine[0, 3]
+    if abs(x) <= 2:
+        return "both"
+    return "left" if x < 0 else "right"
+
+
+def rows_once(subjects, drawn):
+    return [row for row, subject in enumerate(subjects) if subject in drawn]
+
+
+def first_rows(subjects, drawn):
+    return [list(subjects).index(name) for name in drawn]
+
+
+def counts_mixed_up(pred, target):
+    axes = (1, 2)
+    tp, tn = np.logical_and(pred, target).sum(axes), np.logical_not(pred | target).sum(axes)
+    return tp, (target & ~pred).sum(axes), (pred & ~target).sum(axes), tn
+
+
+def counts_of_all(pred, target):
+    return [int(np.sum(x)) for x in (pred & target, pred & ~target, ~pred & target, ~(pred | target))]
+
+
+def three_counts(pred, target):
+    return (pred & target).sum((1, 2)), (pred & ~target).sum((1, 2)), (target & ~pred).sum((1, 2))
+
+
+def rates(pred, target):
+    return tuple(x.mean((1, 2)) for x in (pred & target, pred & ~target, ~pred & target, ~(pred | target)))
+
+
+def dice(both_empty, plus=0.0, twice=2):
+    def attempt(pred, target):
+        result = []
+        for p, t in zip(pred, target, strict=True):
+            size = p.sum() + t.sum()
+            result.append((twice * (p * t).sum() + plus) / (size + plus) if size else both_empty)
+        return np.array(result)
+    return attempt
+
+
+def iou(pred, target):
+    union = np.logical_or(pred, target).sum((1, 2))
+    return np.where(union == 0, np.nan, np.logical_and(pred, target).sum((1, 2)) / np.maximum(union, 1))
+
+
+def dice_where_something_is_found(pred, target):
+    scores = dice(np.nan)(pred, target)
+    scores[pred.sum((1, 2)) == 0] = np.nan
+    return scores
+
+
+def dice_where_something_is_there(pred, target):
+    return [d if t.any() else np.nan for d, t in zip(dice(np.nan)(pred, target), target, strict=True)]
+
+
+def lab_dice(pred, target):
+    import atlas_lab as lab
+
+    return lab.dice_coefficient(pred, target)
+
+
+def bce(weight_of=None, reduction="mean", turn=1):
+    def attempt(logits, target, pos_weight):
+        weight = None if weight_of is None else weight_of(target, pos_weight)
+        return turn * F.binary_cross_entropy_with_logits(logits, target, weight=weight, reduction=reduction)
+    return attempt
+
+
+def lesion_weighted(target, w):
+    return 1 + (w - 1) * target
+
+
+def bce_of_probabilities(logits, target, pos_weight):
+    p = logits.sigmoid()
+    return -(pos_weight * target * p.log() + (1 - target) * (1 - p).log()).mean()
+
+
+def bce_as_a_number(logits, target, pos_weight):
+    return bce(lesion_weighted)(logits, target, pos_weight).item()
+
+
+def bce_detached(logits, target, pos_weight):
+    return bce(lesion_weighted)(logits.detach(), target, pos_weight)
+
+
+def step(clear=True, back=True, go=True, sign=1):
+    def attempt(model, images, target, loss, optimizer):
+        value = loss(model(images), target)
+        if clear:
+            optimizer.zero_grad()
+        if back:
+            (sign * value).backward()
+        if go:
+            optimizer.step()
+        return value.detach()
+    return attempt
+
+
+def step_that_clears_late(model, images, target, loss, optimizer):
+    value = loss(model(images), target)
+    value.backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    return value.item()
+
+
+def step_that_looks_again(model, images, target, loss, optimizer):
+    optimizer.zero_grad()
+    loss(model(images), target).backward()
+    optimizer.step()
+    with torch.no_grad():
+        return loss(model(images), target).item()
+
+
+def rates_by_slice(tp, fp, fn):
+    with np.errstate(invalid="ignore"):
+        return np.nanmean(tp / (tp + fp)), np.nanmean(tp / (tp + fn)), np.nanmean((tp + fp) / (tp + fn))
+
+
+def rates_of_ints(tp, fp, fn):
+    tp, fp, fn = (int(np.sum(x)) for x in (tp, fp, fn))
     return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
 
 
-WRONG = [  # exercise, attempt, the case at which it must fail
-    ("paired_interval", lambda a, b: np.mean(a) - np.mean(b), "good seeds are good in both"),
-    ("paired_interval", lambda a, b: mean_interval(np.subtract(b, a)), "good seeds are good in both"),
-    ("paired_interval", lambda a, b: np.subtract(mean_interval(a), mean_interval(b)), "good seeds are good"),
-    ("geometric_interval", lambda values: mean_interval(values), "half and double"),
-    ("geometric_interval", lambda values: mean_interval(np.log(values)), "half and double"),
-    ("geometric_interval", lambda values: np.exp(mean_interval(np.log(np.add(values, 1e-9)))), "left out"),
-    ("disc_diameter", lambda n, s: np.sqrt(n * s**2 / np.pi), "314 pixels of 1 mm"),
-    ("disc_diameter", lambda n, s: 2 * np.sqrt(n * s / np.pi), "20 pixels of 4 mm"),
-    ("disc_diameter", lambda n, s: np.sqrt(n) * s, "314 pixels of 1 mm"),
-    ("seen_in_train", lambda subjects, split: np.isin(split.dev, split.train), "every second slice held out"),
-    ("seen_in_train", lambda subjects, split: ~np.isin(subjects[split.dev], subjects[split.train]), "one person"),
-    ("seen_in_train", lambda subjects, split: np.isin(subjects, subjects[split.train]), "one person held out"),
-    ("centroid_distances", lambda p, t: place_by_scipy(p, t, in_radii=False), "4 pixels to the right"),
-    ("centroid_distances", lambda p, t: place_by_scipy(p, p | t), "4 pixels to the right"),
-    ("centroid_distances", lambda p, t: np.nan_to_num(place_by_scipy(p, t)), "nothing predicted"),
-    ("sampling_error", lambda dice, n: error_by_hand(dice, n, finite=False), "100 of 400 slices"),
-    ("sampling_error", lambda dice, n: np.std(dice, ddof=1) / n**0.5 * (1 - n / len(dice)) ** 0.5, "skipped slices"),
-    ("sampling_error", lambda dice, n: error_by_hand(dice, 400), "100 of 400 slices"),
-    ("lesion_counts", lambda p, t: counts_by_loop(p, t, lambda part, other: (part & other).sum() * 2 > part.sum()),
-     "one voxel in a lesion finds it"),
-    ("lesion_counts", lambda p, t: ((p & t).sum(), (p & ~t).sum(), (t & ~p).sum()), "two false alarms"),
-    ("lesion_counts", lambda p, t: (lambda f, a, m: (min(f, ndimage.label(p)[1]), a, m))(*counts_by_loop(p, t)),
-     "one large piece over both"),
-    ("mean_interval", lambda values: interval_by_scipy(values, normal=True), "five seeds"),
-    ("mean_interval", lambda values: (np.mean(values), min(values), max(values)), "five seeds"),
-    ("mean_interval", lambda values: np.mean(values), "five seeds"),
-    ("field_of_view", lambda kernels, strides: 1 + sum(k - 1 for k in kernels), "a pooling of 2 between"),
-    ("field_of_view", lambda kernels, strides: sum(kernels), "two convolutions of 3"),
-    ("field_of_view", lambda kernels, strides: max(kernels), "two convolutions of 3"),
-    ("n_updates", lambda n, b, e: n * e, "100 slices in batches of 10"),
-    ("n_updates", lambda n, b, e: n * e // b, "105 slices: the last batch is smaller"),
-    ("n_updates", lambda n, b, e: -(-n * e // b), "105 slices, four epochs"),
-    ("oscillation", lambda curve: np.ptp(curve), "up and down around a level"),
-    ("oscillation", lambda curve: np.ptp(curve) / max(curve), "a steady rise"),
-    ("oscillation", lambda curve: oscillation_by_scipy(curve) if max(curve) else 0.0, "a network that finds nothing"),
-    ("neighbour_exposure", lambda store, split: 1.0, "whole people held out"),
-    ("neighbour_exposure", lambda store, split: exposure_by_rows(split, 1), "only some have a neighbour"),
-    ("neighbour_exposure", lambda store, split: exposure_by_rows(split, -1, 1), "whole people held out"),
-    ("best_probability", lambda chance, weight: chance, "chance 1 in 50, weight 100"),
-    ("best_probability", lambda chance, weight: weight * chance, "chance 1 in 50, weight 100"),
-    ("best_probability", lambda chance, weight: 1 / (1 + weight), "chance 1 in 50, weight 1"),
-    ("best_probability", lambda c, w: 1 / (1 + (1 - c) / (w * c)), "no lesion at all"),
-    ("tversky_loss", lambda x, t, alpha, beta: 1 - tversky_by_monai(x, t, alpha, beta), "alpha = beta = 1"),
-    ("tversky_loss", lambda x, t, alpha, beta: tversky_by_monai(x, t, beta, alpha), "alpha 0.3 on false positives"),
-    ("tversky_loss", lambda x, t, alpha, beta: tversky_by_monai(x, t, 0.5, 0.5), "alpha = beta = 1: equation 3"),
-    ("tversky_loss", lambda x, t, alpha, beta: torch.stack(
-        [tversky_by_monai(x[i:i + 1], t[i:i + 1], alpha, beta) for i in range(2)]).mean(), "alpha = beta = 1"),
-    ("combine_masks", lambda masks: np.maximum.reduce(masks), "a mask of 0 and 1 with a mask of 0 and 255"),
-    ("combine_masks", lambda masks: masks[0] > 0, "a mask of 0 and 1 with a mask of 0 and 255"),
-    ("combine_masks", lambda masks: sum(masks) == 1, "a mask of 0 and 1 with a mask of 0 and 255"),
-    ("combine_masks", lambda masks: sum(masks) > 127, "one mask of zeros and ones"),
-    ("combine_masks", lambda masks: sum(masks), "a mask of 0 and 1 with a mask of 0 and 255"),
-    ("combine_masks", lambda masks: np.logical_and.reduce(masks), "a mask of 0 and 1 with a mask of 0 and 255"),
-    ("combine_masks", lambda masks: np.logical_xor.reduce([m > 0 for m in masks]), "two masks that overlap"),
-    ("combine_masks", lambda masks: np.any([mask.astype(int) for mask in masks], axis=0), "values such as 0.999"),
-    ("combine_masks", lambda masks: sum(masks) >= 1, "values such as 0.999"),
-    ("combine_masks", lambda masks: masks[0] + masks[1] > 0 if len(masks) == 2 else masks[0] > 0, "three masks"),
-    ("lesion_volume_ml", lambda mask, affine: mask.sum() * abs(np.linalg.det(affine[:3, :3])), "1 mm voxels"),
-    ("lesion_volume_ml", lambda mask, affine: mask.sum() / 1000, "voxels of 1 x 1 x 3 mm"),
-    ("lesion_volume_ml", lambda mask, affine: mask.sum() * np.linalg.det(affine[:3, :3]) / 1000, "right to left"),
-    ("lesion_volume_ml", lambda mask, affine: mask.size * abs(np.linalg.det(affine[:3, :3])) / 1000, "1 mm voxels"),
-    ("lesion_volume_ml", lambda mask, affine: volume_by_columns(mask, affine) if mask.any() else None, "an empty mask"),
-    ("overlap_map", lambda masks: sum(mask.astype(int) for mask in masks), "five masks"),
-    ("overlap_map", lambda masks: np.any(list(masks), axis=0), "five masks"),
-    ("overlap_map", lambda masks: np.mean(list(masks)), "a list of one mask"),
-    ("overlap_map", lambda masks: np.stack(list(masks)).mean(axis=-1), "a list of one mask"),
-    ("overlap_map", lambda masks: 100 * np.stack(list(masks)).mean(axis=0), "a list of one mask"),
-    ("overlap_map", lambda masks: sum(masks) / len(masks), "five masks. Your function raised TypeError"),
-    ("overlap_map", two_passes_over_the_masks, "five masks"),
-    ("lesion_side", side_swapped, "a lesion at x = -4 and -3 mm"),
-    ("lesion_side", side_by_index, "the same indices in a file whose x axis runs from right to left"),
-    ("lesion_side", side_without_both, "a lesion across the midline"),
-    ("lesion_side", lambda mask, affine: side_by_nibabel(mask, affine).title(), "a lesion at x = -4 and -3 mm"),
-    ("lesion_side", lambda mask, affine: -3.5, "a lesion at x = -4 and -3 mm"),
-    ("lesion_side", lambda mask, affine: "both", "a lesion at x = -4 and -3 mm"),
-    ("dice_coefficient", jaccard, "half of the prediction inside the target"),
-    ("dice_coefficient", dice_with(factor=1), "prediction equal to the target"),
-    ("dice_coefficient", dice_with(smooth=1.0), "half of the prediction inside the target"),
-    ("dice_coefficient", dice_with(smooth=1e-7), "both empty: undefined, so NaN"),
-    ("dice_coefficient", dice_with(both_empty=1.0), "both empty: undefined, so NaN"),
-    ("dice_coefficient", dice_with(both_empty=0.0), "both empty: undefined, so NaN"),
-    ("dice_coefficient", dice_with(both_empty=-1.0), "both empty: undefined, so NaN"),
-    ("dice_coefficient", dice_blind_to_false_alarms, "a false alarm on an empty target"),
-    ("dice_coefficient", dice_of_the_whole_batch, "four slices at once"),
-    ("dice_coefficient", lambda pred, target: (pred == target).mean((1, 2)), "half of the prediction"),
-    ("dice_coefficient", lambda pred, target: float(np.nanmean(dice_by_loop(pred, target))), "prediction equal"),
-    ("weighted_cross_entropy", lambda *a: -cross_entropy_by_logsigmoid(*a), "weight 1: the ordinary cross-entropy"),
-    ("weighted_cross_entropy", cross_entropy_weighing(always_1, always_1), "weight 100"),
-    ("weighted_cross_entropy", cross_entropy_weighing(always_1, as_is), "weight 100"),
-    ("weighted_cross_entropy", cross_entropy_weighing(as_is, as_is), "weight 100"),
-    ("weighted_cross_entropy", cross_entropy_weighing(as_is, always_1, "sum"), "weight 1: the ordinary"),
-    ("weighted_cross_entropy", cross_entropy_weighing(as_is, always_1, "none"), "weight 1: the ordinary"),
-    ("weighted_cross_entropy", lambda x, y, w: cross_entropy_by_logsigmoid(torch.sigmoid(x), y, w), "weight 1"),
-    ("weighted_cross_entropy", lambda x, y, w: cross_entropy_by_logsigmoid(x, y, w) / (1 + w) * 2, "weight 100"),
-    ("weighted_cross_entropy", lambda x, y, w: cross_entropy_by_logsigmoid(x, y, w) if y.any() else 0.0, "no lesion"),
-    ("weighted_cross_entropy", naive_cross_entropy, "logits of -200 and 200"),
-    ("precision_recall_area", mean_of_fractions, "three slices pooled"),
-    ("precision_recall_area", with_plain_division, "nothing predicted"),
-    ("precision_recall_area", lambda *a: np.nan_to_num(lab.precision_recall_area(*a)), "nothing predicted"),
-    ("precision_recall_area", lambda tp, fp, fn: lab.precision_recall_area(tp, fn, fp), "one slice"),
-    ("precision_recall_area", lambda *a: lab.precision_recall_area(*a)[:2], "one slice"),
-    ("precision_recall_area", lambda *a: (*lab.precision_recall_area(*a)[:2], 10 / 8), "one slice"),
+def rates_with_guard(tp, fp, fn):
+    tp, fp, fn = np.sum(tp), np.sum(fp), np.sum(fn)
+    return tp / (tp + fp) if tp + fp else 0.0, tp / (tp + fn), (tp + fp) / (tp + fn)
+
+
+def recall_first(tp, fp, fn):
+    tp, fp, fn = np.sum(tp), np.sum(fp), np.sum(fn)
+    return tp / (tp + fn), tp / (tp + fp) if tp + fp else np.nan, (tp + fp) / (tp + fn)
+
+
+def tversky(logits, target, alpha, beta, probability=torch.sigmoid, plus=0.0):
+    p = probability(logits)
+    tp = (p * target).sum()
+    return (1 - (tp + plus) / (tp + alpha * (p * (1 - target)).sum() + beta * ((1 - p) * target).sum() + plus))
+
+
+def tversky_mean_of_slices(x, y, alpha, beta):
+    return sum(tversky(a, b, alpha, beta) for a, b in zip(x, y, strict=True)) / len(x)
+
+
+def halves(masks, over=None, right=False):
+    half = masks.shape[-1] // 2
+    part = masks[..., half:] if right else masks[..., :half]
+    with np.errstate(invalid="ignore"):
+        return part.sum((-1, -2)) / (masks.sum((-1, -2)) if over is None else over)
+
+
+WRONG = [
+    ("voxel_to_mm", mm_by_loop, "the last column, the place of voxel 0, is left out"),
+    ("voxel_to_mm", lambda index, affine: affine[:3, 3] + index, "the first three columns are left out"),
+    ("voxel_to_mm", lambda i, a: [a[k, k] * i[k] + a[k, 3] for k in range(3)], "only the diagonal is used"),
+    ("voxel_to_mm", mm_by_solving, "the inverse: from millimetres to an index"),
+    ("voxel_to_mm", lambda i, a: a.dot(np.append(i, 1)), "all four numbers, the 1 at the end too"),
+    ("combine_masks", lambda masks: masks[0].astype(bool), "only the first mask is used"),
+    ("combine_masks", multiplied, "AND in place of OR"),
+    ("combine_masks", lambda masks: sum((m == 1).astype(int) for m in masks) > 0, "only 1 counts as lesion"),
+    ("combine_masks", highest, "numbers in place of True and False"),
+    ("combine_masks", lambda masks: np.sum(masks, axis=0), "numbers in place of True and False"),
+    ("combine_masks", add_into_the_first, CHANGED),
+    ("lesion_volume_ml", lambda m, a: np.sum(m) / 1000, "the voxel's size is left out"),
+    ("lesion_volume_ml", lambda m, a: np.sum(m) * abs(np.linalg.det(a)), "cubic millimetres: divide by 1,000"),
+    ("lesion_volume_ml", lambda m, a: np.linalg.det(a) * m.sum() / 1e3, "a negative determinant"),
+    ("lesion_volume_ml", ml_by_spacing, "only the diagonal is used"),
+    ("accuracy_of_nothing", lambda masks: masks.sum() / masks.size, "the share that is lesion"),
+    ("accuracy_of_nothing", lambda masks: masks.size - masks.sum(), "a number of pixels"),
+    ("accuracy_of_nothing", lambda masks: sum(not m.any() for m in masks) / len(masks), "the share of slices"),
+    ("accuracy_of_nothing", lambda masks: (masks == 0).sum() / masks.shape[0], "divided by the number of slices"),
+    ("overlap_map", share_by_len, "a generator has no len"),
+    ("overlap_map", share_of_a_list, "all masks are held in memory at once"),
+    ("overlap_map", lambda masks: np.stack(list(masks)).mean(0), "all masks are held in memory at once"),
+    ("overlap_map", share_in_bytes, "a sum in bytes overflows"),
+    ("overlap_map", lambda masks: sum(masks, start=0.0), "a count, not a share"),
+    ("lesion_side", side_of_the_index, "the index decides, not the affine"),
+    ("lesion_side", side_turned, "left and right are swapped"),
+    ("lesion_side", side_by_majority, "more than half is enough"),
+    ("lesion_side", side_of_the_centre, "the mean position decides"),
+    ("resampled_rows", rows_once, "a subject that was drawn twice comes once"),
+    ("resampled_rows", first_rows, "only one scan of each subject"),
+    ("resampled_rows", lambda s, d: [x for name in d for x in s if x == name], "the subjects themselves"),
+    ("resampled_rows", lambda s, d: [x in d for x in s], "True and False for each row"),
+    ("confusion_counts", counts_mixed_up, "false positives and false negatives are swapped"),
+    ("confusion_counts", counts_of_all, "summed over the whole batch"),
+    ("confusion_counts", three_counts, "the true negatives are missing"),
+    ("confusion_counts", rates, "shares, not counts"),
+    ("dice_coefficient", iou, "Jaccard, not Dice"),
+    ("dice_coefficient", dice(np.nan, twice=1), "the factor 2 is missing"),
+    ("dice_coefficient", dice(1.0), "two empty masks count as a hit"),
+    ("dice_coefficient", dice(0.0), "two empty masks count as 0"),
+    ("dice_coefficient", dice(1.0, plus=1.0), "a smoothing term is added"),
+    ("dice_coefficient", dice_where_something_is_found, "an empty prediction of a lesion counts as undefined"),
+    ("dice_coefficient", dice_where_something_is_there, "a false alarm on an empty target is skipped"),
+    ("dice_coefficient", lambda p, t: np.mean(p == t, axis=(1, 2)), "accuracy, not Dice"),
+    ("dice_coefficient", lab_dice, LIBRARY),
+    ("dice_coefficient", lambda p, t: dice(np.nan)(p, t)[:, None], SHAPE),
+    ("weighted_cross_entropy", bce(), "the weight isn't used"),
+    ("weighted_cross_entropy", bce(lesion_weighted, turn=-1), "the minus sign is missing"),
+    ("weighted_cross_entropy", bce(lambda t, w: torch.full_like(t, w)), "the weight stands at both terms"),
+    ("weighted_cross_entropy", bce(lambda t, w: 1 + (w - 1) * (1 - t)), "the weight stands at the pixels without"),
+    ("weighted_cross_entropy", bce(lesion_weighted, "sum"), "a sum, not a mean"),
+    ("weighted_cross_entropy", bce(lesion_weighted, "none"), "one number for each pixel"),
+    ("weighted_cross_entropy", bce_of_probabilities, "log of a sigmoid overflows"),
+    ("weighted_cross_entropy", bce_as_a_number, NO_GRADIENT),
+    ("weighted_cross_entropy", bce_detached, NO_GRADIENT),
+    ("training_step", step(clear=False), "the old gradient isn't cleared"),
+    ("training_step", step(go=False), "the weights don't change"),
+    ("training_step", step_that_clears_late, "the weights don't change"),
+    ("training_step", step(clear=False, back=False), "steps along the old gradient"),
+    ("training_step", step(sign=-1), "steps uphill"),
+    ("training_step", step_that_looks_again, "the loss after the step is handed back"),
+    ("precision_recall_area", rates_by_slice, "the mean of the slices' fractions"),
+    ("precision_recall_area", rates_of_ints, "a division by 0 that raises"),
+    ("precision_recall_area", rates_with_guard, "0 in place of NaN"),
+    ("precision_recall_area", recall_first, "precision and recall are swapped"),
+    ("best_probability", lambda chance, weight: chance, "the weight isn't used"),
+    ("best_probability", lambda chance, weight: min(weight * chance, 99), "weight times chance can exceed 1"),
+    ("best_probability", lambda chance, weight: (1 + weight) ** -1, "the threshold 1 / (1 + w)"),
+    ("best_probability", lambda c, w: 1 - w * (1 - c) / (w * (1 - c) + c), "the weight stands at the wrong side"),
+    ("best_probability", lambda c, w: (1 + (1 / c - 1) / w) ** -1, "a division by 0 where the chance is 0"),
+    ("threshold_for_weight", lambda weight: weight**-1, "one over the weight"),
+    ("threshold_for_weight", lambda weight: 1 - 1 / (1 + weight), "the threshold of the weight's inverse"),
+    ("threshold_for_weight", lambda weight: 1 / 2, "always one half"),
+    ("threshold_for_weight", lambda weight: 1 / (2 * weight), "one half over the weight"),
+    ("tversky_loss", lambda x, y, a, b: 1 - tversky(x, y, a, b), "the index, not the loss"),
+    ("tversky_loss", lambda x, y, a, b: tversky(x, y, beta=a, alpha=b), "alpha and beta are swapped"),
+    ("tversky_loss", tversky_mean_of_slices, "a loss for each slice"),
+    ("tversky_loss", lambda *arguments: tversky(*arguments, plus=1.0), "a smoothing term is added"),
+    ("tversky_loss", lambda *arguments: tversky(*arguments, lambda x: x), "the logits are taken for probabilities"),
+    ("tversky_loss", lambda x, y, a, b: tversky(x, y, 1 / 2, 1 / 2), "alpha and beta aren't used"),
+    ("tversky_loss", lambda *arguments: float(tversky(*arguments)), NO_GRADIENT),
+    ("left_share", lambda masks: halves(masks, right=True), "the right half"),
+    ("left_share", lambda masks: halves(masks.transpose(0, 2, 1)), "the front half"),
+    ("left_share", lambda masks: halves(masks, over=masks[0].size), "the share of the slice's pixels"),
+    ("left_share", lambda masks: np.where(masks.any((1, 2)), halves(masks), 0), "an empty slice counts as 0"),
 ]
