@@ -1,5 +1,6 @@
 """The command `class` and what it is made of; nothing heavy is imported until one of its parts runs."""
 
+import sys
 from pathlib import Path
 
 __all__ = ["add_class_commands"]
@@ -14,10 +15,42 @@ def add_class_commands(parser):
         sub.set_defaults(run=run)
         return sub
 
+    text = "Make students' notebooks with stubs and quizzes, teachers' copies with solutions, and the key of the class."
+    sub = command("build", _run_build, text)
+    sub.add_argument("--out", type=Path, help="folder for them (default: class/course/ in ATLAS_LAB_HOME)")
+    sub.add_argument("--parts", nargs="*", default=[], metavar="NN", help="parts of the course, as in 01 03 (all)")
+    sub.add_argument("--key", type=Path, metavar="FILE", help="a key to use again (default: the folder's, or new)")
+
+    text = "Grade notebooks on hidden cases, in a sandbox that the students' code can't leave; writes a CSV."
+    sub = command("grade", _run_grade, text)
+    sub.add_argument("folder", type=Path, metavar="DIR", help="a folder for each student, with notebooks in it")
+    sub.add_argument("--key", type=Path, required=True, metavar="FILE", help="the key.json that class build wrote")
+    sub.add_argument("--out", type=Path, metavar="CSV", help="the table (default: class/grades.csv in ATLAS_LAB_HOME)")
+    sub.add_argument("--seconds", type=int, default=10, help="CPU seconds for each exercise (default 10)")
+    sub.add_argument("--unsafe", action="store_true", help="without bubblewrap: their code may do what you may")
+
     text = "Draw the class's interval and its designs beside the lab's records, and write both down."
     sub = command("merge", _run_merge, text)
     sub.add_argument("folder", type=Path, metavar="DIR", help="run records, .json, in it or a folder below")
     sub.add_argument("--out", type=Path, help="folder for class.md and class.png (default: class/ in ATLAS_LAB_HOME)")
+
+
+def _run_build(options):
+    """The command `class build`."""
+    from atlas_lab.course.class_build import build_class
+
+    out = build_class(options.out, tuple(options.parts), options.key)
+    print(f"{out}: student/ to hand out; instructor/ and key.json for you alone")
+
+
+def _run_grade(options):
+    """The command `class grade`."""
+    from atlas_lab.course.class_grade import grade_class
+    from atlas_lab.course.class_key import read_key
+
+    if options.unsafe:
+        print("atlas-lab: --unsafe: the students' code can read, change and delete what you can", file=sys.stderr)
+    print(f"marks: {grade_class(options.folder, read_key(options.key), options.out, options.unsafe, options.seconds)}")
 
 
 def _run_merge(options):

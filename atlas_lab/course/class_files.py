@@ -17,7 +17,7 @@ def class_folder() -> Path:
     return lab_home() / "class"
 
 
-def refuse_students_in_repository(path: str | Path) -> Path:
+def refuse_students_in_repository(path: str | Path, what: str = STUDENTS) -> Path:
     """The path, links followed; raises DataError if git would take up what lies or is written there.
 
     What students hand in, and what is drawn from it, is theirs: marks and pseudonyms don't belong in a history that
@@ -26,8 +26,8 @@ def refuse_students_in_repository(path: str | Path) -> Path:
     path = Path(os.path.realpath(Path(path).expanduser()))
     tree = tree_that_takes_up(path, REPOSITORY)
     if tree is not None:
-        raise DataError(f"{path}: work of students would lie in the repository {tree}, where git takes it up; choose a "
-                        "folder outside of it, or one that git ignores")
+        raise DataError(f"{path}: {what} would lie in the repository {tree}, where git takes it up; choose a folder "
+                        "outside of it, or one that git ignores")
     return path
 
 

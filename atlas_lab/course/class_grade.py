@@ -1,0 +1,184 @@
+"""`class grade`: what each student's notebooks are worth, on cases that only the teacher's key draws.
+
+A student's code runs in a sandbox and hands back values. Whether they are right is judged here, by the solutions, in a
+process that the code never enters: what it prints, replaces or writes there changes nothing.
+"""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from atlas_lab.course.class_files import STUDENTS, class_folder, files_of, refuse_students_in_repository
+from atlas_lab.course.class_key import Key
+from atlas_lab.course.class_source import Source, read_source
+from atlas_lab.course.exercise import Exercise
+from atlas_lab.course.judging import Answer, judge
+from atlas_lab.course.registry import EXERCISES
+from atlas_lab.course.result import LIBRARY, NOT_ATTEMPTED, RAISED, TIME, Result
+from atlas_lab.course.sandbox import MEMORY, require_sandbox, run_tasks
+from atlas_lab.course.wire import WireError, pack, unpack
+from atlas_lab.files import DataError, write_text
+
+__all__ = ["COLUMNS", "Mark", "grade_class", "grade_student", "write_marks"]
+
+COLUMNS = ("student", "part", "item", "points", "of", "mistake", "detail")
+PART = re.compile(r"(\d\d)_[^/]*\.ipynb")
+KNOWN_TO_A_RUN = ("", NOT_ATTEMPTED, RAISED, TIME)  # mistakes that are told by the run itself, whatever comes back
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One line of the CSV: points (of so many) for an exercise or a question of a quiz, and what went wrong."""
+
+    student: str
+    part: str
+    item: str
+    points: int
+    of: int
+    mistake: str = ""
+    detail: str = ""
+
+
+def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = False, seconds: int = 10) -> Path:
+    """Grade all students of a folder, write the CSV, and return its path.
+
+    Parameters
+    ----------
+    folder : path
+        One folder for each student, with the notebooks handed in under the names they were built with.
+    key : Key
+        Draws the cases and the order of the quizzes' choices.
+    out : path, optional
+        By default grades.csv in class/ of `lab_home()`.
+    unsafe : bool
+        See `run_tasks`.
+    seconds : int
+        CPU seconds for all cases of an exercise together.
+
+    Raises DataError if there is nobody to grade, or no sandbox.
+    """
+    out = Path(out or class_folder() / "grades.csv")
+    refuse_students_in_repository(out)
+    students = _handed_in(folder)
+    require_sandbox(unsafe)
+    marks = []
+    for number, (student, notebooks) in enumerate(students.items(), start=1):
+        found = grade_student(student, notebooks, key, unsafe, seconds)
+        print(f"{number} of {len(students)}: {student}, {sum(mark.points for mark in found)} of "
+              f"{sum(mark.of for mark in found)} points", flush=True)
+        marks += found
+    write_marks(out, marks)
+    return out
+
+
+def _handed_in(folder):
+    """Student -> part -> the notebook's path; a student with no notebook has none."""
+    files = files_of(folder, ".ipynb")
+    names = sorted({path.name for path in folder.iterdir() if path.is_dir() and not path.is_symlink()
+                    and not path.name.startswith(".")})
+    if not names:
+        raise DataError(f"{folder}: no folders in it; each student's notebooks are wanted in a folder of their own")
+    students = {name: {} for name in names}
+    for path in files:
+        part = PART.fullmatch(path.name)
+        if part and path.parent.name in students:
+            students[path.parent.name].setdefault(part[1], path)
+    return students
+
+
+def grade_student(student: str, notebooks: dict[str, Path], key: Key, unsafe: bool, seconds: int) -> list[Mark]:
+    """All marks of a student: of each exercise and each question of the parts that the key was made for."""
+    sources = {part: read_source(path) for part, path in notebooks.items()}
+    wanted = [exercise for exercise in EXERCISES.values() if exercise.notebook in key.parts]
+    tasks, results = {}, {}
+    for exercise in wanted:
+        source = sources.get(exercise.notebook) or Source()
+        at_once = _known_without_running(exercise, source)
+        if at_once:
+            results[exercise.name] = at_once
+        else:
+            tasks[exercise.name] = _task(exercise, source, key, seconds)
+    for name, outcome in zip(tasks, run_tasks(list(tasks.values()), unsafe), strict=True):
+        results[name] = _judged(EXERCISES[name], key, outcome)
+    marks = [_mark(student, exercise, results[exercise.name]) for exercise in wanted]
+    for part in key.parts:
+        source = sources.get(part) or Source()
+        for question, right in key.quiz(part).items():
+            given = source.answers.get(question, "")
+            mistake = "" if given == right else "another choice" if given else NOT_ATTEMPTED
+            marks.append(Mark(student, part, f"quiz {question}", int(given == right), 1, mistake))
+        if source.problem:
+            marks.append(Mark(student, part, "notebook", 0, 0, source.problem))
+    return sorted(marks, key=lambda mark: mark.part)
+
+
+def _known_without_running(exercise, source):
+    """The Result of an answer that isn't there, can't be read, or calls what it should be; else None."""
+    name = f"my_{exercise.name}"
+    if name in source.broken:
+        return Result(exercise.name, False, source.broken[name], RAISED, case=source.broken[name])
+    if name not in source.bound:
+        return Result(exercise.name, False, NOT_ATTEMPTED, NOT_ATTEMPTED)
+    own = {function.__name__ for function in (exercise.library, exercise.solution) if function is not None}
+    if own & source.mentioned_by(name):
+        return Result(exercise.name, False, LIBRARY, LIBRARY)
+    return None
+
+
+def _task(exercise, source, key, seconds):
+    """What the sandbox is asked to do."""
+    try:
+        cases = pack([case.arguments for case in key.cases(exercise)])
+    except WireError as error:
+        raise DataError(f"exercise {exercise.name}: its cases can't be sent to a sandbox: {error}") from error
+    return {"exercise": exercise.name, "function": f"my_{exercise.name}", "statements": source.statements,
+            "cases": cases, "seconds": seconds, "memory": MEMORY}
+
+
+def _judged(exercise: Exercise, key: Key, outcome: dict) -> Result:
+    """Compare what came back with what the solution gives here. What is no answer is a wrong one."""
+    cases = key.cases(exercise)
+    answers = _answers(outcome)
+    if len(answers) < len(cases) and not (answers and answers[-1].mistake):
+        answers.append(Answer(mistake=outcome.get("ended") if outcome.get("ended") in KNOWN_TO_A_RUN[1:] else RAISED,
+                              error="its process ended before it gave an answer"))
+    return judge(exercise, cases, answers[:len(cases)])
+
+
+def _answers(outcome):
+    """The Answers in a line from the sandbox, as far as they are some."""
+    found = []
+    try:
+        for packed in outcome.get("answers", []):
+            found.append(Answer(unpack(packed["value"]), unpack(packed["gradient"]), str(packed["mistake"])[:100],
+                                str(packed["error"])[:300]))
+    except (WireError, TypeError, KeyError, AttributeError) as error:
+        found.append(Answer(mistake=RAISED, error=f"no value came back: {error}"[:300]))
+    return found
+
+
+def _mark(student, exercise, result):
+    """The line of an exercise: its importance in points, or none."""
+    points = exercise.importance if result.passed else 0
+    return Mark(student, exercise.notebook, exercise.name, points, exercise.importance, result.mistake,
+                "" if result.passed or result.mistake == NOT_ATTEMPTED else result.case)
+
+
+def write_marks(out: Path, marks: list[Mark]) -> None:
+    """Write the CSV, readable to its owner alone. A text that a spreadsheet would run as a formula gets a quote."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for mark in marks:
+        writer.writerow([_safe(getattr(mark, name)) for name in COLUMNS])
+    write_text(out, text.getvalue(), STUDENTS)
+
+
+def _safe(value):
+    """A cell of a table: one line, and no formula."""
+    if not isinstance(value, str):
+        return value
+    line = "".join(sign if sign.isprintable() else " " for sign in value)[:200]
+    return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line

@@ -1,0 +1,122 @@
+"""What a notebook defines: its imports, functions, classes and constants, read as text and never run here.
+
+Cells that compute, such as trainings and pictures, are left alone: a notebook is graded in seconds, and a cell that
+breaks further up spoils no function further down.
+"""
+
+import ast
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["QUIZ", "Source", "read_source"]
+
+LARGEST = 20_000_000  # bytes of a notebook
+QUIZ = "quiz_answers"  # the name of the table in which a learner answers a part's quiz
+DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass
+class Source:
+    """What a notebook defines.
+
+    Attributes
+    ----------
+    statements : list of str
+        In order.
+    bound : dict
+        Name -> all names that its definition mentions.
+    broken : dict
+        Name of a function that stands in a cell with an error of syntax -> the error.
+    answers : dict
+        Of the quiz: question -> choice.
+    problem : str
+        Why the file is no notebook, or "".
+    """
+
+    statements: list[str] = field(default_factory=list)
+    bound: dict[str, set[str]] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+    def mentioned_by(self, name: str) -> set[str]:
+        """All names that a function mentions, and what the functions of the notebook that it mentions do."""
+        found, waiting = set(), [name]
+        while waiting:
+            for other in self.bound.get(waiting.pop(), set()) - found:
+                found.add(other)
+                waiting.append(other)
+        return found
+
+
+def read_source(path: Path) -> Source:
+    """The definitions in a notebook's code cells. A file that is none gives a Source that says so."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return Source(problem=f"more than {LARGEST / 1e6:.0f} MB")
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        texts = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+        texts = [text if isinstance(text, str) else "".join(text) for text in texts]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        return Source(problem=f"not a notebook ({type(error).__name__})")
+    source = Source()
+    for text in texts:
+        _read_cell(source, text)
+    return source
+
+
+def _read_cell(source, text):
+    """Add a cell's definitions."""
+    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in text.splitlines()]
+    text = "\n".join(lines)
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        names = [line.split("(")[0].removeprefix("def ").strip() for line in lines if line.startswith("def ")]
+        source.broken |= dict.fromkeys(names, f"{type(error).__name__}: {error}")
+        return
+    for node in tree.body:
+        names = _names_bound(node)
+        if QUIZ in names:
+            source.answers |= _quiz_answers(node)
+        elif isinstance(node, DEFINING) or (names and not _computes(node.value)):
+            source.statements.append("\n".join(lines[_first_line(node) - 1:node.end_lineno]))
+            mentioned = {part.id if isinstance(part, ast.Name) else part.attr for part in ast.walk(node)
+                         if isinstance(part, ast.Name | ast.Attribute)}
+            mentioned |= {alias.name for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)
+                          for alias in part.names}
+            source.bound |= {name: mentioned - {name} for name in names}
+
+
+def _names_bound(node):
+    """The names that a definition or an assignment binds."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.split(".")[0] for alias in node.names]
+    if isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+    return []
+
+
+def _first_line(node):
+    """The first line of a definition, its decorators included."""
+    return min([node.lineno, *(part.lineno for part in getattr(node, "decorator_list", []))])
+
+
+def _computes(value):
+    """True if an expression calls something as it is read, outside of a lambda's body."""
+    if isinstance(value, ast.Lambda):
+        return False
+    return isinstance(value, ast.Call) or any(map(_computes, ast.iter_child_nodes(value)))
+
+
+def _quiz_answers(node):
+    """The table of a quiz, read as data; empty if it isn't one."""
+    try:
+        table = ast.literal_eval(node.value)
+        return {str(question): str(choice).strip().lower()[:1] for question, choice in dict(table).items()}
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return {}

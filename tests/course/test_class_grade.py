@@ -1,0 +1,115 @@
+"""Marks of simulated learners, honest and not: what they get is what their functions are worth, and nothing else."""
+
+import csv
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from learners import LEARNERS, POINTS, hand_in
+
+from atlas_lab.cli import main
+from atlas_lab.course import sandbox
+from atlas_lab.course.class_grade import Mark, grade_class, write_marks
+from atlas_lab.course.class_key import Key, read_key, save_key
+from atlas_lab.files import DataError
+
+KEY = Key("a secret of the test's own", ("01",))
+
+
+def is_shut_in():
+    """Whether bubblewrap works here."""
+    try:
+        sandbox.require_sandbox(unsafe=False)
+    except DataError:
+        return False
+    return True
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def marks_of(rows, student):
+    return {row["item"]: (int(row["points"]), row["mistake"]) for row in rows
+            if row["student"] == student and row["item"] in POINTS}
+
+
+@pytest.mark.skipif(not is_shut_in(), reason="bubblewrap isn't here, or may not make user namespaces")
+def test_eight_learners_get_what_they_are_worth(tmp_path):
+    out, key, inbox = tmp_path / "marks" / "grades.csv", tmp_path / "key.json", tmp_path / "in"
+    save_key(key, KEY)
+    kept = Path(sandbox.__file__)
+    targets = [out, key, tmp_path, inbox / "right", kept, kept.parents[1], Path.home()]
+    for name, (cells, *_) in LEARNERS.items():
+        hand_in(inbox / name, cells, targets, KEY.quiz("01") if name == "right" else {"01.1": "?"})
+    (inbox / "nothing").mkdir()
+    before = {path: path.read_bytes() for path in [key, kept, *inbox.rglob("*.ipynb")]}
+    assert main(["class", "grade", str(inbox), "--key", str(key), "--out", str(out), "--seconds", "3"]) == 0
+    rows = rows_of(out)
+    for name, (_, masks, place) in LEARNERS.items():
+        assert marks_of(rows, name) == {"combine_masks": masks, "voxel_to_mm": place} | {
+            item: (0, "not attempted") for item in POINTS if item not in ("combine_masks", "voxel_to_mm")}, name
+    assert marks_of(rows, "nothing") == dict.fromkeys(POINTS, (0, "not attempted"))
+    quiz = {name: sum(int(row["points"]) for row in rows if row["student"] == name and row["item"].startswith("quiz"))
+            for name in LEARNERS}
+    assert quiz == {name: 3 * (name == "right") for name in LEARNERS}
+    assert {row["student"] for row in rows} == {*LEARNERS, "nothing"}
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path.name for path in out.parent.iterdir()} == {"grades.csv"} and out.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_sandbox_limits_hold_where_that_is_wanted(tmp_path):
+    for name in ("right", "loop"):
+        hand_in(tmp_path / "in" / name, LEARNERS[name][0])
+    out = grade_class(tmp_path / "in", KEY, tmp_path / "grades.csv", unsafe=True, seconds=2)
+    for name in ("right", "loop"):
+        _, masks, place = LEARNERS[name]
+        found = marks_of(rows_of(out), name)
+        assert (found["combine_masks"], found["voxel_to_mm"]) == (masks, place)
+
+
+def test_without_bubblewrap_it_refuses(tmp_path, monkeypatch, capsys):
+    hand_in(tmp_path / "in" / "right", LEARNERS["right"][0])
+    save_key(tmp_path / "key.json", KEY)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    command = ["class", "grade", str(tmp_path / "in"), "--key", str(tmp_path / "key.json"), "--out"]
+    assert main([*command, str(tmp_path / "grades.csv")]) == 2
+    assert "--unsafe" in capsys.readouterr().err and not (tmp_path / "grades.csv").exists()
+
+
+def test_what_is_known_without_running_needs_no_sandbox(tmp_path, monkeypatch):
+    monkeypatch.setattr("atlas_lab.course.class_grade.require_sandbox", lambda unsafe: None)
+    monkeypatch.setattr("atlas_lab.course.class_grade.run_tasks", lambda tasks, unsafe: [{}] * len(tasks))
+    calls = "import atlas_lab as lab\n\n\ndef helper(masks):\n    return lab.data.scans.combine_masks(masks)"
+    hand_in(tmp_path / "calls", [calls, "def my_combine_masks(masks):\n    return helper(masks)"])
+    hand_in(tmp_path / "syntax", ["def my_combine_masks(masks):\n    return masks[0"])
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "01_explore_the_data.ipynb").write_text("[" * 100_000)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "01_explore_the_data.ipynb").symlink_to(tmp_path / "calls" / "01_explore_the_data.ipynb")
+    hand_in(tmp_path / "died", LEARNERS["right"][0])
+    rows = rows_of(grade_class(tmp_path, KEY, tmp_path.parent / f"{tmp_path.name}.csv"))
+    mistakes = {row["student"]: row["mistake"] for row in rows if row["item"] == "combine_masks"}
+    assert mistakes == {"calls": "hands the work to the lab's own function", "syntax": "raises an error",
+                        "broken": "not attempted", "link": "not attempted", "died": "raises an error"}
+    assert [row["mistake"] for row in rows if row["item"] == "notebook"] == ["not a notebook (RecursionError)"]
+
+
+def test_a_spreadsheet_runs_nothing_from_the_table(tmp_path):
+    write_marks(tmp_path / "grades.csv", [Mark("=cmd|' /C calc'!A0", "01", "x", 0, 1, "\t@SUM(1)", "a\nb")])
+    row, = rows_of(tmp_path / "grades.csv")
+    assert (row["student"], row["mistake"], row["detail"]) == ("'=cmd|' /C calc'!A0", "' @SUM(1)", "a b")
+
+
+def test_marks_and_keys_never_lie_where_git_takes_them_up(tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path / "tree")], check=True)
+    hand_in(tmp_path / "in" / "right", LEARNERS["right"][0])
+    with pytest.raises(DataError, match="git takes it up"):
+        grade_class(tmp_path / "in", KEY, tmp_path / "tree" / "grades.csv", unsafe=True)
+    with pytest.raises(DataError, match="git takes it up"):
+        save_key(tmp_path / "tree" / "key.json", KEY)
+    (tmp_path / "not.json").write_text('{"secret": ""}')
+    with pytest.raises(DataError, match="not the key of a class"):
+        read_key(tmp_path / "not.json")
