@@ -127,7 +127,8 @@ def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
     for along, (label, _) in ROADS.items():
         points = {split: scaling_points(runs, along, split) for split in ("slice", "subject")}
         roads[label] = {split: (*found, fit_line(found).predict) for split, found in points.items()}
-    used = [run.name for run in runs if replace(
-        run.config, seed=0, cohort=0, epochs=1, scale=BASE.scale, people=None, split_by="slice",
-    ) == replace(variant_config("weight 10", BASE), epochs=1)]
-    return plot_roads(roads, dict(ROADS.values())), {"runs": used}
+    wanted = replace(variant_config("weight 10", BASE), epochs=1)
+    used = [run for run in runs if wanted == replace(
+        run.config, seed=0, cohort=0, epochs=1, scale=BASE.scale, people=None, split_by="slice")]
+    about = {"source": used[0].data["source"], "data_hash": sorted({run.data["data_hash"] for run in used})}
+    return plot_roads(roads, dict(ROADS.values())), about | {"runs": [run.name for run in used]}
