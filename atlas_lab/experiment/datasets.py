@@ -15,7 +15,14 @@ __all__ = ["NetDataset", "VolumeDataset", "build_dataset", "neighbour_rows", "sc
 
 
 def build_dataset(config: RunConfig, store: SliceStore, rows: np.ndarray, training: bool = False) -> SliceDataset:
-    """The dataset that a RunConfig's network learns from, or is scored on. `training` lets slices vary at random."""
+    """The dataset that a RunConfig's network learns from, or is scored on. `training` lets slices vary at random.
+
+    Raises DataError if the network needs neighbours, and the slices lie further apart than the settings say.
+    """
+    found = store.about["z_step"]
+    if (config.net == "volume_unet" or config.context) and config.z_step != found:
+        raise DataError(f"z_step is {config.z_step}, and these slices are every {found}th; give the network the slices "
+                        "that its settings name")
     if config.net == "volume_unet":
         return VolumeDataset(store, rows, config.augment if training else "none", training)
     if (config.context, config.stage, config.augment) == (0, "mask", "none"):

@@ -47,23 +47,26 @@ def predict_stack(model: torch.nn.Module, config: RunConfig, slices: np.ndarray)
     if config.stage != "mask":
         raise DataError(f"this network is the cascade's stage of {config.stage}, which gives no mask; take one that "
                         "was trained with stage=mask")
-    if config.net == "volume_unet":
-        return _volume_answer(model, config.z_step, slices)
-    if config.context == 0:
+    if config.net != "volume_unet" and config.context == 0:
         return predict(model, slices)
-    around = np.arange(-config.context, config.context + 1) * config.z_step
+    answer = _volume_answer if config.net == "volume_unet" else _neighbours_answer
+    found = np.empty(slices.shape, np.float32)
+    for first in range(min(config.z_step, len(slices))):
+        found[first :: config.z_step] = answer(model, config, slices[first :: config.z_step])
+    return found
+
+
+def _volume_answer(model, config, slices):
+    """The answer of a volumetric network to a scan's slices, from the first on; the last stands for those above it."""
+    whole = np.concatenate([slices, np.repeat(slices[-1:], model.depth - len(slices), 0)])
+    return predict(model, whole, len(whole))[: len(slices)]
+
+
+def _neighbours_answer(model, config, slices):
+    """The answer of a network to a scan's slices, each seen with its neighbours."""
+    around = np.arange(-config.context, config.context + 1)
     neighbours = np.clip(np.arange(len(slices))[:, None] + around, 0, len(slices) - 1)
     return _answers(model, torch.from_numpy(slices[neighbours]).div(255).split(BATCH))
-
-
-def _volume_answer(model, step, slices):
-    """The answers of a volumetric network to every step-th slice, from each of the first `step` on."""
-    found = np.empty(slices.shape, np.float32)
-    for first in range(min(step, len(slices))):
-        part = slices[first::step]
-        whole = np.concatenate([part, np.repeat(part[-1:], model.depth - len(part), 0)])
-        found[first::step] = predict(model, whole, len(whole))[: len(part)]
-    return found
 
 
 @torch.no_grad()

@@ -139,7 +139,11 @@ def _scores(name, config, folder):
 
 def _trained(config, folder):
     """The trained network of a recorded run. Raises DataError if it is not there."""
-    return load_model(load_run(folder / f"{run_name(config)}.json"), _study_slices(config))
+    path = folder / f"{run_name(config)}.json"
+    if not path.exists():
+        raise DataError(f"{path}: not recorded yet, and another row needs its network; record the rows in the plan's "
+                        "order, as atlas-lab people does")
+    return load_model(load_run(path), _study_slices(config))
 
 
 def _stage_scores(config, model, store, rows):

@@ -9,15 +9,9 @@ from boxes import Z_STEP, store_of
 
 import atlas_lab as lab
 from atlas_lab.experiment.build import build_model
-from atlas_lab.experiment.datasets import (
-    NetDataset,
-    VolumeDataset,
-    build_dataset,
-    predict_rows,
-    predict_stack,
-    scan_rows,
-)
+from atlas_lab.experiment.datasets import NetDataset, VolumeDataset, build_dataset, scan_rows
 from atlas_lab.experiment.folds import choose_split, held_out_groups
+from atlas_lab.experiment.prediction import predict_rows, predict_stack
 from atlas_lab.experiment.run import without_nan
 from atlas_lab.nets.volume import SLAB, VolumeNet, slab_batches
 
@@ -86,8 +80,8 @@ def test_a_volume_net_gives_slices_back_in_their_order():
 
 
 @pytest.mark.parametrize("settings", [
-    {}, {"context": 1}, {"deep_supervision": 2, "loss": "dice_cross_entropy"}, {"stage": "place"},
-    {"net": "volume_unet"}, {"augment": "all", "loss": "focal_tversky"}, {"loss": "boundary"},
+    {"context": 1, "deep_supervision": 2, "loss": "dice_cross_entropy"}, {"stage": "place"}, {"net": "volume_unet"},
+    {"augment": "all", "loss": "boundary"},
 ])
 def test_every_network_trains_through_the_same_fit_and_resumes_bit_for_bit(settings):
     torch.set_num_threads(1)
@@ -153,3 +147,9 @@ def test_a_stage_of_the_cascade_gives_no_mask_of_a_scan():
     config = replace(UNET, stage="presence")
     with pytest.raises(lab.DataError, match="the cascade's stage of presence"):
         predict_stack(build_model(config, (16, 16)), config, np.zeros((5, 16, 16), np.uint8))
+
+
+@pytest.mark.parametrize("settings", [{"context": 1}, {"net": "volume_unet"}])
+def test_slices_further_apart_than_the_settings_say_are_refused(settings):
+    with pytest.raises(lab.DataError, match="z_step is 2, and these slices are every 21th"):
+        build_dataset(replace(UNET, **settings, z_step=2), store_of(1), np.arange(9))

@@ -95,8 +95,8 @@ def test_a_table_says_what_is_not_run():
 
 @pytest.fixture
 def small(monkeypatch):
-    """A plan of a few seconds: two rows and the cascade, two seeds, on scans of boxes."""
-    rows = {name: replace(PEOPLE[name], seeds=2, epochs=1) for name in
+    """A plan of a few seconds: two rows and the cascade, one seed, on scans of boxes."""
+    rows = {name: replace(PEOPLE[name], seeds=1, epochs=1) for name in
             ("baseline", "U-Net", "cascade: presence", "cascade: place")}
     monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, width=2, batch_size=20, z_step=Z_STEP))
     for name, row in rows.items():
@@ -106,7 +106,7 @@ def small(monkeypatch):
 
     def train(configs, store, folder, jobs, report):
         torch.set_num_threads(1)
-        for config in configs:
+        for config in (one for one in configs if not (folder / f"{run_name(one)}.json").exists()):
             lab.save_run(lab.run_experiment(config, store(config), report=lambda line: None), folder)
 
     monkeypatch.setattr(people_records, "sweep", train)
@@ -116,12 +116,12 @@ def small(monkeypatch):
 def test_rows_are_recorded_once_and_judged(small, tmp_path):
     lines = []
     people_records.record_people(small, tmp_path, 1, lines.append)
-    assert len(lines) == 8
+    assert len(lines) == 4
     again = people_records.record_people(small, tmp_path, 1, lines.append)
-    assert len(lines) == 8 and len(again) == 8
+    assert len(lines) == 4 and len(again) == 4
     records = people_records.load_people(tmp_path)
     dice = people_scores(records, "U-Net")
-    assert len(dice) == 4 and {name[0] for name in dice} == {"0", "1"}
+    assert len(dice) == 2 and {name[:2] for name in dice} == {"0/"}
     stage = next(record["scores"] for record in records if record["row"] == "cascade: presence")
     assert set(stage) == {"stage"} and set(stage["stage"]) == {"sensitivity", "specificity"}
     found = judge_people(records)
