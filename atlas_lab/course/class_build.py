@@ -93,7 +93,7 @@ def _exercise_cells(cell, name, key, for_teacher):
     answer = solved_cell(f"my_{name}", exercise.solution) if for_teacher else stub
     if for_teacher:
         secret = [f"from atlas_lab.course.registry import check_attempt as check_{name}",
-                  f"assert check_{name}({name!r}, my_{name}, key={key.secret!r}).passed"]
+                  f"assert check_{name}({name!r}, my_{name}, key={key.of(name)!r}).passed"]
         check = "\n".join([check, HIDDEN[0], *secret, HIDDEN[1]])
     return [
         {**cell, "source": answer, "metadata": {**cell["metadata"], "nbgrader": _nbgrader(f"answer_{name}", True)}},

@@ -26,13 +26,17 @@ def add_class_commands(parser):
     sub.add_argument("folder", type=Path, metavar="DIR", help="a folder for each student, with notebooks in it")
     sub.add_argument("--key", type=Path, required=True, metavar="FILE", help="the key.json that class build wrote")
     sub.add_argument("--out", type=Path, metavar="CSV", help="the table (default: class/grades.csv in ATLAS_LAB_HOME)")
-    sub.add_argument("--seconds", type=int, default=10, help="CPU seconds for each exercise (default 10)")
+    sub.add_argument("--seconds", type=int, default=60, help="most CPU seconds for an exercise (default 60)")
     sub.add_argument("--unsafe", action="store_true", help="without bubblewrap: their code may do what you may")
 
     text = "Draw the class's interval and its designs beside the lab's records, and write both down."
     sub = command("merge", _run_merge, text)
     sub.add_argument("folder", type=Path, metavar="DIR", help="run records, .json, in it or a folder below")
     sub.add_argument("--out", type=Path, help="folder for class.md and class.png (default: class/ in ATLAS_LAB_HOME)")
+
+    sub = command("slides", _run_slides, "Make a page of slides of each notebook, from its own text and pictures.")
+    sub.add_argument("--out", type=Path, help="folder for the pages (default: class/slides/ in ATLAS_LAB_HOME)")
+    sub.add_argument("--parts", nargs="*", default=[], metavar="NN", help="parts of the course, as in 01 03 (all)")
 
 
 def _run_build(options):
@@ -58,3 +62,11 @@ def _run_merge(options):
     from atlas_lab.course.class_merge import merge_class
 
     print(f"class.md and class.png in {merge_class(options.folder, options.out)}; pseudonyms are digits of records")
+
+
+def _run_slides(options):
+    """The command `class slides`."""
+    from atlas_lab.course.class_slides import write_slides
+
+    for path in write_slides(options.out, tuple(options.parts)):
+        print(path)

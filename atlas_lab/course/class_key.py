@@ -1,5 +1,6 @@
 """The teacher's key of a class: a secret that draws the hidden cases, and the order of the quizzes' choices."""
 
+import hashlib
 import json
 import random
 import secrets
@@ -31,9 +32,9 @@ class Key:
     secret: str
     parts: tuple[str, ...]
 
-    def cases(self, exercise) -> list:
-        """The hidden cases of an exercise."""
-        return exercise.cases(self.secret)
+    def of(self, name: str) -> str:
+        """The key of one exercise's cases: who sees it can't draw those of another."""
+        return hashlib.sha256(f"{self.secret}\n{name}".encode()).hexdigest()
 
     def choices(self, part: str, number: int, question: dict) -> list[tuple[str, str, bool]]:
         """(letter, text, whether it is right) of a question's choices, in this class's order."""

@@ -4,6 +4,7 @@ It reads all its tasks from stdin and writes a line of JSON for each to what was
 values; whether they are right is judged outside.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -12,6 +13,8 @@ import signal
 import sys
 import time
 from dataclasses import replace
+
+import torch
 
 from atlas_lab.course.exercise import Case
 from atlas_lab.course.judging import Answer, answer_cases
@@ -25,18 +28,17 @@ WALL = 6  # a process that sleeps is ended after so many times its CPU seconds
 FILE_BYTES = 16_000_000
 ANSWER_BYTES = 64_000_000
 PROCESSES = 64
+# Loaded before the first fork where a notebook names them, and not by each process on its own time.
+LIBRARIES = ("matplotlib.pyplot", "pandas", "scipy.ndimage", "scipy.stats")
 
 
 def main() -> None:
-    """Do all tasks: {"exercise", "function", "statements", "cases", "seconds", "memory"}."""
-    import matplotlib.pyplot
-    import pandas
-    import scipy.ndimage
-    import torch  # with the others, once and for all: a process that is forked has them already
-
-    del matplotlib, pandas, scipy
-    torch.set_num_threads(1)
+    """Do all tasks: {"exercise", "function", "statements", "cases" or "key", "seconds", "memory"}."""
     tasks = json.load(sys.stdin)
+    torch.set_num_threads(1)
+    for name in LIBRARIES:
+        if any(name.partition(".")[0] in statement for task in tasks for statement in task["statements"]):
+            importlib.import_module(name)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -96,7 +98,8 @@ def _answers(task):
     attempt = names.get(task["function"])
     if not callable(attempt):
         return [Answer(mistake=RAISED if errors else NOT_ATTEMPTED, error="; ".join(errors[:2]))]
-    return answer_cases(exercise, attempt, [Case("", arguments) for arguments in unpack(task["cases"])])
+    cases = exercise.cases(task["key"]) if "key" in task else [Case("", given) for given in unpack(task["cases"])]
+    return answer_cases(exercise, attempt, cases)
 
 
 def _packed(answer):

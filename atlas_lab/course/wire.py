@@ -33,6 +33,8 @@ def pack(value: object, depth: int = 0) -> object:
         return {type(value).__name__: [pack(item, depth + 1) for item in value]}
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
         return {"tensor": _pack_array(value.detach().cpu().numpy())}
+    if isinstance(value, np.ndarray) and value.dtype.kind == "U":
+        return {"texts": [list(value.shape), value.ravel().tolist()]}
     if isinstance(value, np.ndarray | np.generic):
         return {"array": _pack_array(np.asarray(value))}
     raise WireError(f"a value of type {type(value).__name__} isn't data")
@@ -58,6 +60,8 @@ def unpack(packed: object, depth: int = 0) -> object:
     try:
         if kind == "float":
             return float.fromhex(value)
+        if kind == "texts" and all(isinstance(text, str) for text in value[1]):
+            return np.array(value[1], dtype=str).reshape(value[0])
         if kind in ("array", "tensor"):
             array = _unpack_array(*value)
             return array if kind == "array" else _as_tensor(array)

@@ -2,6 +2,8 @@
 
 import json
 
+from atlas_lab.course.registry import EXERCISES
+
 __all__ = ["LEARNERS", "POINTS", "hand_in"]
 
 IMPORTS = "import numpy as np\n\nimport atlas_lab as lab"
@@ -104,7 +106,7 @@ def my_combine_masks(masks):
     return None
 """
 
-POINTS = {"combine_masks": 4, "voxel_to_mm": 4}  # the importance of each
+POINTS = {name: exercise.importance for name, exercise in EXERCISES.items() if exercise.notebook == "01"}
 # name -> the cells, then (points, mistake) of combine_masks and of voxel_to_mm
 LEARNERS = {
     "right": ([IMPORTS, MASKS, PLACE], (4, ""), (4, "")),
