@@ -31,11 +31,8 @@ POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
 UP_TO_3 = (lambda value: 0 <= value <= 3, "from 0 to 3")
 SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
-SIDES = (
-    lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
-    "the sides of two kernels, as in 3-5",
-)
-
+SIDES = (lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
+         "the sides of two kernels, as in 3-5")
 
 # How a setting's text is read, and how its value is written: "3-5" is (3, 5), "first 100" is 100, "all" is None.
 SIDES_TEXT = (lambda text: tuple(map(int, text.split("-"))), lambda sides: "-".join(map(str, sides)))
@@ -111,6 +108,9 @@ class RunConfig:
     people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all of them (none)",
                                   (lambda count: count is None or count >= 2, "at least 2, or none"), kind=int)
     train_scored_every: int = _setting(1, "every so many-th epoch also scores train, and not dev alone", AT_LEAST_1)
+    precision: str = _setting(
+        "float32", "of products and convolutions: tf32 is for NVIDIA GPUs, bfloat16 also for processors with units for "
+        "it", ("float32", "tf32", "bfloat16"))
 
 
 SETTINGS: dict[str, Field] = {field.name: field for field in fields(RunConfig)}

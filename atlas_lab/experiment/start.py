@@ -17,6 +17,7 @@ from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.fast.layout import place
+from atlas_lab.fast.precision import set_precision
 from atlas_lab.nets.volume import slab_batches
 from atlas_lab.splits import Split
 from atlas_lab.train import random_batches
@@ -61,7 +62,7 @@ def start_training(config: RunConfig, store: SliceStore, device: str | torch.dev
     store = as_filed(store, config)
     split = choose_split(config, store)
     torch.manual_seed(config.seed)
-    model = place(build_model(config, store.shape), device)
+    model = set_precision(place(build_model(config, store.shape), device), config.precision)
     batches = filled_batches if config.last_batch == "filled" else random_batches
     if config.net == "volume_unet":
         batches = partial(slab_batches, batches)

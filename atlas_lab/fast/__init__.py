@@ -5,4 +5,5 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "layout": ["place"],
     "memory": ["keep_freed_memory"],
+    "precision": ["set_precision"],
 })
