@@ -108,6 +108,11 @@ def parser():
     _add_run_options(sub)
     sub.add_argument("--seeds", type=int, help="seeds 0 to N-1 of each (default 5, or what a named sweep has)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--backend", choices=["loky", "dask"], default="loky", help="this machine, or a Dask cluster")
+    sub.add_argument("--only", metavar="I/N", help="every N-th run from the I-th on: what one of N jobs trains")
+    sub.add_argument("--estimate", action="store_true", help="measure some steps, say what it will cost, train nothing")
+    sub.add_argument("--price", type=float, help="estimate: of an hour of one process, in any currency")
+    sub.add_argument("--address", help="dask: of the cluster's scheduler, as in tcp://10.0.0.1:8786")
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
@@ -182,17 +187,21 @@ def _run_train(options):
     config = config_from_strings([*options.settings, *options.names], PROFILES[options.profile].config)
 
     from atlas_lab.experiment.checkpoint import load_model
+    from atlas_lab.experiment.distributed import process_group
     from atlas_lab.experiment.experiment import run_experiment
     from atlas_lab.experiment.inference import save_model
     from atlas_lab.experiment.run import save_run, score_text
 
     if options.save_model:
         check_target(options.save_model)  # before hours of training
-    store = prepare(config, options)
-    for path in (options.save_model, options.out and options.out / "record.json"):
-        if path:
-            check_target(path, store.about["source"])  # what was learnt from patients is theirs too
-    run = run_experiment(config, store, note, options.fresh, times=True)
+    with process_group() as ranks:
+        store = prepare(config, options)
+        for path in (options.save_model, options.out and options.out / "record.json"):
+            if path:
+                check_target(path, store.about["source"])  # what was learnt from patients is theirs too
+        run = run_experiment(config, store, note, options.fresh and not ranks.restarted, times=True, ranks=ranks)
+        if not ranks.writes:
+            return
     if options.save_model:
         save_model(options.save_model, load_model(run, store), config, store)
     print(f"{score_text(run)} (95 % interval over subjects); record {save_run(run, options.out)}")
@@ -224,10 +233,11 @@ def _run_view(options):
 
 def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
-    from atlas_lab.paper.planning import plan_sweep, replay_slices
+    from atlas_lab.paper.planning import plan_sweep, replay_slices, share_of
 
     profile = PROFILES[options.profile]
     configs, keep = plan_sweep(profile, options.names, options.settings, options.seeds)
+    configs = share_of(configs, options.only)
     if not (options.names or options.settings or options.seeds) and not _is_meant(configs, options):
         return 1
 
@@ -237,9 +247,16 @@ def _run_sweep(options):
         return replace(configs[0], cohort=config.cohort, scale=config.scale, z_step=config.z_step)
 
     stores = cache(partial(prepare, options=options))
+    if options.estimate:
+        from atlas_lab.experiment.estimate import estimate_lines
+
+        for line in estimate_lines(configs, lambda c: stores(slices_of(c)), options.jobs, options.price):
+            result(line)
+        return 0
     replay_stores = cache(partial(replay_slices, profile=profile))
     sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, result, keep=keep,
-          replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))))
+          replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))),
+          backend=options.backend, address=options.address)
 
 
 def _is_meant(configs, options):

@@ -17,6 +17,7 @@ from atlas_lab.experiment.build import learning_rate
 from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_checkpoint, run_folder, save_checkpoint
 from atlas_lab.experiment.copying_machine import copied_masks
 from atlas_lab.experiment.datasets import build_dataset
+from atlas_lab.experiment.distributed import OneProcess
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.prediction import predict_rows
@@ -36,7 +37,7 @@ __all__ = ["final_scores", "run_experiment"]
 def run_experiment(
     config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
     device: str | torch.device | None = None, *, keep: Sequence[int] = (), replay_store: SliceStore | None = None,
-    times: bool = False,
+    times: bool = False, ranks: OneProcess | None = None,
 ) -> Run:
     """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
@@ -63,10 +64,13 @@ def run_experiment(
         The slices that `first_losses` takes; given them, the record has the losses of its variant's first steps.
     times : bool
         Report how long the rest will take, too; without, the lines of the same run are the same.
+    ranks : OneProcess or Ranks, optional
+        The processes that train together, as `process_group` gives them; by default this one alone.
 
     Returns
     -------
     Run
+        The same in every process.
 
     Raises
     ------
@@ -76,13 +80,20 @@ def run_experiment(
     check_config(config)
     store = store or prepare_slices(cohort(seed=config.cohort), config.scale, config.z_step)
     first_steps = [] if replay_store is None else first_losses(config, replay_store)
+    ranks = ranks or OneProcess()
+    device = ranks.device or device
     start = start_training(config, store, device)
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
-    train, dev = build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev)
+    train, dev = ranks.shared_data(
+        build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev))
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
+    if (together := ranks.agree(config, store)) and ranks.writes:
+        report(together)
 
     def after_epoch(history):
-        history[-1]["made_by"] = made_by(device)
+        history[-1]["made_by"] = made_by(device) | ranks.about
+        if not ranks.writes:
+            return
         if history[-1]["epoch"] in keep:
             keep_state(kept, model, optimizer, history, source)
         save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
@@ -94,17 +105,18 @@ def run_experiment(
         return [] if fresh else restore_checkpoint(folder, kept, config, model, optimizer)
 
     with even_kernels_unmentioned(), ExitStack() as held:
-        history = restore()
-        if len(history) < config.epochs and held.enter_context(working_on(folder, "training this network")):
+        history = ranks.restored(restore, optimizer)
+        is_mine = len(history) < config.epochs and ranks.writes
+        if is_mine and held.enter_context(working_on(folder, "training this network")):
             history = restore()  # after a wait: that of the process that was waited for
         history = fit(
-            model, start.loss, optimizer, train, dev, config.epochs,
+            ranks.shared_model(model), ranks.shared_loss(start.loss), optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
             learning_rate=partial(learning_rate, config), batches=start.batches,
-            scores=partial(scores_with_first_slices, config), train_scored_every=config.train_scored_every,
-            history=history, after_epoch=after_epoch,
+            scores=ranks.shared_scores(partial(scores_with_first_slices, config)),
+            train_scored_every=config.train_scored_every, history=history, after_epoch=after_epoch,
         )
-        final = _all_final_scores(config, model, start)
+        final = _all_final_scores(config, start, partial(final_scores, model, evaluate=ranks.evaluate))
         examples = _predict_examples(config, model, store, split.dev)
     return Run(
         config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
@@ -120,22 +132,25 @@ def _threads_of(history):
     return counts[0] if len(counts) == 1 else counts
 
 
-def _all_final_scores(config, model, start):
-    """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`."""
+def _all_final_scores(config, start, scored):
+    """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`.
+
+    `scored` gives those on one dataset.
+    """
     store, split = start.store, start.split
     train, dev = (build_dataset(config, store, rows) for rows in split)
-    final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
-    final |= _seen_and_unseen(config, model, store, split)
+    final = {"train": scored(train.sample(len(dev), config.seed)), "dev": scored(dev)}
+    final |= _seen_and_unseen(config, scored, store, split)
     if config.mask_files == "jpeg":
         as_drawn = replace(store, masks=start.masks_as_drawn)
-        final["dev_exact"] = final_scores(model, build_dataset(config, as_drawn, split.dev))
+        final["dev_exact"] = scored(build_dataset(config, as_drawn, split.dev))
     copied = np.zeros_like(store.masks)
     copied[split.dev] = copied_masks(store, split)
-    final["dev_copied"] = final_scores(model, build_dataset(config, replace(store, masks=copied), split.dev))
+    final["dev_copied"] = scored(build_dataset(config, replace(store, masks=copied), split.dev))
     return final
 
 
-def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
+def final_scores(model: torch.nn.Module, dataset: SliceDataset, evaluate: Callable = evaluate) -> dict:
     """Scores with bootstrap intervals over subjects; see `bootstrap_scores`."""
     found, table = evaluate(model, dataset), dataset.table
     scans = scan_name(table["subject"], table["session"])
@@ -143,13 +158,13 @@ def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
         sums_by_subject(found.tp, found.fp, found.fn, table["subject"], scans, found.centroid_distance))
 
 
-def _seen_and_unseen(config, model, store, split):
+def _seen_and_unseen(config, scored, store, split):
     """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
     seen = seen_in_train(store.table["subject"], split)
     if seen.all() or not seen.any():
         return {}
     parts = {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}
-    return {name: final_scores(model, build_dataset(config, store, rows)) for name, rows in parts.items()}
+    return {name: scored(build_dataset(config, store, rows)) for name, rows in parts.items()}
 
 
 def _predict_examples(config, model, store, rows, count=12):

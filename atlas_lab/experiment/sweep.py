@@ -4,23 +4,28 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from atlas_lab.config import RunConfig, check_config, run_name
 from atlas_lab.dataset import SliceStore
-from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run, score_text
+from atlas_lab.experiment.alone import train_alone
+from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, check_target
 from atlas_lab.system import progress
 from atlas_lab.system.locks import private_folder
 
-__all__ = ["sweep", "train_and_save"]
+__all__ = ["BACKENDS", "sweep", "train_and_save"]
+
+BACKENDS = ("loky", "dask")  # processes of this machine, or workers of a cluster
 
 
 def sweep(
     configs: Sequence[RunConfig], store: SliceStore | Callable[[RunConfig], SliceStore],
     folder: str | Path | None = None, jobs: int = 2, report: Callable[[str], None] = print, *,
     keep: Sequence[int] = (), replay_store: SliceStore | Callable[[RunConfig], SliceStore | None] | None = None,
+    backend: str = "loky", address: str | None = None,
 ) -> list[Run]:
     """Train many configs side by side, one single-threaded process each, and save a record of each.
 
@@ -37,9 +42,14 @@ def sweep(
     folder : path, optional
         Where the records go; `runs_folder()` by default.
     jobs : int
-        Processes at a time.
+        Processes at a time; a cluster has as many as it has workers.
     keep, replay_store
         See `run_experiment`; replay_store may be such a function too.
+    backend : {"loky", "dask"}
+        Processes of this machine, or the workers of a Dask cluster, each of one thread. They train the same numbers,
+        as far as their processors do; which host made an epoch is in the record.
+    address : str, optional
+        Of the cluster's scheduler, as in tcp://10.0.0.1:8786.
 
     Returns
     -------
@@ -49,15 +59,19 @@ def sweep(
     Raises
     ------
     DataError
-        If a config is impossible, before any is trained; or, after all others are recorded, if runs ended early.
+        If a config is impossible, before any is trained; or, after all others are recorded, if runs ended early; or
+        if the cluster can't be used (see `cluster_at`).
     """
     for config in configs:
         check_config(config)
+    if backend not in BACKENDS or (backend == "dask") != bool(address):
+        raise DataError(f"backend is {backend!r} and address {address!r}; dask takes its scheduler's address, as in "
+                        "tcp://10.0.0.1:8786, and loky none")
     folder = Path(folder or runs_folder())
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
-    slices = [(_folder_of(store, config, folder), _folder_of(replay_store, config)) for config in waiting]
+    stores = [(_store_of(store, config, folder), _store_of(replay_store, config)) for config in waiting]
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
@@ -66,8 +80,9 @@ def sweep(
         tally = place / "epochs"
         tally.touch()
         with _following(bar, tally):
-            tasks = ((config, *stores, folder, tally, keep) for config, stores in zip(waiting, slices, strict=True))
-            for count, (is_recorded, line) in enumerate(share_out(train_and_save, tasks, jobs, False), start=1):
+            found = (_on_this_machine(waiting, stores, folder, tally, keep, jobs) if backend == "loky"
+                     else _on_a_cluster(waiting, stores, folder, tally, keep, address))
+            for count, (is_recorded, line) in enumerate(found, start=1):
                 report(f"{count}/{len(waiting)} {line}")
                 ended_early += [] if is_recorded else [line]
     if ended_early:
@@ -76,15 +91,35 @@ def sweep(
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
 
 
-def _folder_of(store, config, records=None):
-    """The folder of a store, of the one that a function gives for a config, or None where there is none.
+def _on_this_machine(configs, stores, folder, tally, keep, jobs):
+    """Whether each run was recorded, and a line on it, as they end: in processes that save their records."""
+    folders = ([None if store is None else store.folder for store in pair] for pair in stores)
+    tasks = ((config, *pair, folder, tally, keep) for config, pair in zip(configs, folders, strict=True))
+    return share_out(train_and_save, tasks, jobs, False)
+
+
+def _on_a_cluster(configs, stores, folder, tally, keep, address):
+    """The same with the workers of a cluster, whose records are saved here."""
+    from atlas_lab.experiment.cluster import cluster_at, train_on_cluster
+
+    if not configs:
+        return
+    with cluster_at(address) as client:
+        for run, line in train_on_cluster(client, configs, stores, partial(_add, tally), keep):
+            if run is not None:
+                save_run(run, folder)
+            yield run is not None, line
+
+
+def _store_of(store, config, records=None):
+    """A store, or the one that a function gives for a config; None where there is none.
 
     With the folder of its records it is asked whether what the store's scans show may lie there.
     """
     store = store(config) if callable(store) else store
     if records is not None:
         check_target(records / "record.json", store.about["source"])
-    return None if store is None else store.folder
+    return store
 
 
 @contextmanager
@@ -117,12 +152,6 @@ def train_and_save(config, store_folder, replay_folder, folder, tally, keep=()):
 
     Returns whether it was recorded, and a line on it.
     """
-    import torch
-
-    from atlas_lab.dataset import open_store
-    from atlas_lab.experiment.experiment import run_experiment
-
-    torch.set_num_threads(1)
     trained = 0
 
     def count(_):
@@ -130,11 +159,8 @@ def train_and_save(config, store_folder, replay_folder, folder, tally, keep=()):
         trained += 1
         _add(tally, 1)
 
-    try:
-        replay_store = None if replay_folder is None else open_store(replay_folder)
-        run = run_experiment(config, open_store(store_folder), report=count, keep=keep, replay_store=replay_store)
-    except DataError as error:  # such as a loss that is no number any more: the other runs go on
-        return False, f"{run_name(config)}: {error}"
-    _add(tally, config.epochs - trained)  # those that a checkpoint had already
-    save_run(run, folder)
-    return True, f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"
+    run, line = train_alone(config, store_folder, replay_folder, keep, count)
+    if run is not None:
+        _add(tally, config.epochs - trained)  # those that a checkpoint had already
+        save_run(run, folder)
+    return run is not None, line

@@ -14,7 +14,7 @@ from atlas_lab.paper.scaling_plan import SCALING
 if TYPE_CHECKING:  # an impossible setting is refused before torch is imported
     from atlas_lab.dataset import SliceStore
 
-__all__ = ["has_own_cohorts", "plan_sweep", "replay_slices"]
+__all__ = ["has_own_cohorts", "plan_sweep", "replay_slices", "share_of"]
 
 SEEDS = 5  # where neither the command nor a named sweep says how many
 
@@ -70,3 +70,16 @@ def replay_slices(config: RunConfig, profile: Profile) -> "SliceStore | None":
     if not has_own_cohorts(profile):
         return None
     return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
+
+
+def share_of(configs: Sequence[RunConfig], part: str | None) -> list[RunConfig]:
+    """Every n-th config from the i-th on, for part "i/n": what one of n jobs trains. All, if there is no part.
+
+    Raises DataError if the part is no such text, or i is not from 1 to n.
+    """
+    if part is None:
+        return list(configs)
+    i, _, n = part.partition("/")
+    if not (i.isdecimal() and n.isdecimal() and 1 <= int(i) <= int(n)):
+        raise DataError(f"--only is {part!r}; write I/N, the I-th of N shares, as in 3/8")
+    return list(configs[int(i) - 1 :: int(n)])
