@@ -11,6 +11,7 @@ from torture_stage import COMMANDS, SECRET, Command, Stage, alive, one_line, sta
 __all__ = ["kills", "kills_of"]
 
 EACH = 9  # kills of each command
+PATIENCE = 10  # seconds after which what still lives is an orphan, on a machine that has nothing else to do
 
 
 def kills(stage: Stage, few: bool):
@@ -79,8 +80,8 @@ def one_kill(stage: Stage, command: Command, expected, delay: float) -> str:
 
 
 def orphans(work: Path) -> str:
-    """Processes that outlived their command by ten seconds."""
-    left = alive(work, 10)
+    """Processes that outlived their command by PATIENCE."""
+    left = alive(work, PATIENCE)
     names = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80] for pid in left]
     return f"orphans: {names}" if left else ""
 
