@@ -16,9 +16,11 @@ PATIENCE = 10  # seconds after which what still lives is an orphan, on a machine
 
 def kills(stage: Stage, few: bool):
     """Trials, one a kill: the commands in turn, so that a run that is broken off has some of each."""
-    rng = random.Random(0)
-    for trials in zip(*(kills_of(stage, command, 1 if few else EACH, rng) for command in COMMANDS), strict=True):
-        yield from trials
+    rng, count = random.Random(0), 1 if few else EACH
+    running = [kills_of(stage, command, count, rng) for command in COMMANDS]
+    for _ in range(count):
+        for trials in running:
+            yield next(trials)
 
 
 def kills_of(stage: Stage, command: Command, count: int, rng: random.Random):
