@@ -11,13 +11,16 @@ from torture_stage import COMMANDS, SECRET, Command, Stage, alive, one_line, sta
 __all__ = ["kills", "kills_of"]
 
 EACH = 9  # kills of each command
+PATIENCE = 10  # seconds after which what still lives is an orphan, on a machine that has nothing else to do
 
 
 def kills(stage: Stage, few: bool):
     """Trials, one a kill: the commands in turn, so that a run that is broken off has some of each."""
-    rng = random.Random(0)
-    for trials in zip(*(kills_of(stage, command, 1 if few else EACH, rng) for command in COMMANDS), strict=True):
-        yield from trials
+    rng, count = random.Random(0), 1 if few else EACH
+    running = [kills_of(stage, command, count, rng) for command in COMMANDS]
+    for _ in range(count):
+        for trials in running:
+            yield next(trials)
 
 
 def kills_of(stage: Stage, command: Command, count: int, rng: random.Random):
@@ -79,8 +82,8 @@ def one_kill(stage: Stage, command: Command, expected, delay: float) -> str:
 
 
 def orphans(work: Path) -> str:
-    """Processes that outlived their command by ten seconds."""
-    left = alive(work, 10)
+    """Processes that outlived their command by PATIENCE."""
+    left = alive(work, PATIENCE)
     names = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:80] for pid in left]
     return f"orphans: {names}" if left else ""
 

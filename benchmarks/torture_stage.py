@@ -94,8 +94,8 @@ class Stage:
 
     @cached_property
     def slices(self) -> Path:
-        """The slices of all scans, as a home has them."""
-        self.run(["-c", PREPARE])
+        """The slices that the quick profile trains on, as a home has them."""
+        self.run(["-c", PREPARE.replace("4, 2", "4, 4")])
         return self.home / "slices"
 
     @cached_property

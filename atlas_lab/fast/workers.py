@@ -10,7 +10,6 @@ from atlas_lab.files import DataError
 __all__ = ["share_out"]
 
 LOOK = 1.0  # seconds between two looks at whether the starter lives
-_watching = threading.Event()
 
 
 def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: bool = True) -> Iterator:
@@ -28,12 +27,13 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
     DataError
         If a process was killed; and whatever the function raises.
     """
-    from joblib import Parallel, delayed
+    from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    calls = (delayed(_call)(os.getpid(), function, task) for task in tasks)
+    with parallel_config(backend="loky", initializer=_watch, initargs=(os.getpid(),)):
+        parallel = Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")
     try:
-        yield from Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")(calls)
+        yield from parallel(delayed(function)(*task) for task in tasks)
     except BrokenProcessPool:
         raise DataError(
             "one of the processes was killed, most likely since memory ran out; close other programs or work with "
@@ -41,12 +41,10 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
         ) from None
 
 
-def _call(starter: int, function: Callable, task: tuple):
-    """Call a function, in a process that will not outlive its starter."""
-    if os.name == "posix" and os.getpid() != starter and not _watching.is_set():
-        _watching.set()
+def _watch(starter: int) -> None:
+    """Have this process not outlive its starter, whether it is ever given something to do or not."""
+    if os.name == "posix":
         threading.Thread(target=_end_with, args=(starter,), daemon=True).start()
-    return function(*task)
 
 
 def _end_with(starter: int) -> None:

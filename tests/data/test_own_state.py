@@ -5,6 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,28 +125,40 @@ STARTER = """
 import os, sys, time
 from atlas_lab.fast.workers import share_out
 def work(folder, i):
-    open(f"{folder}/{os.getpid()}", "w").close()
+    open(f"{folder}/{i}", "w").close()
     time.sleep(600)
 if __name__ == "__main__":
-    list(share_out(work, [(sys.argv[1], i) for i in range(2)], 2))
+    list(share_out(work, [(sys.argv[1], i) for i in range(int(sys.argv[2]))], 2))
 """
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are looked up in /proc")
-def test_workers_end_with_the_process_that_started_them(tmp_path):
-    import time
+def workers_of(mark):
+    """Ids of the living worker processes that have a text in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_marked = mark.encode() in (folder / "environ").read_bytes()
+            if is_marked and b"popen_loky" in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    return found
 
-    (tmp_path / "pids").mkdir()
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("n_tasks", [2, 1])  # of one task a second worker is started too, which has nothing to do
+def test_workers_end_with_the_process_that_started_them(tmp_path, n_tasks):
+    (tmp_path / "begun").mkdir()
     (tmp_path / "go.py").write_text(STARTER)
-    starter = subprocess.Popen([sys.executable, tmp_path / "go.py", tmp_path / "pids"])
-    while len(pids := os.listdir(tmp_path / "pids")) < 2:
+    starter = subprocess.Popen([sys.executable, tmp_path / "go.py", tmp_path / "begun", str(n_tasks)],
+                               env={**os.environ, "STARTED_BY": str(tmp_path)})
+    while len(os.listdir(tmp_path / "begun")) < n_tasks or len(workers_of(str(tmp_path))) < 2:
         assert starter.poll() is None
         time.sleep(0.05)
     starter.kill()
     starter.wait()
-    while alive := [pid for pid in pids if os.path.exists(f"/proc/{pid}/exe")]:
-        assert alive
-        time.sleep(0.1)  # a test that hangs here has found an orphan
+    ends = time.monotonic() + 240  # those with nothing to do would end by themselves, but after 300 seconds
+    while workers_of(str(tmp_path)):
+        assert time.monotonic() < ends, "a worker outlived its starter"
+        time.sleep(0.1)
 
 
 def test_a_lock_that_can_not_be_put_is_one_line(scans, monkeypatch, tmp_path):
