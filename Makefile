@@ -19,11 +19,12 @@ coverage: $(VENV)/ready
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test,dev]"
 	$(VENV)/bin/python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
-# For authors: run all notebooks and keep their outputs, without widget state.
+# For authors: run all notebooks and keep their outputs, without widget state, and hide the answers to predictions.
 notebooks: $(VENV)/ready
 	@test -z "$$ATLAS_DATA" || { echo "ATLAS_DATA is set: the notebooks' outputs would show patients; unset it" >&2; exit 2; }
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
+	$(VENV)/bin/python -m atlas_lab.course.reveal notebooks/*.ipynb
 
 # Speed beside peers, which are installed first: a table, benchmarks/results.json and that of docs/speed.md. A quarter of an hour.
 bench: $(VENV)/ready

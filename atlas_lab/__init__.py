@@ -39,5 +39,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "widgets.panels": ["dice_playground"],
         "files": ["DataError"],
         "course": ["exercises"],
+        "course.prediction": ["predict_first"],
+        "course.learner": ["progress"],
     },
 )

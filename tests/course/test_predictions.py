@@ -1,0 +1,92 @@
+"""Guesses and progress: locked once, kept in the learner's own file, never where git takes it up."""
+
+import json
+import subprocess
+
+import nbformat
+import pytest
+
+import atlas_lab as lab
+from atlas_lab.course import learner
+from atlas_lab.course.registry import EXERCISES
+from atlas_lab.course.result import NOT_ATTEMPTED, Result
+from atlas_lab.course.reveal import hide_reveals, kept_outputs
+
+
+@pytest.fixture
+def in_a_notebook(monkeypatch):
+    monkeypatch.setattr(learner, "_in_a_notebook", lambda: True)
+
+
+def test_a_guess_is_locked_once_and_kept_with_what_was_measured(in_a_notebook, capsys):
+    guess = lab.predict_first("Which is larger?", ["this", "that"])
+    guess.lock("this")
+    guess.lock("that")
+    guess.reveal("that")
+    assert capsys.readouterr().out == "Measured: that (your guess was: this)\n"
+    assert learner.read_progress()["guesses"] == {"Which is larger?": {"guessed": "this", "measured": "that"}}
+
+
+def test_a_pressed_button_locks_the_others(in_a_notebook):
+    guess = lab.predict_first("Which?", ["this", "that"])
+    assert "Which?" in guess._repr_mimebundle_()["text/plain"]
+    first, second = guess._buttons
+    second.click()
+    first.click()
+    assert guess.guessed == "that" and first.disabled and second.disabled
+
+
+def test_unattended_nobody_is_asked(capsys):
+    guess = lab.predict_first("Which?", ["this", "that"])
+    guess.reveal("this")
+    assert capsys.readouterr().out == "No guess was made. Measured: this\n"
+    assert not learner.progress_file().exists()
+
+
+def test_impossible_questions_and_answers_are_refused():
+    with pytest.raises(lab.DataError, match="two or more choices"):
+        lab.predict_first("Which?", ["this", "this"])
+    with pytest.raises(lab.DataError, match="'neither' is no choice; choose one of 'this', 'that'"):
+        lab.predict_first("Which?", ["this", "that"]).lock("neither")
+
+
+def test_tries_and_mistakes_are_counted_and_stubs_are_not(in_a_notebook):
+    for result in (Result("n_updates", False, "", NOT_ATTEMPTED), Result("n_updates", False, "", "not rounded"),
+                   Result("n_updates", True, "Passed"), Result("n_updates", False, "", "not rounded")):
+        learner.note_result(result)
+    assert learner.read_progress()["exercises"] == {
+        "n_updates": {"passed": True, "tries": 3, "mistakes": ["not rounded"]}}
+    assert lab.progress().loc["05", ["exercises", "passed", "tries"]].tolist() == [4, 1, 3]
+    assert lab.progress("05").loc["n_updates", "passed"] == "yes"
+    planned = sum(exercise.minutes for exercise in EXERCISES.values())
+    assert lab.progress()["minutes planned"].sum() == planned
+    with pytest.raises(lab.DataError, match='give two digits, as in "03"'):
+        lab.progress("3")
+
+
+def test_progress_never_lands_where_git_takes_it_up(in_a_notebook, tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / "home"))
+    with pytest.raises(lab.DataError, match="git would take up a learner's progress"):
+        learner.note_result(Result("n_updates", True, "Passed"))
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_damaged_file_is_named(in_a_notebook):
+    learner.progress_file().parent.mkdir(parents=True)
+    for text in ("{", json.dumps([1])):
+        learner.progress_file().write_text(text)
+        with pytest.raises(lab.DataError, match=r"progress\.json: .*remove it to begin anew"):
+            lab.progress()
+
+
+def test_answers_are_hidden_and_those_that_are_checked_are_kept():
+    def cell(*tags):
+        output = nbformat.v4.new_output("stream", name="stdout", text="0.64\n")
+        return nbformat.v4.new_code_cell("print(dice)", outputs=[output], metadata={"tags": list(tags)})
+
+    notebook = nbformat.v4.new_notebook(cells=[cell("reveal", "nbval-check-output"), cell("reveal"), cell()])
+    hide_reveals(notebook)
+    checked, plain, shown = notebook.cells
+    assert checked.outputs == plain.outputs == [] and shown.outputs[0].text == "0.64\n"
+    assert kept_outputs(checked)[0].text == "0.64\n" and kept_outputs(plain) == kept_outputs(shown) == []
