@@ -22,6 +22,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.system.progress import bar
 
 __all__ = [
     "Inspection", "check_scans", "count_notes", "findings_table", "inspect_scans", "metadata_notes",
@@ -56,11 +57,9 @@ class Inspection:
 
 def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     """Load every scan and look at it; one Inspection per scan, in their order."""
-    from tqdm import tqdm
-
     brains = _brain_mask(), coarse_brain()
     found = share_out(_inspect_scan, ((scan, *brains, thumbnails) for scan in scans), jobs)
-    found = list(tqdm(found, "checking scans", total=len(scans), disable=not progress))
+    found = list(bar(found, "checking scans", len(scans), progress))
     _note_copies(found)
     return found
 

@@ -2,16 +2,21 @@
 
 import argparse
 import difflib
+import os
 import re
 import sys
 import warnings
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from atlas_lab.config import PROFILES, SETTINGS, config_from_strings, demand, setting_text
+from atlas_lab import __version__
+from atlas_lab.commands import completion, data, notebooks, records
+from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
-from atlas_lab.files import DataError, check_target, lab_home, refuse_patients_in_repository
+from atlas_lab.files import DataError, check_target
+from atlas_lab.system.progress import QUIET, note, result
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
 
@@ -20,7 +25,7 @@ def main(arguments=None):
     """Run one command; returns the exit code: 0, or 2 with one line on stderr if the input can't be used."""
     options = parser().parse_args(_as_options(sys.argv[1:] if arguments is None else arguments))
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quiet(options.quiet):
             warnings.showwarning = _show_in_one_line
             return options.run(options) or 0
     except DataError as error:
@@ -32,6 +37,19 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("atlas-lab: interrupted; the same command goes on from here", file=sys.stderr)
         return 130
+
+
+@contextmanager
+def _quiet(wanted):
+    """No progress is shown, here and in the processes that are started, if that is wanted."""
+    before = os.environ.get(QUIET)
+    if wanted:
+        os.environ[QUIET] = "1"
+    try:
+        yield
+    finally:
+        if wanted and before is None:
+            del os.environ[QUIET]
 
 
 def _show_in_one_line(message, category, filename, lineno, file=None, line=None):
@@ -50,46 +68,34 @@ def _as_options(arguments):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that, for a misspelt setting, says which one may have been meant."""
+    """A parser that, for a misspelt command or setting, says which one may have been meant."""
 
     def error(self, message):
         """Print one line on stderr and exit with code 2."""
         for option in re.findall(r"--[\w-]+", message) if "unrecognized" in message else []:
             near = difflib.get_close_matches(option.strip("-").replace("-", "_"), SETTINGS, 1)
             message += f"; did you mean --{near[0].replace('_', '-')}?" if near else ""
+        wrong, *choices = re.findall(r"'([\w-]+)'", message) if "COMMAND: invalid choice" in message else [""]
+        near = difflib.get_close_matches(wrong, choices, 1)
+        message = f"there is no command '{wrong}'; did you mean {near[0]}?" if near else message
         super().error(message)
 
 
 def parser():
     """The commands and their options."""
-    top = Parser(prog="atlas-lab", description="ATLAS Lab: from scans to the paper's figures.")
+    top = Parser(prog="atlas-lab", description="ATLAS Lab: from scans to the paper's figures.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"atlas-lab {__version__}")
+    quiet = {"action": "store_true", "help": "show results, warnings and errors alone, no progress"}
+    top.add_argument("-q", "--quiet", **quiet)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name, run, text):
         sub = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         sub.set_defaults(run=run)
+        sub.add_argument("-q", "--quiet", default=argparse.SUPPRESS, **quiet)
         return sub
 
-    sub = command("cohort", _run_cohort, "Make a synthetic cohort as files in the layout of an ATLAS release.")
-    sub.add_argument("--out", type=Path, required=True, help="folder to make it in")
-    sub.add_argument("--subjects", type=int, default=60, help="number of subjects (default 60)")
-    sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
-    sub.add_argument("--layout", default="R1.1", help='release whose names it gets: R1.1, R1.2, R2.0, R2.1, "R2.1 raw"')
-    sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
-    sub.add_argument("--version", type=int, default=2, help="1: brains on black; 2: whole heads (default 2)")
-    only = "version 2: "
-    sub.add_argument("--brains-only", action="store_true", help=only + "brains on black, as in skull-stripped data")
-    sub.add_argument("--no-mimics", action="store_true", help=only + "nothing that looks like a lesion and isn't one")
-    sub.add_argument("--pale-cores", action="store_true", help=only + "lesions as pale as version 1's at any size")
-    sub.add_argument("--healthy", action="store_true", help=only + "no lesions, to count false alarms on")
-
-    text = "Load every scan below ROOT and report what is wrong or odd; exit code 1 if a scan is unusable."
-    sub = command("check", _run_check, text)
-    sub.add_argument("root", type=Path, help="folder of the unpacked release")
-    sub.add_argument("--out", type=Path, help="folder for the report's files (default: check/ in ATLAS_LAB_HOME)")
-    sub.add_argument("--jobs", type=int, default=-1, help="processes (default: one per core)")
-    sub.add_argument("--exclude", nargs="*", default=[], metavar="SCAN", help="scans to leave out, as in 031768/t01")
-
+    data.add(command)
     sub = command("train", _run_train, "Train one network and save its record.")
     _add_run_options(sub)
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
@@ -104,6 +110,11 @@ def parser():
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
+
+    sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
+    sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
+    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
 
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
     sub = command("controls", _run_controls, text)
@@ -129,16 +140,11 @@ def parser():
     sub.add_argument("--predict", type=Path, metavar="MODEL", help="also show what this network calls lesion")
     sub.add_argument("-o", "--out", type=Path, metavar="PAGE", help="write the page here and don't open it, .html")
 
-    sub = command("unlock", _run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
-    sub.add_argument("archive", type=Path, help="the encrypted archive")
-    sub.add_argument("--out", type=Path, help="folder to unpack to (default: the archive's name, beside it)")
-
-    sub = command("clean", _run_clean, "Remove all that the lab has derived; it is listed first.")
-    sub.add_argument("--yes", action="store_true", help="don't ask")
-
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
-
+    records.add(command)
+    notebooks.add(command)
+    completion.add(command, parser)
     sub = commands.add_parser("class", help="For teachers: notebooks, marks, slides and the runs of a class.")
     add_class_commands(sub)
     return top
@@ -148,7 +154,7 @@ def _add_run_options(sub):
     """Options that train, sweep and controls share."""
     sub.add_argument("--profile", choices=PROFILES, default="course", help="base settings (default course)")
     sub.add_argument("--out", type=Path, help="folder for the record (default: runs/ in ATLAS_LAB_HOME)")
-    sub.add_argument("--exclude", nargs="*", default=[], metavar="SCAN", help="scans to leave out, as in 031768/t01")
+    data.add_exclude(sub)
 
 
 class AddSetting(argparse.Action):
@@ -169,40 +175,10 @@ def _add_settings(sub, value):
         )
 
 
-def _run_cohort(options):
-    """The command `cohort`."""
-    from atlas_lab.phantom.cohort import make_cohort
-
-    out = make_cohort(
-        options.out, options.subjects, options.seed, options.layout, options.lesions, version=options.version,
-        heads=not options.brains_only, mimics=not options.no_mimics, dark_cores=not options.pale_cores,
-        n_lesions=0 if options.healthy else None,
-    )
-    print(f"{options.subjects} synthetic subjects in {out}; use them with ATLAS_DATA={out}")
-
-
-def _run_check(options):
-    """The command `check`; 1 if a scan is unusable."""
-    from atlas_lab.check import count_notes, findings_table, inspect_scans, metadata_notes, slice_notes, write_report
-    from atlas_lab.data.scans import find_scans
-
-    scans = find_scans(options.root, options.exclude)
-    inspections = inspect_scans(scans, thumbnails=True, jobs=options.jobs)
-    notes = count_notes(scans) + metadata_notes(scans, options.root) + slice_notes(inspections)
-    for line in [*notes, *(f"{row.scan}: {row.problem}" for row in findings_table(inspections).itertuples())]:
-        print(line)
-    out = options.out or lab_home() / "check"
-    if not all(scan.synthetic for scan in scans):
-        refuse_patients_in_repository(out, "thumbnails of ATLAS")
-        print(f"The report shows patient images, and ATLAS is under a data use agreement: keep {out} to yourself.")
-    print(f"report: {write_report(scans, inspections, notes, out)}")
-    unusable = sum(bool(found.unusable) for found in inspections)
-    print(f"{len(scans)} scans found, {unusable} of them unusable")
-    return 1 if unusable else 0
-
-
 def _run_train(options):
     """The command `train`."""
+    from atlas_lab.experiment.settings import config_from_strings
+
     config = config_from_strings([*options.settings, *options.names], PROFILES[options.profile].config)
 
     from atlas_lab.experiment.checkpoint import load_model
@@ -216,7 +192,7 @@ def _run_train(options):
     for path in (options.save_model, options.out and options.out / "record.json"):
         if path:
             check_target(path, store.about["source"])  # what was learnt from patients is theirs too
-    run = run_experiment(config, store, fresh=options.fresh)
+    run = run_experiment(config, store, note, options.fresh, times=True)
     if options.save_model:
         save_model(options.save_model, load_model(run, store), config, store)
     print(f"{score_text(run)} (95 % interval over subjects); record {save_run(run, options.out)}")
@@ -246,31 +222,14 @@ def _run_view(options):
     print(page if options.out or not open_page(page) else f"opened in the browser: {page}")
 
 
-def _run_unlock(options):
-    """The command `unlock`; the key is asked for, or read from a pipe, and never shown."""
-    from getpass import getpass
-
-    from atlas_lab.data.unlock import unlock
-
-    out = options.out or options.archive.with_name(options.archive.name.split(".")[0])
-    key = getpass("key of the archive: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    scheme = unlock(options.archive, out, key)
-    print(f"unpacked to {out}; it was made with: openssl enc -aes-256-cbc {scheme}")
-
-
-def _run_clean(options):
-    """The command `clean`; 1 if nothing was removed since the answer was no."""
-    from atlas_lab.data.leftovers import clean
-
-    return 0 if clean(options.yes) else 1
-
-
 def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
     from atlas_lab.paper.planning import plan_sweep, replay_slices
 
     profile = PROFILES[options.profile]
     configs, keep = plan_sweep(profile, options.names, options.settings, options.seeds)
+    if not (options.names or options.settings or options.seeds) and not _is_meant(configs, options):
+        return 1
 
     from atlas_lab.experiment.sweep import sweep
 
@@ -279,8 +238,25 @@ def _run_sweep(options):
 
     stores = cache(partial(prepare, options=options))
     replay_stores = cache(partial(replay_slices, profile=profile))
-    sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, keep=keep,
+    sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, result, keep=keep,
           replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))))
+
+
+def _is_meant(configs, options):
+    """Say what a sweep for which nothing was named would train, and ask; DataError where nobody can be asked."""
+    what = f"{len(configs)} runs of {configs[0].epochs} epochs, the {options.profile} profile's own"
+    if not sys.stdin.isatty():
+        raise DataError(f"no sweep was named; this would be {what}: name one, as in: atlas-lab sweep weights, or "
+                        f"pos_weight=1,10; or write --seeds {len(configs)}")
+    print("\n".join([f"{what}, {options.jobs} at a time:", *map(run_name, configs)]))
+    return input("train them? [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _run_people(options):
+    """The command `people`; a later call goes on with what is not recorded yet."""
+    from atlas_lab.paper.people_records import record_people
+
+    record_people(options.names, options.out, options.jobs)
 
 
 def _run_controls(options):
@@ -290,7 +266,7 @@ def _run_controls(options):
     plan = planned_controls(options.names or CONTROLS, options.profile, options.seeds)
     base = PROFILES[options.profile].config
     stores = cache(lambda cohort: prepare(replace(base, cohort=cohort), options))
-    record_controls(plan, lambda config: stores(config.cohort), options.out)
+    record_controls(plan, lambda config: stores(config.cohort), options.out, result)
 
 
 def prepare(config, options):
@@ -307,5 +283,6 @@ def _run_figures(options):
     """The command `figures`."""
     from atlas_lab.paper.figures import draw_figures
 
-    draw_figures(options.out)
+    out = draw_figures(options.out, note)
+    print("\n".join(str(path) for path in sorted(out.glob("*.png"))))
 

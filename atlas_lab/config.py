@@ -1,6 +1,5 @@
 """All settings of a training run in one frozen dataclass, what each may be, and the three profiles."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
@@ -9,8 +8,8 @@ from atlas_lab.files import DataError, digest
 
 __all__ = [
     "PROFILES", "SETTINGS", "SPLITS", "Profile", "RunConfig", "changed_settings", "check_config",
-    "config_from_plain", "config_from_strings", "config_until", "demand", "plain_settings", "run_name",
-    "setting_text", "with_seeds",
+    "config_from_plain", "config_until", "demand", "plain_settings", "read_setting", "run_name", "setting_text",
+    "with_seeds",
 ]
 
 SPLITS = ("slice", "block", "scan", "subject", "site", "both")
@@ -30,6 +29,7 @@ def _setting(default, text: str, rule: tuple | None = None, kind: type | None = 
 AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
 POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
+UP_TO_3 = (lambda value: 0 <= value <= 3, "from 0 to 3")
 SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
 SIDES = (
     lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
@@ -53,13 +53,25 @@ class RunConfig:
     TensorFlow code that the paper started from. Names and texts of the fields are part of the format of records.
     """
 
-    net: str = _setting("baseline", "the network", ("baseline",))
+    net: str = _setting("baseline", "the network", ("baseline", "unet", "volume_unet"))
     pool: str = _setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
     convs_per_stage: int = _setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
     kernels: tuple[int, int] = _setting(
         (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES, as_text=SIDES_TEXT)
     dropout: float = _setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
-    loss: str = _setting("cross_entropy", "equation 2, or equation 3 (C8)", ("cross_entropy", "tversky"))
+    skips: int = _setting(0, "baseline: how many stages' features the decoder sees too", UP_TO_3)
+    code: str = _setting("dense", "baseline: with its fully connected code, or without (none)", ("dense", "none"))
+    width: int = _setting(8, "U-Net: channels at full resolution, doubled at each halving", AT_LEAST_1)
+    context: int = _setting(0, "U-Net: neighbouring slices seen on each side (2.5D)", NOT_NEGATIVE)
+    deep_supervision: int = _setting(0, "U-Net: so many coarser outputs are trained too", UP_TO_3)
+    stage: str = _setting("mask", "what of the cascade is learnt: presence and place come before the mask (C15)",
+                          ("presence", "place", "mask"))
+    fold: int | None = _setting(None, "by subject: which fifth is dev, 0 to 4; by site: which site; none: at random",
+                                kind=int)
+    augment: str = _setting("none", "what is varied at random in training",
+                            ("none", "flip", "affine", "intensity", "bias", "all"))
+    loss: str = _setting("cross_entropy", "equation 2, equation 3 (C8), or one of the field's", (
+        "cross_entropy", "tversky", "dice_cross_entropy", "focal_tversky", "boundary"))
     pos_weight: float = _setting(100.0, "w_p of equation 2; the paper tries 100, 10 and 1 (C3)", POSITIVE)
     alpha: float = _setting(1.0, "Tversky: weight of false positives; 1 and 1 is equation 3 as printed", NOT_NEGATIVE)
     beta: float = _setting(1.0, "Tversky: weight of false negatives", NOT_NEGATIVE)
@@ -96,6 +108,8 @@ class RunConfig:
     z_step: int = _setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
     seed: int = _setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
     cohort: int = _setting(0, "seed of the embedded cohort: other people; 0 for the real ATLAS", NOT_NEGATIVE)
+    people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all of them (none)",
+                                  (lambda count: count is None or count >= 2, "at least 2, or none"), kind=int)
     train_scored_every: int = _setting(1, "every so many-th epoch also scores train, and not dev alone", AT_LEAST_1)
 
 
@@ -127,41 +141,12 @@ def demand(about: Field) -> str:
     return rule[1] if callable(rule[0]) else f"one of {', '.join(rule)}"
 
 
-def _read_text(name: str, text: str) -> Any:
+def read_setting(name: str, text: str) -> Any:
     """The value of a setting from its text, as command line and records have it. Raises ValueError."""
     about = SETTINGS[name]
     if about.metadata["as_text"]:
         return about.metadata["as_text"][0](text)
     return None if about.default is None and text.lower() == "none" else about.metadata["kind"](text)
-
-
-def config_from_strings(pairs: Iterable[str], base: RunConfig | None = None) -> RunConfig:
-    """A checked RunConfig from texts such as ["epochs=40", "split_by=subject"], as the command line gives them.
-
-    Raises DataError for an unknown field, with the name that may have been meant, or a value that can't be.
-    """
-    changes = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals or name not in SETTINGS:
-            raise DataError(f"'{pair}' is not a setting; {_hint_for(name)}")
-        try:
-            changes[name] = _read_text(name, text)
-        except ValueError:
-            kind = SETTINGS[name].metadata["kind"].__name__
-            wanted = demand(SETTINGS[name]) if SETTINGS[name].metadata["as_text"] else f"a value of type {kind}"
-            raise DataError(f"'{pair}': {name} takes {wanted}") from None
-    config = replace(base or RunConfig(), **changes)
-    check_config(config)
-    return config
-
-
-def _hint_for(name: str) -> str:
-    """What to write in place of a text that is no setting."""
-    if name in SETTINGS:
-        return f"write {name}=VALUE"
-    near = difflib.get_close_matches(name, SETTINGS, 1)
-    return f"did you mean {near[0]}?" if near else f"write FIELD=VALUE with one of: {', '.join(SETTINGS)}"
 
 
 def run_name(config: RunConfig) -> str:

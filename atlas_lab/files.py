@@ -153,8 +153,8 @@ def _unwritable(target: Path, error: OSError) -> DataError:
 
 
 @contextmanager
-def working_on(path: Path, doing: str) -> Iterator[None]:
-    """Make, or fill, a folder alone: another process that wants to waits and says so (see `system.locks.locked`).
+def working_on(path: Path, doing: str) -> Iterator[bool]:
+    """Make, or fill, a folder alone; True if another process did so and was waited for (see `system.locks.locked`).
 
     Raises DataError where no lock can be put, such as on a disk that is read-only.
     """
@@ -162,10 +162,10 @@ def working_on(path: Path, doing: str) -> Iterator[None]:
 
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(path, doing))
+            waited = stack.enter_context(locked(path, doing))
         except OSError as error:
             raise _unwritable(path, error) from error
-        yield
+        yield waited
 
 
 def _is_about(path: Path, target: Path) -> bool:

@@ -11,9 +11,9 @@ from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
 
 __all__ = [
-    "SMALLEST_LESION_ML", "centroid_distances", "confusion_counts", "dice_coefficient", "dice_from_counts",
-    "lesion_counts", "lesion_f1", "mean_dice", "nan_mean", "precision_recall_area", "scores_from_sums",
-    "subject_dice", "sums_by_subject",
+    "SMALLEST_LESION_ML", "centroid_distances", "checked_masks", "confusion_counts", "dice_coefficient",
+    "dice_from_counts", "lesion_counts", "lesion_f1", "mean_dice", "nan_mean", "precision_recall_area",
+    "scores_from_sums", "subject_dice", "sums_by_subject",
 ]
 
 SMALLEST_LESION_ML = 0.1  # smaller components are not counted as lesions of their own
@@ -38,6 +38,16 @@ def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     DataError
         If the shapes differ, or a mask is not boolean: probabilities must be thresholded first.
     """
+    pred, target = checked_masks(pred, target)
+    slices = [mask.reshape(-1, *mask.shape[-2:]) for mask in (pred, target)]
+    both = (one & other for one, other in zip(*slices, strict=True))
+    tp, positives, actual = (_count_each(part).reshape(pred.shape[:-2]) for part in (both, *slices))
+    fp, fn = positives - tp, actual - tp
+    return tp, fp, fn, pred.shape[-2] * pred.shape[-1] - tp - fp - fn
+
+
+def checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
+    """Two masks as arrays. Raises DataError if their shapes differ, or if one is not boolean, such as probabilities."""
     pred, target = np.asarray(pred), np.asarray(target)
     if pred.shape != target.shape:
         raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal")
@@ -45,11 +55,7 @@ def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
         raise DataError(
             f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`"
         )
-    slices = [mask.reshape(-1, *mask.shape[-2:]) for mask in (pred, target)]
-    both = (one & other for one, other in zip(*slices, strict=True))
-    tp, positives, actual = (_count_each(part).reshape(pred.shape[:-2]) for part in (both, *slices))
-    fp, fn = positives - tp, actual - tp
-    return tp, fp, fn, pred.shape[-2] * pred.shape[-1] - tp - fp - fn
+    return pred, target
 
 
 def _count_each(masks):
@@ -229,7 +235,7 @@ def lesion_counts(pred, target, touching: int = 1) -> tuple[int, int, int]:
     """
     from scipy import ndimage
 
-    pred, target = np.asarray(pred, bool), np.asarray(target, bool)
+    pred, target = checked_masks(pred, target)
     box = bounding_box(pred | target)
     pred, target = pred[box], target[box]
     structure = ndimage.generate_binary_structure(target.ndim, touching)

@@ -13,7 +13,7 @@ __all__ = ["PACKAGE", "RunStream", "code_version", "environment", "made_by", "pi
 
 PACKAGE = Path(__file__).parent
 # What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
-TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "data/slicing.py", "data/intensity.py")
+TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "nets/*.py", "data/slicing.py", "data/intensity.py")
 DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
 
 
@@ -24,6 +24,7 @@ class RunStream(IntEnum):
     SLICES_OF_KNOWN_PEOPLE = 2  # split "both": which slices of train's people go to dev
     PERMUTED_MASKS = 3          # whose masks a scan gets
     SCORED_SLICES = 4           # which 100 slices the public code scores
+    PEOPLE = 5                  # who is left where a run has fewer people than the data
 
 
 def pick_device() -> "torch.device":  # noqa: F821, torch takes a second to import

@@ -1,4 +1,4 @@
-"""All benchmarks in one run: a table on the screen, benchmarks/results.json with the machine's data, README's table.
+"""All benchmarks in one run: a table on the screen, benchmarks/results.json with the machine's data, the page's table.
 
 Run: make bench, or: python benchmarks/run.py [training] [data]. Peers come with: pip install -e ".[test,bench]".
 """
@@ -50,8 +50,8 @@ def number(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def readme_table(results):
-    """README's table: ours with its range, and how many times as good it is as each other side."""
+def page_table(results):
+    """The table of docs/speed.md: ours with its range, and how many times as good it is as each other side."""
     lines = ["| what | ours, median (range) | beside |", "|---|---|---|"]
     for part in results.values():
         for line in part["rows"]:
@@ -66,9 +66,9 @@ def readme_table(results):
     )
 
 
-def update_readme(results, readme=REPOSITORY / "README.md"):
-    """Write the table between README's two marks."""
-    write_block(readme, "bench", readme_table(results))
+def update_page(results, page=REPOSITORY / "docs" / "speed.md"):
+    """Write the table between the page's two marks."""
+    write_block(page, "bench", page_table(results))
 
 
 if __name__ == "__main__":
@@ -79,4 +79,4 @@ if __name__ == "__main__":
         print(table_text(rows), flush=True)
         results[part] = {"rows": rows, "machine": environment(), "code": code_version()}
         write_json(RESULTS, results)
-    update_readme(results)
+    update_page(results)

@@ -16,6 +16,8 @@ in one line or opened, within seconds and in little memory.
 import argparse
 import sys
 import tempfile
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,12 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=parts, action="append")
     parser.add_argument("--few", action="store_true")
+    parser.add_argument("--atlas", type=Path, help="a small release to work on (default: one is made)")
     options = parser.parse_args(arguments)
     trials = []
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
-        stage = Stage(Path(folder))
-        for name in options.part or parts:
-            for trial in parts[name](stage, options.few):
+        stage = Stage(Path(folder), options.atlas and options.atlas.absolute())
+        with suppress(KeyboardInterrupt):  # what was tried until then is told
+            for trial in chain.from_iterable(parts[name](stage, options.few) for name in options.part or parts):
                 trials.append(trial)
                 print(f"{trial.part}, {trial.group}: {trial.wrong or 'well'}", file=sys.stderr, flush=True)
     print(table(trials))

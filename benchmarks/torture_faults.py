@@ -8,7 +8,7 @@ from pathlib import Path
 from torture import Trial
 from torture_stage import PREPARE, SETTINGS, Stage, module, start
 
-__all__ = ["faults"]
+__all__ = ["MACHINES", "faults", "one_fault"]
 
 WELL, REFUSED = {0}, {2}
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -8,21 +8,29 @@ from pathlib import Path
 from torture import Trial
 from torture_stage import COMMANDS, SECRET, Command, Stage, alive, one_line, start
 
-__all__ = ["kills"]
+__all__ = ["kills", "kills_of"]
 
 EACH = 9  # kills of each command
 
 
 def kills(stage: Stage, few: bool):
-    """Trials, one a kill."""
+    """Trials, one a kill: the commands in turn, so that a run that is broken off has some of each."""
     rng = random.Random(0)
-    for command in COMMANDS:
-        work = stage.work(command)
-        first, last = run_through(stage, command, work)
-        expected = command.result(work)
-        shutil.rmtree(work)
-        for _ in range(1 if few else EACH):
-            yield Trial("kills", command.name, one_kill(stage, command, expected, rng.uniform(0, last - first)))
+    for trials in zip(*(kills_of(stage, command, 1 if few else EACH, rng) for command in COMMANDS), strict=True):
+        yield from trials
+
+
+def kills_of(stage: Stage, command: Command, count: int, rng: random.Random):
+    """Trials, each a kill of one command, at moments that are spread evenly over the time in which it writes."""
+    work = stage.work(command)
+    first, last = run_through(stage, command, work)
+    expected = command.result(work)
+    shutil.rmtree(work)
+    parts = list(range(count))
+    rng.shuffle(parts)
+    for part in parts:
+        delay = (part + rng.random()) / count * (last - first)
+        yield Trial("kills", command.name, one_kill(stage, command, expected, delay))
 
 
 def seen(work: Path, was_there: set) -> bool:

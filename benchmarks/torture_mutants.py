@@ -49,9 +49,10 @@ def samples(stage: Stage):
     """A sound file of each kind, and what opens it."""
     table = stage.folder / "table.csv"
     table.write_text(HEADER + "".join(f"Site{i % 9},{31000 + i}, t01,Embolic\n" for i in range(200)))
+    model = stage.model
     record = next((stage.folder / "r").glob("*.json"))
     return {"archives": (stage.archive, open_archive), "tables": (table, open_table),
-            "records": (record, open_record), "networks": (stage.model, open_network)}
+            "records": (record, open_record), "networks": (model, open_network)}
 
 
 def mutants(stage: Stage, few: bool):

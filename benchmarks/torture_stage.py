@@ -10,6 +10,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def module(*arguments):
 
 
 COMMANDS = [
-    Command("cohort", lambda s, w: module("cohort", "--out", w / "cohort", "--subjects", 3),
+    Command("cohort", lambda s, w: module("cohort", "--out", w / "cohort", "--subjects", 2, "--version", 1),
             lambda w: digests(w / "cohort")),
     Command("prepare", lambda s, w: ["-c", PREPARE], stores),
     Command("train", lambda s, w: module("train", *SETTINGS, "--out", w / "runs", "--save-model", w / "m.pt"),
@@ -82,31 +83,47 @@ COMMANDS = [
 
 
 class Stage:
-    """Inputs that all parts share, made once: a release, a home with its slices, a network, an encrypted archive."""
+    """Inputs that all parts share, each made when it is first asked for; a release may be given."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, atlas: Path | None = None):
         self.folder, self.count = folder, 0
-        self.atlas, self.home = folder / "atlas", folder / "home"
-        make = "import sys, atlas_lab as lab; lab.make_cohort(sys.argv[1], 6, version=1, progress=False)"
-        self.run(["-c", make, str(self.atlas)])
-        self.run(["-c", PREPARE])
-        self.t1w = next(self.atlas.rglob("*t1w_deface_stx.nii.gz"))
-        self.model, self.archive = folder / "m.pt", folder / "a.enc"
-        self.run(module("train", "--profile", "quick", "epochs=1", "--out", folder / "r", "--save-model", self.model))
-        self._make_archive()
+        self.atlas, self.home = atlas or folder / "atlas", folder / "home"
+        if atlas is None:
+            make = "import sys, atlas_lab as lab; lab.make_cohort(sys.argv[1], 3, version=1, progress=False)"
+            self.run(["-c", make, str(self.atlas)])
 
-    def _make_archive(self):
-        plain = self.folder / "plain.tar"
-        rng = np.random.default_rng(0)
+    @cached_property
+    def slices(self) -> Path:
+        """The slices of all scans, as a home has them."""
+        self.run(["-c", PREPARE])
+        return self.home / "slices"
+
+    @cached_property
+    def t1w(self) -> Path:
+        """A scan's image."""
+        return next(self.atlas.rglob("*t1w_deface_stx.nii.gz"))
+
+    @cached_property
+    def model(self) -> Path:
+        """A trained network; its record is in r/ beside it."""
+        path = self.folder / "m.pt"
+        self.run(module("train", "--profile", "quick", "epochs=1", "--out", self.folder / "r", "--save-model", path))
+        return path
+
+    @cached_property
+    def archive(self) -> Path:
+        """An encrypted archive of 200 files, each with what must not lie in the open."""
+        plain, archive, rng = self.folder / "plain.tar", self.folder / "a.enc", np.random.default_rng(0)
         with tarfile.open(plain, "w") as tar:
             for i in range(200):
                 path = self.folder / "member"
                 path.write_bytes(SECRET + rng.bytes(300_000))
                 tar.add(path, f"ATLAS_R1.1/Site1/{i:06d}/t01/{i:06d}.bin")
         packed = gzip.compress(plain.read_bytes(), 1)
-        subprocess.run(["openssl", "enc", "-aes-256-cbc", "-md", "sha256", "-out", self.archive, "-pass",
-                        f"pass:{KEY}"], input=packed, check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(["openssl", "enc", "-aes-256-cbc", "-md", "sha256", "-out", archive, "-pass", f"pass:{KEY}"],
+                       input=packed, check=True, stderr=subprocess.DEVNULL)
         plain.unlink()
+        return archive
 
     def run(self, arguments):
         """Run the interpreter on the stage's own home to its good end."""
@@ -126,7 +143,7 @@ class Stage:
         work = self.folder / f"work{self.count}"
         work.mkdir()
         if command and command.has_slices:
-            shutil.copytree(self.home / "slices", work / "home/slices")
+            shutil.copytree(self.slices, work / "home/slices")
         return work
 
 

@@ -1,4 +1,4 @@
-"""README's table of benchmarks is that of the recorded results, and the sides' arithmetic is right."""
+"""The page's table of benchmarks is that of the recorded results, and the sides' arithmetic is right."""
 
 import json
 import sys
@@ -23,10 +23,10 @@ def modules(monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_the_readme_s_table_is_that_of_the_results(modules):
+def test_the_page_s_table_is_that_of_the_results(modules):
     run, _ = modules
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    table = run.readme_table(json.loads((BENCHMARKS / "results.json").read_text()))
+    text = (REPOSITORY / "docs" / "speed.md").read_text(encoding="utf-8")
+    table = run.page_table(json.loads((BENCHMARKS / "results.json").read_text()))
     assert marked_block("bench", table) in text
 
 

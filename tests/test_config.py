@@ -13,12 +13,12 @@ from atlas_lab.config import (
     SETTINGS,
     check_config,
     config_from_plain,
-    config_from_strings,
     plain_settings,
     run_name,
     setting_text,
 )
 from atlas_lab.experiment.run import RECORDS
+from atlas_lab.experiment.settings import config_from_strings
 from atlas_lab.files import digest
 
 # ---------------------------------------------------------------------------------------------------------- settings
@@ -98,10 +98,11 @@ def test_every_field_can_be_set_by_text():
         smooth=1.5, batch_size=7, learning_rate=2e-5, lr_drop_epoch=2, lr_drop_factor=0.5, max_grad_norm=1.25,
         epochs=3, split_by="site", dev_fraction=0.25, scale=2, z_step=5, seed=11, kernels=(5, 3), loss_over="slice",
         start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
-        mask_files="jpeg", scored_slices=100, cohort=3, train_scored_every=5,
+        mask_files="jpeg", scored_slices=100, cohort=3, train_scored_every=5, net="unet", skips=1, code="none", width=4,
+        context=2, deep_supervision=2, stage="place", augment="flip", fold=3, people=15,
     )
     same = [name for name, value in asdict(config).items() if value == getattr(lab.RunConfig(), name)]
-    assert same == ["net"]  # there is one network so far
+    assert same == []
     texts = [f"{name}={setting_text(name, value)}" for name, value in asdict(config).items()]
     assert config_from_strings(texts) == config
 

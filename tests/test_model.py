@@ -211,8 +211,8 @@ def test_build_model_passes_every_setting_on():
 
 
 def test_an_unknown_net_is_refused_with_the_choices():
-    with pytest.raises(lab.DataError, match=r"'unet'.*baseline"):
-        lab.experiment.build_model(replace(lab.RunConfig(), net="unet"), (8, 8))
+    with pytest.raises(lab.DataError, match=r"'resnet'.*baseline, unet"):
+        lab.experiment.build_model(replace(lab.RunConfig(), net="resnet"), (8, 8))
 
 
 @pytest.mark.parametrize("settings, message", [

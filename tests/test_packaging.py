@@ -32,14 +32,14 @@ def test_the_conda_environment_agrees_with_pyproject():
     # The pattern takes the list of channels too; they come first and have no version.
     assert [name for name in listed if not listed[name]] == ["conda-forge", "nodefaults"]
     ranges = {name: version for name, version in listed.items() if version}
-    assert ranges == {CONDA_NAMES.get(name, name): version for name, version in requirements("test").items()}
+    assert ranges == {CONDA_NAMES.get(name, name): version for name, version in requirements("lab", "test").items()}
     assert text.rstrip().endswith("- pip:\n      - -e .")
 
 
 def test_every_dependency_has_a_tested_version():
     lines = (ROOT / "constraints.txt").read_text().lower().splitlines()
     pinned = {line.partition("==")[0].replace("_", "-") for line in lines if "==" in line}
-    assert {name.lower() for name in requirements("test", "scan")} <= pinned
+    assert {name.lower() for name in requirements("lab", "test", "scan")} <= pinned
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason="this torch is a CUDA build, which brings its libraries")

@@ -71,7 +71,7 @@ def test_the_environment_names_the_device_of_the_run(monkeypatch):
 
 def test_random_streams_keep_their_numbers():
     """Records and cohorts were made with them: another number would give other splits and other subjects."""
-    assert [int(stream) for stream in RunStream] == [1, 2, 3, 4]
+    assert [int(stream) for stream in RunStream] == [1, 2, 3, 4, 5]
     assert [int(stream) for stream in SubjectStream][:7] == [1, 2, 3, 4, 5, 6, 7]
     assert SubjectStream.EVEN_COVER == 0xA71A5 and len({*SubjectStream}) == len(SubjectStream.__members__)
     ours = np.random.default_rng([5, 2, SubjectStream.HEAD]).random()

@@ -16,8 +16,8 @@ PACKAGE = REPOSITORY / "atlas_lab"
 CORE = {"grid", "dataset", "splits", "model", "architecture", "losses", "metrics", "statistics", "train", "config",
         "provenance", "files"}
 # Who may import whom: each room the ones before it.
-ORDER = ["system", "core", "fast", "data", "phantom", "cohorts", "experiment", "plots", "check", "paper", "widgets",
-         "course", "cli", "__main__"]
+ORDER = ["system", "core", "fast", "nets", "scoring", "data", "phantom", "cohorts", "experiment", "plots", "check",
+         "paper", "widgets", "course", "commands", "cli", "__main__"]
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -115,8 +115,9 @@ def test_importing_a_file_changes_no_warnings():
 
 
 def sources():
-    """README and the code and prose of all notebooks, as one text."""
-    texts = [(REPOSITORY / "README.md").read_text(encoding="utf-8")]
+    """README, the pages, and the code and prose of all notebooks, as one text."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    texts = [path.read_text(encoding="utf-8") for path in pages]
     for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         texts += ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     return "\n".join(texts)

@@ -118,9 +118,22 @@ def test_an_epoch_is_one_step_for_each_batch(store):
     assert sorted(torch.cat(random_batches(23, 5)).tolist()) == list(range(23))
 
 
-def test_the_readme_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
+def python_blocks(page):
+    """The blocks of Python in a page, as texts."""
+    return re.findall(r"```python\n(.*?)```", (REPOSITORY / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readme_s_python_runs_as_it_stands(scans, monkeypatch):
+    (block,) = python_blocks("README.md")
+    monkeypatch.setattr(lab, "cohort", lambda: scans, raising=False)
+    names = {}
+    exec(block, names)
+    assert names["scan"] is scans[0]
+
+
+def test_the_page_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
     """Its blocks, one after the other, on a small store; what they write goes to a folder of the test."""
-    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = python_blocks("docs/python.md")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lab, "cohort", lambda: ["scans"], raising=False)
     monkeypatch.setattr(lab, "prepare_slices", lambda scans: store, raising=False)

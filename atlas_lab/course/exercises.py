@@ -6,7 +6,7 @@ its input, what was expected, what came, and the likely mistake. It hands back a
 
 import inspect
 
-from atlas_lab.course.progress import note_result
+from atlas_lab.course.learner import note_result
 from atlas_lab.course.registry import EXERCISES, check_attempt
 
 __all__ = sorted(["EXERCISES", "show_solution", *(f"check_{name}" for name in EXERCISES)])

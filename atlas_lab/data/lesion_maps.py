@@ -7,6 +7,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box, voxel_ml
 from atlas_lab.metrics import SMALLEST_LESION_ML
+from atlas_lab.system.progress import bar
 
 __all__ = [
     "cohort_overlap", "count_components", "disc_diameter", "lesion_side", "lesion_table", "lesion_volume_ml",
@@ -54,13 +55,11 @@ def cohort_overlap(scans, progress=True):
 
     A subject scanned twice would count twice; only the first scan of each subject is taken.
     """
-    from tqdm import tqdm
-
     first = {}
     for scan in scans:
         first.setdefault(scan.subject, scan)
     masks = (load_lesion(scan)[0] for scan in first.values())
-    return overlap_map(tqdm(masks, "adding masks", total=len(first), disable=not progress))
+    return overlap_map(bar(masks, "adding masks", len(first), progress))
 
 
 def lesion_volume_ml(mask, affine):
@@ -118,10 +117,9 @@ def count_components(mask, affine, at_least_ml=SMALLEST_LESION_ML):
 def lesion_table(scans, jobs=-1, progress=True):
     """One row per scan: subject, session, site, mask_files, volume_ml, side, components (pandas.DataFrame)."""
     import pandas
-    from tqdm import tqdm
 
     rows = share_out(_describe_lesion, ((scan,) for scan in scans), jobs)
-    return pandas.DataFrame(tqdm(rows, "measuring lesions", total=len(scans), disable=not progress))
+    return pandas.DataFrame(bar(rows, "measuring lesions", len(scans), progress))
 
 
 def _describe_lesion(scan):

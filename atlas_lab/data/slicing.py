@@ -20,6 +20,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, atomic_path, digest, lab_home, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.system.disk import take_room
+from atlas_lab.system.progress import bar
 
 __all__ = [
     "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
@@ -173,7 +174,6 @@ def _describe_files(scan):
 def build_store(folder, scans, scale, z_step, jobs, progress):
     """Fill a store under a temporary name and rename it; what an earlier call left there is kept."""
     import pandas
-    from tqdm import tqdm
 
     partial = folder.with_name(f"{folder.name}.partial")
     depth = len(range(0, GRID[2], z_step))
@@ -182,7 +182,7 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     _create_arrays(partial, shape, source_of(scans))
     brain = coarse_brain()
     parts = share_out(_fill_part, ((partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans)), jobs)
-    list(tqdm(parts, "preparing slices", total=len(scans), disable=not progress))
+    list(bar(parts, "preparing slices", len(scans), progress))
 
     masks = np.load(partial / "masks.npy", mmap_mode="r")
     table = pandas.DataFrame(

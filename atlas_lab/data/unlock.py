@@ -14,6 +14,7 @@ from pathlib import Path
 from atlas_lab.data.unpack import incomplete_folder, refuse_taken, unpack
 from atlas_lab.files import DataError, refuse_patients_in_repository
 from atlas_lab.system.locks import locked
+from atlas_lab.system.progress import bar
 
 __all__ = ["Bar", "Decrypted", "unlock"]
 
@@ -142,9 +143,7 @@ class Bar:
     """A progress bar over the bytes of a file; `tell` moves it."""
 
     def __init__(self, path, progress):
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc="unlocking", disable=not progress)
+        self.bar = bar(None, "unlocking", path.stat().st_size, progress, unit="B", unit_scale=True)
 
     def tell(self, size):
         """So many bytes more were read."""

@@ -6,18 +6,60 @@ from functools import partial
 import torch
 from torch import nn
 
-from atlas_lab.config import RunConfig
+from atlas_lab.config import SETTINGS, RunConfig
 from atlas_lab.files import DataError
 from atlas_lab.losses import tversky_loss, weighted_cross_entropy
 from atlas_lab.model import BaselineNet
+from atlas_lab.nets.bridged import BridgedNet
+from atlas_lab.nets.cascade import StageNet
+from atlas_lab.nets.losses import boundary_loss, deeply_supervised, dice_cross_entropy, focal_tversky
+from atlas_lab.nets.unet import UNet
+from atlas_lab.nets.volume import VolumeNet, scan_slices
 
 __all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "learning_rate"]
 
-NETS = {"baseline": BaselineNet}
+
+def _baseline(config, input_shape):
+    """The paper's network, or one with bridges or without its code."""
+    _refuse(config, "the baseline", "context", "deep_supervision", "stage")
+    settings = (input_shape, config.pool, config.convs_per_stage, config.dropout, config.kernels,
+                config.start_probability, config.dropout_on)
+    if config.skips == 0 and config.code == "dense":
+        return BaselineNet(*settings)
+    return BridgedNet(*settings, skips=config.skips, code=config.code)
+
+
+def _unet(config, input_shape):
+    """The U-Net in two dimensions, with neighbouring slices as channels, or as a stage of the cascade."""
+    _refuse(config, "the U-Net", "skips", "code")
+    if config.stage != "mask":
+        _refuse(config, "a stage before the mask", "deep_supervision")
+    net = UNet(input_shape, 1 + 2 * config.context, config.width, config.deep_supervision)
+    return net if config.stage == "mask" else StageNet(net, config.stage)
+
+
+def _refuse(config, what, *names):
+    """Raise DataError if settings are changed that a network does not have: they would change its name alone."""
+    for name in names:
+        value, default = getattr(config, name), SETTINGS[name].default
+        if value != default:
+            raise DataError(f"{name} is {value}, and {what} has no such setting; leave it at {default}")
+
+
+def _volume_unet(config, input_shape):
+    """The U-Net in three dimensions."""
+    _refuse(config, "the volumetric U-Net", "skips", "code", "context", "stage", "deep_supervision")
+    return VolumeNet(UNet(input_shape, width=config.width, dims=3), scan_slices(config.z_step))
+
+
+NETS = {"baseline": _baseline, "unet": _unet, "volume_unet": _volume_unet}
 # A loss and its arguments, each with the setting that it takes its value from.
 LOSSES = {
     "cross_entropy": (weighted_cross_entropy, {"pos_weight": "pos_weight"}),
     "tversky": (tversky_loss, {"alpha": "alpha", "beta": "beta", "smooth": "smooth", "reduction": "loss_over"}),
+    "dice_cross_entropy": (dice_cross_entropy, {"pos_weight": "pos_weight"}),
+    "focal_tversky": (focal_tversky, {}),
+    "boundary": (boundary_loss, {"pos_weight": "pos_weight"}),
 }
 
 
@@ -25,10 +67,7 @@ def build_model(config: RunConfig, input_shape: tuple[int, int]) -> nn.Module:
     """The network that a RunConfig asks for. Raises DataError if there is none like it."""
     if config.net not in NETS:
         raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
-    return NETS[config.net](
-        input_shape, config.pool, config.convs_per_stage, config.dropout, config.kernels, config.start_probability,
-        config.dropout_on,
-    )
+    return NETS[config.net](config, input_shape)
 
 
 def build_loss(config: RunConfig) -> Callable:
@@ -36,7 +75,8 @@ def build_loss(config: RunConfig) -> Callable:
     if config.loss not in LOSSES:
         raise DataError(f"loss is {config.loss!r}; choose one of {', '.join(LOSSES)}")
     function, arguments = LOSSES[config.loss]
-    return partial(function, **{argument: getattr(config, name) for argument, name in arguments.items()})
+    loss = partial(function, **{argument: getattr(config, name) for argument, name in arguments.items()})
+    return deeply_supervised(loss) if config.deep_supervision else loss
 
 
 def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:

@@ -1,6 +1,7 @@
 """One experiment: settings and slices in, the record of a trained network out."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 
@@ -15,15 +16,19 @@ from atlas_lab.experiment.artifacts import scores_with_first_slices
 from atlas_lab.experiment.build import learning_rate
 from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_checkpoint, run_folder, save_checkpoint
 from atlas_lab.experiment.copying_machine import copied_masks
+from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
+from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
+from atlas_lab.files import working_on
 from atlas_lab.metrics import sums_by_subject
 from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
-from atlas_lab.train import evaluate, fit, predict
+from atlas_lab.system.progress import time_left
+from atlas_lab.train import evaluate, fit
 
 __all__ = ["final_scores", "run_experiment"]
 
@@ -31,13 +36,15 @@ __all__ = ["final_scores", "run_experiment"]
 def run_experiment(
     config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
     device: str | torch.device | None = None, *, keep: Sequence[int] = (), replay_store: SliceStore | None = None,
+    times: bool = False,
 ) -> Run:
     """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
     The same config, data, machine and number of threads give the same numbers, bit for bit on a processor: torch's
     global generator is seeded, for the initial weights and in each epoch. A checkpoint is kept after every epoch; a
     later call with the same config, data and training code goes on from it, and gives what an unbroken run gives. So
-    does a config that differs only after an epoch whose state was kept.
+    does a config that differs only after an epoch whose state was kept. Two calls of one config on the same data do not
+    run at once: the second waits, says so, and then finds the first one's network trained.
 
     Parameters
     ----------
@@ -54,6 +61,8 @@ def run_experiment(
         Epochs whose whole state is kept, for runs that are longer or whose learning rate drops then.
     replay_store : SliceStore, optional
         The slices that `first_losses` takes; given them, the record has the losses of its variant's first steps.
+    times : bool
+        Report how long the rest will take, too; without, the lines of the same run are the same.
 
     Returns
     -------
@@ -69,7 +78,7 @@ def run_experiment(
     first_steps = [] if replay_store is None else first_losses(config, replay_store)
     start = start_training(config, store, device)
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
-    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    train, dev = build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
 
     def after_epoch(history):
@@ -77,19 +86,26 @@ def run_experiment(
         if history[-1]["epoch"] in keep:
             keep_state(kept, model, optimizer, history, source)
         save_checkpoint(folder, model, optimizer, history, len(history) == config.epochs, source)
-        report(_progress_line(history[-1], config.epochs))
+        seconds = sum(entry["seconds"] for entry in history)
+        left = time_left(seconds, len(history), config.epochs) if times else ""
+        report(_progress_line(history[-1], config.epochs) + (left and f"  {left}"))
 
-    with even_kernels_unmentioned():
+    def restore():
+        return [] if fresh else restore_checkpoint(folder, kept, config, model, optimizer)
+
+    with even_kernels_unmentioned(), ExitStack() as held:
+        history = restore()
+        if len(history) < config.epochs and held.enter_context(working_on(folder, "training this network")):
+            history = restore()  # after a wait: that of the process that was waited for
         history = fit(
             model, start.loss, optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
             learning_rate=partial(learning_rate, config), batches=start.batches,
             scores=partial(scores_with_first_slices, config), train_scored_every=config.train_scored_every,
-            history=[] if fresh else restore_checkpoint(folder, kept, config, model, optimizer),
-            after_epoch=after_epoch,
+            history=history, after_epoch=after_epoch,
         )
         final = _all_final_scores(config, model, start)
-        examples = _predict_examples(model, store, split.dev)
+        examples = _predict_examples(config, model, store, split.dev)
     return Run(
         config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),
         environment=environment(device) | {"threads": _threads_of(history)},
@@ -107,15 +123,15 @@ def _threads_of(history):
 def _all_final_scores(config, model, start):
     """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`."""
     store, split = start.store, start.split
-    train, dev = SliceDataset(store, split.train), SliceDataset(store, split.dev)
+    train, dev = (build_dataset(config, store, rows) for rows in split)
     final = {"train": final_scores(model, train.sample(len(dev), config.seed)), "dev": final_scores(model, dev)}
-    final |= _seen_and_unseen(model, store, split)
+    final |= _seen_and_unseen(config, model, store, split)
     if config.mask_files == "jpeg":
         as_drawn = replace(store, masks=start.masks_as_drawn)
-        final["dev_exact"] = final_scores(model, SliceDataset(as_drawn, split.dev))
+        final["dev_exact"] = final_scores(model, build_dataset(config, as_drawn, split.dev))
     copied = np.zeros_like(store.masks)
     copied[split.dev] = copied_masks(store, split)
-    final["dev_copied"] = final_scores(model, SliceDataset(replace(store, masks=copied), split.dev))
+    final["dev_copied"] = final_scores(model, build_dataset(config, replace(store, masks=copied), split.dev))
     return final
 
 
@@ -127,22 +143,23 @@ def final_scores(model: torch.nn.Module, dataset: SliceDataset) -> dict:
         sums_by_subject(found.tp, found.fp, found.fn, table["subject"], scans, found.centroid_distance))
 
 
-def _seen_and_unseen(model, store, split):
+def _seen_and_unseen(config, model, store, split):
     """Final scores on dev's slices of subjects that train has and of those it has not; empty unless dev has both."""
     seen = seen_in_train(store.table["subject"], split)
     if seen.all() or not seen.any():
         return {}
     parts = {"dev_seen": split.dev[seen], "dev_unseen": split.dev[~seen]}
-    return {name: final_scores(model, SliceDataset(store, rows)) for name, rows in parts.items()}
+    return {name: final_scores(model, build_dataset(config, store, rows)) for name, rows in parts.items()}
 
 
-def _predict_examples(model, store, rows, count=12):
+def _predict_examples(config, model, store, rows, count=12):
     """Predicted masks of a few slices with lesion, evenly spaced by the lesion's area, for the record."""
     area = store.table["lesion_pixels"].to_numpy()[rows]
     ranked = rows[np.argsort(area, kind="stable")][np.count_nonzero(area == 0):]
     middles = ((np.arange(count) + 0.5) / count * len(ranked)).astype(int)  # of the count parts of the ranking
     shown = ranked[np.unique(middles)] if len(ranked) else ranked
-    return {"rows": shown.tolist(), "masks": pack_masks(predict(model, store.images[shown]) > 0.5)}
+    masks = pack_masks(predict_rows(model, config, store, shown) > 0.5)
+    return {"rows": store.table.index[shown].tolist(), "masks": masks}
 
 
 def _describe_split(store, split):

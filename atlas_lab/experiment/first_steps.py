@@ -5,7 +5,8 @@ from dataclasses import replace
 import torch
 
 from atlas_lab.config import RunConfig
-from atlas_lab.dataset import SliceDataset, SliceStore
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
 from atlas_lab.train import train_epoch
 
@@ -16,8 +17,8 @@ REPLAY_SUBJECTS = 60  # of cohort 0: a subject doesn't depend on how many there 
 
 
 def variant_of(config: RunConfig) -> RunConfig:
-    """What all runs of a variant have in common: the config with seed and cohort 0."""
-    return replace(config, seed=0, cohort=0)
+    """What all runs of a variant have in common: the config with seed and cohort 0, and all people."""
+    return replace(config, seed=0, cohort=0, people=None)
 
 
 def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS) -> list[float]:
@@ -26,7 +27,7 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
     Parameters
     ----------
     config : RunConfig
-        Its seed and cohort are taken to be 0.
+        Its seed and cohort are taken to be 0, and all people to be there.
     store : SliceStore
         Slices of the first REPLAY_SUBJECTS subjects of cohort 0, at the config's scale and z_step.
     steps : int
@@ -36,7 +37,7 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
     try:
         with even_kernels_unmentioned():
             start = start_training(config, store, "cpu")
-            train = SliceDataset(start.store, start.split.train)
+            train = build_dataset(config, start.store, start.split.train, training=True)
             torch.manual_seed(config.seed * 100_003 + 1)  # as `fit` does for epoch 1
 
             def noted_loss(logits, target):

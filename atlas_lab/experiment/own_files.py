@@ -15,6 +15,7 @@ from atlas_lab.data.nifti import read_header
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
+from atlas_lab.system.progress import bar
 
 __all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
 
@@ -151,21 +152,19 @@ def run_jobs(
     draw : callable
         Gives a matplotlib figure of a prediction and its title.
     """
-    from tqdm import tqdm
-
     done = 0
-    with tqdm(jobs, disable=None, leave=False) as bar:  # None: only on a terminal
-        for job in bar:
+    with bar(jobs, shown=None, leave=False) as shown:
+        for job in shown:
             try:
-                found = predict_scan(saved, job.t1w, to_register, to_strip, report=bar.set_description)
+                found = predict_scan(saved, job.t1w, to_register, to_strip, report=shown.set_description)
                 write_outputs(job, found, draw)
             except DataError as error:
                 if len(jobs) == 1:
                     raise
-                bar.write(f"atlas-lab: {error}", file=sys.stderr)
+                shown.write(f"atlas-lab: {error}", file=sys.stderr)
                 continue
             done += 1
-            bar.write("\n  ".join([f"{found.volume_ml:.1f} ml called lesion, in {job.mask}", *found.account]))
+            shown.write("\n  ".join([f"{found.volume_ml:.1f} ml called lesion, in {job.mask}", *found.account]))
     return done
 
 

@@ -19,9 +19,9 @@ from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.data.stripping import find_brain
 from atlas_lab.experiment.artifacts import scale_each_slice
 from atlas_lab.experiment.inference import SavedModel
+from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras, voxel_ml
-from atlas_lab.train import predict
 
 __all__ = ["NOTICE", "Prediction", "back_to", "predict_scan"]
 
@@ -151,7 +151,7 @@ def _segment(saved: SavedModel, image: np.ndarray, path: object, account: list[s
     if slices.shape[1:] != tuple(saved.model.input_shape):
         raise DataError(f"the network takes slices of {saved.model.input_shape}, and its scale of "
                         f"{saved.config.scale} mm gives {slices.shape[1:]}; train it anew")
-    found = predict(saved.model, slices)
+    found = predict_stack(saved.model, saved.config, slices)
     if broken := int((~np.isfinite(found)).sum()):
         raise DataError(f"{path}: the network's output is NaN or infinite in {broken:,} of {found.size:,} pixels; "
                         "train it again, with a smaller learning_rate")

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings, run_name
-from atlas_lab.files import REPOSITORY, DataError, lab_home, write_text
+from atlas_lab.files import DataError, lab_home, write_text
+from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
     "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "run_from_dict",
@@ -116,7 +117,7 @@ def without_nan(value):
 
 
 LARGEST = 32_000_000  # bytes; a record has some ten thousand
-RECORDS = REPOSITORY / "figures" / "runs"  # the records that the lab ships: embedded cohort only
+RECORDS = SHIPPED / "figures" / "runs"  # the records that the lab ships: embedded cohort only
 
 
 def runs_folder():

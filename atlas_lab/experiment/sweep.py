@@ -11,6 +11,7 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run, score_text
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, check_target
+from atlas_lab.system import progress
 from atlas_lab.system.locks import private_folder
 
 __all__ = ["sweep", "train_and_save"]
@@ -50,8 +51,6 @@ def sweep(
     DataError
         If a config is impossible, before any is trained; or, after all others are recorded, if runs ended early.
     """
-    from tqdm import tqdm
-
     for config in configs:
         check_config(config)
     folder = Path(folder or runs_folder())
@@ -62,8 +61,8 @@ def sweep(
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
-    ended_early, bar_of = [], {"unit": "epoch", "mininterval": every, "disable": not waiting}
-    with private_folder(folder) as place, tqdm(total=total, **bar_of) as bar:
+    ended_early, bar_of = [], {"unit": "epoch", "mininterval": every, "shown": bool(waiting)}
+    with private_folder(folder) as place, progress.bar(total=total, **bar_of) as bar:
         tally = place / "epochs"
         tally.touch()
         with _following(bar, tally):

@@ -31,7 +31,9 @@ def place(model: nn.Module, device=None) -> nn.Module:
     keep_freed_memory()
     if _is_baseline(model):
         model.forward = MethodType(_fast_forward, model)
-    return model.to(device or pick_device(), memory_format=torch.channels_last)
+    is_volumetric = any(parameter.dim() == 5 for parameter in model.parameters())
+    layout = torch.channels_last_3d if is_volumetric else torch.channels_last
+    return model.to(device or pick_device(), memory_format=layout)
 
 
 def _is_baseline(model):

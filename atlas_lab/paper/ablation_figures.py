@@ -19,7 +19,10 @@ from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfa
 from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import mask_legend
 
-__all__ = ["best_masks", "departures_figure", "rates_figure", "splits_figure", "weights_figure"]
+__all__ = [
+    "best_masks", "control_lines", "departures_figure", "names_of", "networks_by_split", "rates_figure",
+    "splits_figure", "weights_figure",
+]
 
 RATES = {
     "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
@@ -45,7 +48,7 @@ def _curves_figure(records, variants, title, last=None):
     groups = {name: records.variant(variant) for name, variant in variants.items()}
     ax = plot_variants(groups, last=last)
     ax.set_title(f"{title}; split by slice", fontsize=9)
-    return ax.figure, _names_of(run for group in groups.values() for run in group)
+    return ax.figure, names_of(run for group in groups.values() for run in group)
 
 
 def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
@@ -63,7 +66,7 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
     figure = plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 6)
     figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0, from small lesions to large", fontsize=9)
     mask_legend(figure)
-    return figure, _names_of(runs)
+    return figure, names_of(runs)
 
 
 def splits_figure(records: Records | StudyRecords, controls: list | None = None) -> tuple[Figure, dict]:
@@ -72,6 +75,17 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
     Beside them the controls on the same slices (by default those that the lab ships), and, apart, what another course
     project measured with the paper's public baseline on ATLAS.
     """
+    networks = networks_by_split(records)
+    runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
+    hashes = {run.data["data_hash"] for run in runs}
+    same_slices = [record for record in (load_controls() if controls is None else controls)
+                   if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
+    figure = plot_splits(networks, control_lines(same_slices), PUBLISHED)
+    return figure, names_of(runs) | {"controls": [record.config.name for record in same_slices]}
+
+
+def networks_by_split(records: Records | StudyRecords) -> dict[str, dict[str, list]]:
+    """The variants recorded by slice and by another split: name with epochs -> split -> runs; or NotRecorded."""
     networks, sweeps = {}, [*SWEEPS.values(), *STUDY.values()]
     for variant in dict.fromkeys(variant for sweep in sweeps for variant in sweep.variants):
         by_split = {split: runs for split in CONTROL_SPLITS if (runs := _recorded(records, variant, split))}
@@ -79,12 +93,7 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
             networks[f"{variant}, {last_epoch(*by_split.values())} epochs"] = by_split
     if not networks:
         raise NotRecorded("no variant is recorded both by slice and by another split")
-    runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
-    hashes = {run.data["data_hash"] for run in runs}
-    same_slices = [record for record in (load_controls() if controls is None else controls)
-                   if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
-    figure = plot_splits(networks, _control_lines(same_slices), PUBLISHED)
-    return figure, _names_of(runs) | {"controls": [record.config.name for record in same_slices]}
+    return networks
 
 
 def _recorded(records, variant, split):
@@ -96,7 +105,7 @@ def _recorded(records, variant, split):
     return list(runs.values()) if isinstance(runs, dict) else runs  # StudyRecords has them by seed
 
 
-def _control_lines(records):
+def control_lines(records: list) -> dict[str, dict]:
     """The lines of the controls: name -> split -> Interval."""
     found, lines = control_intervals(records), {}
     for (control, labels, _, split), interval in found.items():
@@ -110,9 +119,9 @@ def departures_figure(records: Records) -> tuple[Figure, dict]:
     """From as written to as run: what each departure of the public code does to the reported Dice."""
     figure = plot_waterfall(*departure_effects(records))
     variants = dict.fromkeys(("as written", *ALONE, *STACK))
-    return figure, _names_of(run for variant in variants for run in records.variant(variant))
+    return figure, names_of(run for variant in variants for run in records.variant(variant))
 
 
-def _names_of(runs):
+def names_of(runs) -> dict:
     """The provenance of a figure of records: which ones."""
     return {"runs": [run.name for run in runs]}

@@ -69,6 +69,7 @@ class Sweep:
     seeds: int = 5
     keep: tuple = ()           # epochs whose state is kept, since a longer or a decayed run goes on from there
     scale: int | None = None   # mm a pixel, where it is not the profile's
+    people: int | None = None  # where they are fewer than the profile's
 
 
 TVERSKY = tuple(name for name in VARIANTS if name.startswith("equation 3"))
@@ -145,7 +146,7 @@ def sweep_configs(name, base, sweeps=SWEEPS):
     if name not in sweeps:
         raise DataError(f"there is no sweep {name!r}; choose one of {', '.join(sweeps)}, or write FIELD=V1,V2")
     chosen = sweeps[name]
-    base = replace(base, epochs=chosen.epochs, scale=chosen.scale or base.scale)
+    base = replace(base, epochs=chosen.epochs, scale=chosen.scale or base.scale, people=chosen.people)
     return [
         replace(variant_config(variant, base), split_by=split) for variant in chosen.variants for split in chosen.splits
     ]

@@ -12,19 +12,21 @@ from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import checksum, without_nan
-from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
+from atlas_lab.files import DataError, lab_home, write_json
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
 from atlas_lab.paper.planning import has_own_cohorts
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.splits import neighbour_exposure, split_slices
 from atlas_lab.statistics import Interval, mean_interval
+from atlas_lab.system import progress
+from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
     "CONTROL_LABELS", "CONTROL_SPLITS", "DEV_SHARE", "ControlConfig", "ControlRecord", "control_intervals",
     "controls_table", "controls_text", "load_controls", "planned_controls", "record_control", "record_controls",
 ]
 
-RECORDS = REPOSITORY / "figures" / "controls"  # the records that the lab ships: embedded cohorts only
+RECORDS = SHIPPED / "figures" / "controls"  # the records that the lab ships: embedded cohorts only
 CONTROL_SPLITS = ("slice", "block", "subject")
 CONTROL_LABELS = ("true", "swapped")
 MASKS = {"true": "true", "swapped": "of other people"}  # what a table calls them
@@ -138,7 +140,7 @@ def record_controls(
         By default controls/ in `lab_home()`; what the lab ships lies in figures/controls.
     """
     folder = Path(folder or lab_home() / "controls")
-    for count, config in enumerate(plan, start=1):
+    for count, config in enumerate(progress.bar(plan, "controls", shown=None), start=1):
         path, store = folder / f"{config.name}.json", store_of(config)
         if path.exists() and _load_control(path).data["data_hash"] == store.about["data_hash"]:
             continue

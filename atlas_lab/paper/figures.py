@@ -22,25 +22,31 @@ from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rate
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.evidence import NotRecorded, Records
+from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
+from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
+from atlas_lab.system.progress import bar
+from atlas_lab.system.shipped import IN_A_CLONE
 
 __all__ = ["LIVE", "draw_figures", "first_epoch", "replay_first_steps"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
 
-def draw_figures(out: Path | None = None, report: Callable[[str], None] = print) -> None:
+def draw_figures(out: Path | None = None, report: Callable[[str], None] = print) -> Path:
     """Make or find the cohort, train the baseline live, hold it against its record, redraw every figure.
+
+    Returns the figures' folder.
 
     Parameters
     ----------
     out : path, optional
-        Folder for the figures. By default figures/ in the repository, or, where the cohort is the real
-        ATLAS, `lab_home()/figures`: patient images stay out of the repository.
+        Folder for the figures. By default figures/ in the repository; where there is none, or the cohort is the
+        real ATLAS, `lab_home()/figures`: patient images stay out of the repository.
     report : callable
         Called with each line of progress.
 
@@ -58,7 +64,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
     synthetic = all(scan.synthetic for scan in scans)
-    out = Path(out or (REPOSITORY / "figures" if synthetic else lab_home() / "figures"))
+    out = Path(out or (REPOSITORY if synthetic and IN_A_CLONE else lab_home()) / "figures")
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
     if not synthetic:
         report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
@@ -72,22 +78,25 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
     draw({"figure_3": partial(figure_3, live, store)})
     if recorded:
         draw({"baseline_curves": partial(baseline_curves, recorded)})
-        readme = REPOSITORY / "README.md" if out == REPOSITORY / "figures" else None
-        report(write_measured(recorded, out, readme))
+        page = REPOSITORY / "docs" / "results.md" if out == REPOSITORY / "figures" else None
+        report(write_measured(recorded, out, page))
         runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
         step("a replay of the first epoch of a run of each sweep")
         _replay(runs, store, step)
-        if readme is not None:  # the study point's records are of the embedded cohorts
+        if page is not None:  # the study point's records are of the embedded cohorts
             step("a replay of the first steps of every variant of the study point")
             replay_first_steps(StudyRecords(), step)
         step("the ablations and the ledger")
-        records = _write_tables(runs, store, out, readme, step)
+        records = _write_tables(runs, store, out, page, step)
         draw({
             "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
             "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
-            "departures": partial(departures_figure, records),
+            "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
         })
+        if page is not None:
+            draw({"scaling": lambda: scaling_figure(StudyRecords().runs)})
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
+    return out
 
 
 def _draw_and_save(out, about, report, figures):
@@ -102,15 +111,16 @@ def _draw_and_save(out, about, report, figures):
         save_figure(figure, out / f"{name}.png", {**about, **provenance})
 
 
-def _write_tables(runs, store, out, readme, report):
+def _write_tables(runs, store, out, page, report):
     """Write what is known of the cohort's lesions, the ledger and the card from records; returns the Records."""
     cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
                     "diameter_mm": median_diameter(store)}
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
-    write_ledger(records, out, readme)
-    if readme is not None:  # the study point's records are of the embedded cohorts
+    write_ledger(records, out, page)
+    if page is not None:  # the study point's records are of the embedded cohorts
         write_study(StudyRecords(), out)
+        write_hook(records, REPOSITORY / "README.md", report)
     try:
         write_card(records, out)
     except NotRecorded as error:
@@ -128,7 +138,8 @@ def _replay(runs, store, report):
     found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
     chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
     live = share_out(first_epoch, ((run, store.folder) for run in chosen.values()), 2)
-    for (name, run), again in zip(chosen.items(), live, strict=True):
+    pairs = bar(zip(chosen.items(), live, strict=True), "replays", len(chosen), shown=None)
+    for (name, run), again in pairs:
         report(f"{name}, {run.name}: {agreement_text(again, run)}")
 
 
@@ -151,7 +162,7 @@ def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> 
     if not variants:
         return
     scans = cohort(REPLAY_SUBJECTS, version=PROFILES["study"].version)
-    for config, runs in variants.items():
+    for config, runs in bar(variants.items(), "first steps", shown=None):
         losses = first_losses(config, prepare_slices(scans, config.scale, config.z_step))
         for run in runs:
             line = steps_text(run, losses)
@@ -173,7 +184,8 @@ def _train_beside_record(store, report):
     threads = torch.get_num_threads()
     torch.set_num_threads(twins[0].environment["threads"] if twins else threads)
     try:
-        live = run_experiment(LIVE, store, report, fresh=True, device=device_like(twins[0]) if twins else None)
+        device = device_like(twins[0]) if twins else None
+        live = run_experiment(LIVE, store, report, fresh=True, device=device, times=True)
     finally:
         torch.set_num_threads(threads)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")

@@ -5,9 +5,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atlas_lab.config import Profile, RunConfig, config_from_strings, with_seeds
+from atlas_lab.config import Profile, RunConfig, with_seeds
+from atlas_lab.experiment.settings import config_from_strings
 from atlas_lab.files import DataError
 from atlas_lab.paper.ablations import STUDY, SWEEPS, sweep_configs
+from atlas_lab.paper.scaling_plan import SCALING
 
 if TYPE_CHECKING:  # an impossible setting is refused before torch is imported
     from atlas_lab.dataset import SliceStore
@@ -45,7 +47,7 @@ def plan_sweep(
     named, given = [name for name in names if "=" not in name], [*settings, *(name for name in names if "=" in name)]
     if named and given:
         raise DataError("give either names of sweeps or FIELD=V1,V2, not both")
-    sweeps = STUDY if profile.own_cohorts else SWEEPS
+    sweeps = STUDY | SCALING if profile.own_cohorts else SWEEPS
     chosen = list(sweeps) if named == ["all"] else named
     parts = [(config, sweeps[name].seeds) for name in chosen for config in sweep_configs(name, profile.config, sweeps)]
     if not named:

@@ -1,4 +1,4 @@
-"""The tables written from run records alone: what was measured, the ledger, and their copies in the README."""
+"""The tables written from run records alone: what was measured, the ledger, and their copies in pages."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -24,15 +24,15 @@ COLUMNS = {
 
 
 def marked_block(name: str, text: str) -> str:
-    """A text between the two marks that keep its place in the README."""
+    """A text between the two marks that keep its place in a page."""
     return f"<!-- {name}: begin -->\n{text}<!-- {name}: end -->\n"
 
 
-def write_block(readme: Path, name: str, text: str) -> None:
-    """Put a text between the marks of its name in a README, in place of what stands there."""
+def write_block(page: Path, name: str, text: str) -> None:
+    """Put a text between the marks of its name in a page, in place of what stands there."""
     begin, end = marked_block(name, "\n").split("\n\n")
-    before, _, rest = readme.read_text(encoding="utf-8").partition(begin)
-    write_text(readme, before + marked_block(name, text) + rest.partition(end)[2])
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    write_text(page, before + marked_block(name, text) + rest.partition(end)[2])
 
 
 def group_by_config(runs: list[Run]) -> dict[RunConfig, list[Run]]:
@@ -75,12 +75,12 @@ def _score_cell(runs, part, score):
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"
 
 
-def write_measured(runs: list[Run], out: Path, readme: Path | None = None) -> str:
-    """Write the table to out/measured.md and between the two marks in a README; returns the table."""
+def write_measured(runs: list[Run], out: Path, page: Path | None = None) -> str:
+    """Write the table to out/measured.md and between the two marks in a page; returns the table."""
     table = measured_table(runs)
     write_text(out / "measured.md", table)
-    if readme is not None:
-        write_block(readme, "measured", table)
+    if page is not None:
+        write_block(page, "measured", table)
     return table
 
 
@@ -108,7 +108,7 @@ def _finding_cell(finding):
 
 
 def short_table(findings: dict[str, dict[str, Finding]]) -> str:
-    """The README's table: claim, verdict by slice, verdict by subject; claims without records are only counted."""
+    """The short table: claim, verdict by slice, verdict by subject; claims without records are only counted."""
     lines = ["| claim | the paper | by slice, as the paper | by subject |", "|---|---|---|---|"]
     pending = [name for name, found in findings.items() if found["slice"].pending]
     for name in [name for name in CLAIMS if name not in pending]:
@@ -131,10 +131,10 @@ def ledger_text(records: Records) -> str:
     )
 
 
-def write_ledger(records: Records, out: Path, readme: Path | None = None) -> str:
-    """Write out/ledger.md and the short table between the two marks of a README; returns the ledger's text."""
+def write_ledger(records: Records, out: Path, page: Path | None = None) -> str:
+    """Write out/ledger.md and the short table between the two marks of a page; returns the ledger's text."""
     text = ledger_text(records)
     write_text(out / "ledger.md", text)
-    if readme is not None:
-        write_block(readme, "ledger", short_table(judge_claims(records)))
+    if page is not None:
+        write_block(page, "ledger", short_table(judge_claims(records)))
     return text

@@ -29,6 +29,7 @@ from atlas_lab.files import (
 from atlas_lab.grid import GRID
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
+from atlas_lab.system.progress import bar
 
 __all__ = ["VERSIONS", "make_cohort", "make_subject"]
 
@@ -198,13 +199,12 @@ def _record_path(release, index):
 def _run_subjects(indices, masks, release, settings, jobs, progress):
     """Make the subjects in parallel, one single-threaded process each."""
     from joblib import cpu_count
-    from tqdm import tqdm
 
     if not indices:
         return
     jobs = min(jobs or cpu_count(), len(indices))
     done = share_out(make_subject, ((i, settings, release, masks.get(i)) for i in indices), jobs, in_order=False)
-    for _ in tqdm(done, "making subjects", total=len(indices), disable=not progress):
+    for _ in bar(done, "making subjects", len(indices), progress):
         pass
 
 

@@ -40,7 +40,7 @@ class SliceViewer(Still, anywidget.AnyWidget):
     opacity, line_width, fill, show_target, crosshair : looks
     """
 
-    _esm = script() + "\nexport default { render };\n"
+    _esm = script() + "\nexport default { initialize, render };\n"
     _css = Path(__file__).with_name("viewer.css")
     shape = traitlets.List().tag(sync=True)
     image = traitlets.Bytes().tag(sync=True)

@@ -236,5 +236,11 @@ function render({ model, el, ownsPage = false }) {
   return () => {
     for (const [event, action] of heard) model.off(event, action);
     viewer.close();
+    root.remove();
   };
+}
+
+// JupyterLab keeps closed models, and so their views' elements, until the kernel ends; what fills them needn't stay.
+function initialize({ model }) {
+  return () => { for (const [name, none] of [["image", null], ["target", null], ["labels", null], ["predictions", []]]) model.set(name, none); };
 }

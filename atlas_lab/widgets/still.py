@@ -26,8 +26,7 @@ class Still:
     still = b""  # bytes of a PNG file; none, no picture
 
     def _repr_mimebundle_(self, **kwargs):
-        if self.comm is None:  # closed since, as when its cell was run again
-            self.open()
+        _open(self)  # it may have been closed since, as when its cell was run again
         place = front_end()
         if place == "jupyter" and self.still:
             return _live_picture(self)
@@ -127,11 +126,25 @@ def _close_earlier(_result=None):
         entry["before"] = []
 
 
+def _parts(widget):
+    """The widgets that another is made of: those in it, its layout and its style, which take memory on the page too."""
+    own = [getattr(widget, name, None) for name in ("layout", "style")]
+    return [*getattr(widget, "children", ()), *(part for part in own if part is not None)]
+
+
 def _close(widget):
-    """Close a widget and those in it."""
-    for child in getattr(widget, "children", ()):
-        _close(child)
+    """Close a widget and its parts."""
+    for part in _parts(widget):
+        _close(part)
     widget.close()
+
+
+def _open(widget):
+    """Open a widget and its parts, those of them that are closed."""
+    for part in _parts(widget):
+        _open(part)
+    if widget.comm is None:
+        widget.open()
 
 
 def png(picture, level=1):

@@ -1,5 +1,7 @@
 """Training, evaluation, prediction and checkpoints, on a small set of slices with a lesion that can be learnt."""
 
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,9 @@ from atlas_lab.experiment import checkpoint
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import run_to_dict, unpack_masks
 from atlas_lab.fast import layout as hardware
+from atlas_lab.files import working_on
 from atlas_lab.splits import neighbour_exposure
+from atlas_lab.system import locks
 
 CONFIG = lab.RunConfig(epochs=3, batch_size=20, pos_weight=10.0)
 
@@ -238,3 +242,30 @@ def test_weights_of_an_untrained_run_are_not_there(store):
     (checkpoint.run_folder(run.config, store) / "checkpoint.pt").unlink()
     with pytest.raises(lab.DataError, match="no trained network of baseline"):
         lab.load_model(run, store)
+
+
+def test_a_second_training_of_one_config_waits_says_so_and_trains_nothing(store, capsys):
+    expected = lab.run_experiment(CONFIG, store, quiet)
+    folder, trained, found = checkpoint.run_folder(CONFIG, store), [], []
+    aside = folder.rename(folder.with_name("aside"))
+
+    def second():
+        found.append(lab.run_experiment(CONFIG, store, trained.append))
+
+    thread, said = threading.Thread(target=second), ""
+    with working_on(folder, "training this network"):  # as the first does while it trains
+        thread.start()
+        while "waiting for it" not in said:
+            assert thread.is_alive()
+            said += capsys.readouterr().err
+            time.sleep(0.05)
+        aside.rename(folder)
+    thread.join()
+    assert said == f"another process is training this network, {folder}; waiting for it\n" and not trained
+    assert run_to_dict(found[0])["history"] == run_to_dict(expected)["history"] and found[0].final == expected.final
+
+
+def test_a_trained_network_is_scored_where_no_lock_can_be_put(store, monkeypatch):
+    expected = lab.run_experiment(CONFIG, store, quiet)
+    monkeypatch.setattr(locks, "_take", lambda *_: pytest.fail("asked for a lock though there is nothing to train"))
+    assert lab.run_experiment(CONFIG, store, quiet).final == expected.final

@@ -12,6 +12,7 @@ from test_experiment import CONFIG, quiet, small_store
 import atlas_lab as lab
 from atlas_lab.config import with_seeds
 from atlas_lab.experiment import checkpoint
+from atlas_lab.experiment import sweep as sweep_module
 from atlas_lab.experiment.first_steps import FIRST_STEPS, first_losses
 from atlas_lab.experiment.run import checksum, load_run, run_to_dict, save_run
 from atlas_lab.splits import BLOCK_MM, neighbour_exposure
@@ -133,3 +134,19 @@ def test_a_record_of_wrong_types_or_size_and_a_missing_folder_are_named(store, t
         load_run(path)
     with pytest.raises(lab.DataError, match="no such folder"):
         lab.load_runs(tmp_path / "nonexistent")
+
+
+def test_a_sweep_names_the_runs_that_ended_early_after_all_others(store, tmp_path, monkeypatch):
+    configs = with_seeds([CONFIG], range(2))
+    run = lab.run_experiment(configs[1], store, quiet)
+
+    def one_fails(function, tasks, jobs, in_order):
+        yield False, "seed0: the loss of epoch 3 is nan, so training ended"
+        save_run(run, tmp_path)
+        yield True, "seed1: recorded"
+
+    monkeypatch.setattr(sweep_module, "share_out", one_fails)
+    lines = []
+    with pytest.raises(lab.DataError, match=r"^1 of 2 runs ended early, without a record: seed0: the loss of epoch 3"):
+        lab.sweep(configs, store, tmp_path, report=lines.append)
+    assert lines[1:] == ["1/2 seed0: the loss of epoch 3 is nan, so training ended", "2/2 seed1: recorded"]

@@ -54,8 +54,8 @@ def test_the_study_plans_each_run_once_and_longer_rows_go_on_from_kept_states():
             assert config.lr_drop_epoch in shorter[key] or config.scale == 2
 
 
-def test_the_readme_names_every_sweep():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_commands_names_every_sweep():
+    text = (REPOSITORY / "docs" / "command_line.md").read_text(encoding="utf-8")
     named = text.partition("The named sweeps are ")[2].partition(", or `all`")[0]
     assert re.findall("`(.*?)`", named) == list(SWEEPS)
 

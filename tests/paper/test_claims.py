@@ -185,7 +185,8 @@ def test_the_tables_in_the_repository_are_those_of_its_records():
     figures = REPOSITORY / "figures"
     records = Records(lab.load_runs(), json.loads((figures / "cohort.json").read_text()))
     assert (figures / "ledger.md").read_text() == ledger_text(records)
-    assert marked_block("ledger", short_table(judge_claims(records))) in (REPOSITORY / "README.md").read_text()
+    page = (REPOSITORY / "docs" / "results.md").read_text()
+    assert marked_block("ledger", short_table(judge_claims(records))) in page
 
 
 def test_a_number_changed_in_a_record_is_found_out_and_would_change_the_ledger(tmp_path):

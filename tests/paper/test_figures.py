@@ -53,7 +53,7 @@ def test_the_tables_in_the_repository_are_those_of_its_records():
     """After new records: `make figures`."""
     table = measured_table(lab.load_runs(loss=LIVE.loss, pos_weight=LIVE.pos_weight))
     assert (figures.REPOSITORY / "figures" / "measured.md").read_text() == table
-    assert marked_block("measured", table) in (figures.REPOSITORY / "README.md").read_text()
+    assert marked_block("measured", table) in (figures.REPOSITORY / "docs" / "results.md").read_text()
 
 
 def test_fails_loudly_where_the_live_run_disagrees_with_its_record(small_job):

@@ -11,6 +11,7 @@ import tracemalloc
 import types
 import zlib
 
+import ipywidgets
 import nbformat
 import nibabel
 import numpy as np
@@ -173,6 +174,16 @@ def test_a_closed_viewer_can_still_be_saved(volumes, tmp_path):
     page = viewer.save(tmp_path / "open.html").read_text()
     viewer.close()
     assert viewer.save(tmp_path / "closed.html").read_text() == page
+
+
+def test_widgets_are_closed_and_opened_with_all_their_parts(volumes):
+    box = ipywidgets.VBox([lab.view_slices(*volumes), ipywidgets.IntSlider()])
+    viewer, slider = box.children
+    parts = [box, box.layout, viewer, viewer.layout, slider, slider.layout, slider.style]
+    still._close(box)
+    assert all(part.comm is None for part in parts)
+    still._open(box)
+    assert all(part.comm is not None for part in parts)
 
 
 @pytest.mark.parametrize(("parent", "environment", "place"), [

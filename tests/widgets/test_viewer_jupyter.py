@@ -148,9 +148,13 @@ def test_panels_and_tiles_take_the_place_of_their_pictures_too(notebook):
 
 def test_running_a_cell_again_and_again_leaves_nothing_behind(notebook):
     notebook.run(0)
-    for _ in range(5):
+    page, nodes = notebook.tab.context.new_cdp_session(notebook.tab), []
+    for _ in range(6):
         notebook.run(1)
         wait_for(notebook.tab, "all.length === 1 && all[0].profile")
+        page.send("HeapProfiler.collectGarbage")
+        nodes.append(page.send("Memory.getDOMCounters")["nodes"])
+    assert nodes[-1] - nodes[1] < notebook.tab.locator(".atlas-viewer *").count()  # not even one viewer more
     alive = "import ipywidgets; print(sum(type(w).__name__ in ('SliceViewer', 'Mount') for w in " \
             "ipywidgets.widgets.widget._instances.values()))"
     assert notebook.run(3, alive).strip() == "2"

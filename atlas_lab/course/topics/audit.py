@@ -80,7 +80,8 @@ def lesion_counts(pred, target):
 
 def _lesion_cases(rng):
     target, pred = np.zeros((2, 9, 9), bool)
-    target[1:3, 1:3] = target[5:8, 5:8] = pred[2, 2] = pred[0, 8] = pred[8, 0:3] = True
+    target[1:3, 1:3] = target[5:8, 5:8] = pred[2, 2] = pred[0, 8] = pred[8, : rng.integers(1, 5)] = True
+    target[8, 5 : rng.integers(5, 9)] = True
     turn, bridge = int(rng.integers(4)), target.copy()
     bridge[1:8, 1:8] = True
     pred, target, bridge = (np.rot90(mask, turn).copy() for mask in (pred, target, bridge))

@@ -1,0 +1,84 @@
+"""What a trained network of any kind says: of slices of a store, and of one scan whose slices lie 1 mm apart."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from atlas_lab.config import RunConfig
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.datasets import build_dataset, scan_rows
+from atlas_lab.files import DataError
+from atlas_lab.train import predict
+
+__all__ = ["predict_rows", "predict_stack"]
+
+BATCH = 250  # slices at a time
+
+
+def predict_rows(
+    model: torch.nn.Module, config: RunConfig, store: SliceStore, rows: np.ndarray, flip: bool = False,
+) -> np.ndarray:
+    """Probability of every pixel of some of a store's slices, float32 (N, H, W).
+
+    With `flip` it is the mean of the answers to each slice and to its mirror image, turned back (test-time
+    augmentation). A volumetric network sees the whole scans that the slices are of.
+    """
+    if not len(rows):
+        return np.zeros((0, *store.shape), np.float32)
+    seen, is_volumetric = np.asarray(rows), config.net == "volume_unet"
+    if is_volumetric:
+        scans = scan_rows(store)
+        seen = np.concatenate([scans[name] for name in np.unique(store.scan_names[seen])])
+    dataset = build_dataset(config, store, seen)
+    batches = torch.arange(len(dataset)).split(1 if is_volumetric else BATCH)
+    found = _answers(model, (dataset[batch][0] for batch in batches), flip)
+    place = np.empty(len(store), np.int64)
+    place[dataset.rows] = np.arange(len(dataset.rows))
+    return found[place[rows]]
+
+
+def predict_stack(model: torch.nn.Module, config: RunConfig, slices: np.ndarray) -> np.ndarray:
+    """Probability of every pixel of one scan whose slices lie 1 mm apart: uint8 (Z, H, W) -> float32 (Z, H, W).
+
+    A network that learnt from every z_step-th slice finds its neighbours that far away here too. Raises DataError if
+    the network is a stage of the cascade, which tells slices or blocks and not pixels.
+    """
+    if config.stage != "mask":
+        raise DataError(f"this network is the cascade's stage of {config.stage}, which gives no mask; take one that "
+                        "was trained with stage=mask")
+    if config.net != "volume_unet" and config.context == 0:
+        return predict(model, slices)
+    answer = _volume_answer if config.net == "volume_unet" else _neighbours_answer
+    found = np.empty(slices.shape, np.float32)
+    for first in range(min(config.z_step, len(slices))):
+        found[first :: config.z_step] = answer(model, config, slices[first :: config.z_step])
+    return found
+
+
+def _volume_answer(model, config, slices):
+    """The answer of a volumetric network to a scan's slices, from the first on; the last stands for those above it."""
+    whole = np.concatenate([slices, np.repeat(slices[-1:], model.depth - len(slices), 0)])
+    return predict(model, whole, len(whole))[: len(slices)]
+
+
+def _neighbours_answer(model, config, slices):
+    """The answer of a network to a scan's slices, each seen with its neighbours."""
+    around = np.arange(-config.context, config.context + 1)
+    neighbours = np.clip(np.arange(len(slices))[:, None] + around, 0, len(slices) - 1)
+    return _answers(model, torch.from_numpy(slices[neighbours]).div(255).split(BATCH))
+
+
+@torch.no_grad()
+def _answers(model: torch.nn.Module, batches: Iterable[torch.Tensor], flip: bool = False) -> np.ndarray:
+    """Probabilities of batches of images (B, C, H, W), as one float32 array (N, H, W)."""
+    device, was_training, found = next(model.parameters()).device, model.training, []
+    model.eval()
+    for batch in batches:
+        images = batch.to(device)
+        answer = torch.sigmoid(model(images))
+        if flip:
+            answer = (answer + torch.sigmoid(model(images.flip(-1))).flip(-1)) / 2
+        found.append(answer.cpu())
+    model.train(was_training)
+    return torch.cat(found)[:, 0].numpy()

@@ -1,0 +1,194 @@
+"""The planned runs on new people: trained, scored by person, recorded; a later call goes on with what is missing."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from atlas_lab.cohorts import cohort
+from atlas_lab.config import PROFILES, RunConfig, plain_settings, run_name
+from atlas_lab.data.metadata import match_metadata
+from atlas_lab.data.scans import find_scans
+from atlas_lab.data.slicing import prepare_slices
+from atlas_lab.dataset import SliceStore
+from atlas_lab.experiment.checkpoint import load_model
+from atlas_lab.experiment.folds import choose_split
+from atlas_lab.experiment.people import (
+    cascade_scores,
+    ensemble_probability,
+    false_alarms,
+    scores_of_masks,
+    stage_masks,
+)
+from atlas_lab.experiment.prediction import predict_rows
+from atlas_lab.experiment.run import checksum, load_run, runs_folder, without_nan
+from atlas_lab.experiment.sweep import sweep
+from atlas_lab.files import DataError, lab_home, write_json
+from atlas_lab.nets.cascade import BLOCK
+from atlas_lab.paper.people_claims import chosen_best
+from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
+from atlas_lab.phantom.cohort import make_cohort
+from atlas_lab.provenance import code_version, environment
+from atlas_lab.scoring.calibration import calibration
+
+__all__ = ["load_people", "record_people"]
+
+SMALLEST_ML = 0.1  # components that post-processing leaves out
+HEALTHY = 60       # people without lesion on whom false alarms are counted
+DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
+
+
+def record_people(
+    names: Sequence[str] = (), folder: str | Path | None = None, jobs: int = 2, report: Callable[[str], None] = print,
+) -> list[Path]:
+    """Train every run of the plan's rows and write each one's scores by person; what is recorded already stays.
+
+    Parameters
+    ----------
+    names : list of str
+        Rows of PEOPLE, in the order wanted; by default all, in the plan's.
+    folder : path, optional
+        For records and scores; `runs_folder()` / "people" by default.
+    jobs : int
+        Processes at a time, of one thread each.
+
+    Returns
+    -------
+    list of Path
+        Of the scores, one file a run.
+
+    Raises
+    ------
+    DataError
+        If a row is unknown, or the best is asked for before the rows that it is chosen from are recorded.
+    """
+    folder = Path(folder or runs_folder() / "people")
+    for name in names:
+        row_config(name)
+    written = []
+    for name in names or PEOPLE:
+        config = chosen_best(load_people(folder)) if name == "final: best" else row_config(name)
+        configs = row_runs(name, config)
+        sweep(configs, _study_slices, folder, jobs, report)
+        for one in configs:
+            path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(one)}.json"
+            if not path.exists():
+                scores = _scores(name, one, folder)
+                values = {"row": name, "config": plain_settings(one), "code": code_version(),
+                          "environment": environment(), "scores": scores}
+                values = without_nan(values)
+                write_json(path, {**values, "checksum": checksum(values)}, _study_slices(one).about["source"])
+                report(f"scored {path.name}")
+            written.append(path)
+    return written
+
+
+def load_people(folder: str | Path) -> list[dict]:
+    """All scores of a folder of `record_people`, in order of name. Raises DataError if one was changed."""
+    found = []
+    for path in sorted((Path(folder) / "scores").glob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("checksum", None) != checksum(values):
+            raise DataError(f"{path}: the contents don't fit the checksum; delete it, and it is scored anew")
+        found.append(values)
+    return found
+
+
+def _study_slices(config: RunConfig) -> SliceStore:
+    """The slices of a run's cohort at the study point."""
+    return _slices(config.cohort, config.scale, config.z_step)
+
+
+@cache
+def _slices(number, scale, z_step):
+    """The slices of a cohort of the study, made on first use."""
+    profile = PROFILES["study"]
+    return prepare_slices(cohort(profile.n_subjects, number, version=profile.version), scale, z_step)
+
+
+@cache
+def _territories(number):
+    """Scan -> its territory, as the metadata table of a cohort of the study has it."""
+    profile = PROFILES["study"]
+    scans = cohort(profile.n_subjects, number, version=profile.version)
+    table, _ = match_metadata(scans, scans[0].t1w.parents[3])
+    if table is None or "Vascular territory" not in table:
+        return {}
+    return {name: {"territory": text} for name, text in table["Vascular territory"].items()}
+
+
+def _scores(name, config, folder):
+    """The scores of a trained run: on its own dev people; of a final row, on people of a cohort of its own."""
+    if name.startswith("final: "):
+        return _final_scores(config, folder)
+    store, model = _study_slices(config), _trained(config, folder)
+    rows = choose_split(config, store).dev
+    if config.stage == "mask":
+        return _by_post_processing(config, [model], store, rows, _territories(config.cohort))
+    found = {"stage": _stage_scores(config, model, store, rows)}
+    if config.stage == "place":  # the last of the three
+        stages = {"presence": row_config("cascade: presence"), "mask": row_config("U-Net")}
+        models = {stage: _trained(replace(other, seed=config.seed, cohort=config.cohort), folder)
+                  for stage, other in stages.items()}
+        found |= cascade_scores(models | {"place": model}, replace(config, stage="mask"), store, rows)
+    return found
+
+
+def _trained(config, folder):
+    """The trained network of a recorded run. Raises DataError if it is not there."""
+    path = folder / f"{run_name(config)}.json"
+    if not path.exists():
+        raise DataError(f"{path}: not recorded yet, and another row needs its network; record the rows in the plan's "
+                        "order, as atlas-lab people does")
+    return load_model(load_run(path), _study_slices(config))
+
+
+def _stage_scores(config, model, store, rows):
+    """How a stage of the cascade does its own task: over slices or blocks, of those with lesion and those without."""
+    said, true = predict_rows(model, config, store, rows) > 0.5, stage_masks(store, rows, config.stage)
+    side = (slice(None), *(2 * (slice(None, None, BLOCK),) if config.stage == "place" else (0, 0)))
+    said, true = said[side], true[side]
+    return {"sensitivity": float(said[true].mean()), "specificity": float((~said[~true]).mean())}
+
+
+def _by_post_processing(config, models, store, rows, about):
+    """Scores of each person, plain and with each way of post-processing alone; and the calibration."""
+    plain, flipped = (ensemble_probability(models, config, store, rows, flip) for flip in (False, True))
+    found = {
+        "plain": scores_of_masks(plain > 0.5, store, rows, about=about),
+        "flipped too": scores_of_masks(flipped > 0.5, store, rows, about=about),
+        "without small": scores_of_masks(plain > 0.5, store, rows, SMALLEST_ML, about=about),
+    }
+    measured = calibration(plain, np.asarray(store.masks[rows]), from_probability=DOUBTFUL)
+    return found | {"calibration": {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}}
+
+
+def _final_scores(config, folder):
+    """Scores on all people of cohort 100 + seed, none of whom anything was chosen on; and on people without lesion.
+
+    The ensemble of the row's seeds is scored by the last of them.
+    """
+    number = FINAL_COHORTS + config.seed
+    store = _slices(number, config.scale, config.z_step)
+    rows, model = np.arange(len(store)), _trained(config, folder)
+    found = _by_post_processing(config, [model], store, rows, _territories(number))
+    healthy = _healthy_slices(config)
+    of_healthy = predict_rows(model, config, healthy, np.arange(len(healthy))) > 0.5
+    found["false alarms"] = false_alarms(scores_of_masks(of_healthy, healthy, np.arange(len(healthy))))
+    seeds = PEOPLE["final: U-Net"].seeds
+    if config.seed == seeds - 1:
+        models = [_trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
+        probability = ensemble_probability(models, config, store, rows)
+        found["ensemble"] = scores_of_masks(probability > 0.5, store, rows, about=_territories(number))
+    return found
+
+
+@cache
+def _healthy_slices(config):
+    """Slices of people without lesion, made on first use."""
+    place = lab_home() / "cohorts" / f"healthy-{HEALTHY}-seed{FINAL_COHORTS}-version2"
+    scans = find_scans(make_cohort(place, HEALTHY, FINAL_COHORTS, n_lesions=0))
+    return prepare_slices(scans, config.scale, config.z_step)

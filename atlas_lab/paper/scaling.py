@@ -1,0 +1,134 @@
+"""How far the laptop is from the paper: Dice against updates, resolution and people, and what follows for full size."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from atlas_lab.config import PROFILES
+from atlas_lab.experiment.operating_point import PAPER_UPDATES
+from atlas_lab.experiment.run import Run
+from atlas_lab.paper.ablations import variant_config
+from atlas_lab.paper.evidence import NotRecorded
+from atlas_lab.paper.scaling_plan import EPOCHS
+from atlas_lab.plots.roads import plot_roads
+from atlas_lab.statistics import Interval
+
+__all__ = ["Line", "Points", "expected_full_size", "fit_line", "scaling_figure", "scaling_points"]
+
+BASE = PROFILES["study"].config
+FEWEST = 4  # points at different places, for a line and what it leaves
+
+
+class Points(NamedTuple):
+    """A score at several places: float arrays (N,), one number for each run."""
+
+    at: np.ndarray
+    score: np.ndarray
+
+
+class Line(NamedTuple):
+    """A straight line by least squares: score = intercept + slope log2(at), and what a new run's score is expected."""
+
+    intercept: float
+    slope: float
+    count: int
+    middle: float    # mean of log2(at)
+    spread: float    # sum of squared distances from it
+    residual: float  # standard deviation around the line, with count - 2
+
+    def predict(self, at: float, level: float = 0.90) -> Interval:
+        """The score of one new run, with the interval that a share `level` of such runs falls into.
+
+        Student's t with count - 2 degrees of freedom, as for any least-squares line (Draper and Smith 1998, section
+        1.4); it takes the runs to scatter alike everywhere, and the line to go on straight.
+        """
+        from scipy.special import stdtrit
+
+        x = np.log2(at)
+        mean = self.intercept + self.slope * x
+        error = self.residual * np.sqrt(1 + 1 / self.count + (x - self.middle) ** 2 / self.spread)
+        half = stdtrit(self.count - 2, (1 + level) / 2) * error
+        return Interval(float(mean), float(mean - half), float(mean + half))
+
+
+def fit_line(points: Points) -> Line:
+    """A line through points whose places are taken by their logarithm. Raises NotRecorded for too few places."""
+    if len(np.unique(points.at)) < FEWEST:
+        raise NotRecorded(f"a line through {len(np.unique(points.at))} places says nothing; record {FEWEST} at least")
+    x, y = np.log2(points.at), np.asarray(points.score, float)
+    slope, intercept = np.polyfit(x, y, 1)
+    residual = np.sqrt(((y - intercept - slope * x) ** 2).sum() / (len(x) - 2))
+    return Line(float(intercept), float(slope), len(x), float(x.mean()), float(((x - x.mean()) ** 2).sum()),
+                float(residual))
+
+
+def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", variant: str = "weight 10") -> Points:
+    """The scores of a variant's runs along one of three roads, all else equal.
+
+    Parameters
+    ----------
+    along : {"updates", "scale", "people"}
+        Dice on dev after 1, 2, 4, ... epochs against the updates until then (points of one run lean the same way, so
+        that a line's band is a little narrow); Dice at 1 mm after EPOCHS epochs against mm a pixel; Dice after as many
+        updates against the people.
+
+    Raises
+    ------
+    NotRecorded
+        If no run is there.
+    """
+    wanted = replace(variant_config(variant, BASE), split_by=split, epochs=1)
+    found = []
+    for run in runs:
+        free = {"seed": 0, "cohort": 0, "epochs": 1} | ({along: getattr(wanted, along)} if along != "updates" else {})
+        if replace(run.config, **free) == wanted:
+            found += _points_of(run, along)
+    if not found:
+        raise NotRecorded(f"{variant}, by {split}: no run along {along} is recorded")
+    return Points(*np.array(sorted(found), float).T)
+
+
+def _points_of(run, along):
+    """What one run adds to the points: pairs of place and score."""
+    an_epoch = run.point["updates_an_epoch"]
+    if along == "updates":
+        doubled = [2**k for k in range(len(run.history).bit_length())]  # epochs 1, 2, 4, ...: equal steps of log2
+        return [(an_epoch * epoch, run.curve()[epoch - 1]) for epoch in doubled]
+    if along == "scale":
+        is_scored = len(run.history) == EPOCHS and "dev_fine" in run.final
+        return [(run.config.scale, run.final["dev_fine"]["mean_dice"]["value"])] if is_scored else []
+    epochs = round(EPOCHS * PROFILES["study"].n_subjects / run.point["subjects"])
+    return [(run.point["subjects"], run.curve()[epochs - 1])] if len(run.history) >= epochs else []
+
+
+def expected_full_size(runs: Sequence[Run], score: str = "mean_dice") -> Interval:
+    """What one run of the baseline as written is expected to score at 1 mm after ten epochs, with its 90 % interval.
+
+    From the line through the runs at 8 to 2 mm, all scored at 1 mm. Raises NotRecorded where they are not there.
+    """
+    return fit_line(scaling_points(runs, "scale", variant="baseline")).predict(1)
+
+
+ROADS = {  # what changes -> the label of its axis, and the paper's place
+    "updates": ("updates of the weights", 60 * PAPER_UPDATES), "scale": ("mm a pixel; all scored at 1 mm", 1),
+    "people": ("people", PROFILES["paper"].n_subjects),
+}
+
+
+def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
+    """Dice of weight 10 along the three roads, by slice and by subject, with 90 % bands for a new run.
+
+    Returns the figure and its provenance. Raises NotRecorded if one of the roads has too few places for a line.
+    """
+    roads = {}
+    for along, (label, _) in ROADS.items():
+        points = {split: scaling_points(runs, along, split) for split in ("slice", "subject")}
+        roads[label] = {split: (*found, fit_line(found).predict) for split, found in points.items()}
+    wanted = replace(variant_config("weight 10", BASE), epochs=1)
+    used = [run for run in runs if wanted == replace(
+        run.config, seed=0, cohort=0, epochs=1, scale=BASE.scale, people=None, split_by="slice")]
+    about = {"source": used[0].data["source"], "data_hash": sorted({run.data["data_hash"] for run in used})}
+    return plot_roads(roads, dict(ROADS.values())), about | {"runs": [run.name for run in used]}

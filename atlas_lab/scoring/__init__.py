@@ -1,0 +1,1 @@
+"""Scores of whole scans: lesions, surfaces and volumes, by the conventions of the field, each held to its library."""

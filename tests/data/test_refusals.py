@@ -1,0 +1,70 @@
+"""Refusals in one line that need something out of the way: no memory, a huge table, a head without a brain."""
+
+import sys
+from types import SimpleNamespace
+
+import nibabel
+import numpy as np
+import pytest
+from atlas_tree import write_scan
+
+import atlas_lab as lab
+from atlas_lab.data import metadata, stream
+from atlas_lab.data.stripping import find_brain
+
+
+def test_no_masks_have_no_overlap():
+    with pytest.raises(lab.DataError, match="there are no masks to overlap"):
+        lab.overlap_map([])
+
+
+def test_a_table_of_too_many_bytes_is_not_read(tmp_path):
+    path = tmp_path / "table.csv"
+    with open(path, "wb") as file:
+        file.truncate(metadata.LARGEST + 1)  # without a byte on disk
+    with pytest.raises(lab.DataError, match=rf"table\.csv.*it has over {metadata.LARGEST >> 20} MiB"):
+        metadata.load_metadata(path)
+
+
+def test_a_volume_that_memory_does_not_hold_is_named(tmp_path, monkeypatch):
+    path = write_scan(tmp_path, "Site1", "031768")
+
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(stream, "_refuse_claim", full)
+    with pytest.raises(lab.DataError, match=r"031768.*not enough memory for its 3 MiB; close other programs"):
+        stream.read_contents(path, lambda head: 3 << 20)
+
+
+def brain_of(voxels):
+    """A stand-in for deepbet that finds so many voxels of 1 ml, or nothing at all."""
+    class BrainExtraction:
+        def __init__(self, no_gpu):
+            assert no_gpu
+
+        def run(self, image):
+            if voxels is None:
+                raise ValueError("zero-size array to reduction operation minimum which has no identity")
+            mask = np.zeros(image.shape, np.uint8)
+            mask.ravel()[:voxels] = 1
+            return None, nibabel.Nifti1Image(mask, image.affine), None
+
+    return SimpleNamespace(BrainExtraction=BrainExtraction)
+
+
+@pytest.mark.parametrize("voxels, message", [
+    (None, "deepbet found no brain in it; is it a T1-weighted head"),
+    (599, "deepbet found a brain of 599 ml, which none has"), (2201, "deepbet found a brain of 2,201 ml"),
+])
+def test_what_is_no_brain_is_not_cut_out(monkeypatch, voxels, message):
+    monkeypatch.setitem(sys.modules, "deepbet", brain_of(voxels))
+    with pytest.raises(lab.DataError, match=rf"head\.nii: {message}"):
+        find_brain(np.zeros((15, 15, 15), np.float32), np.diag([10.0, 10.0, 10.0, 1.0]), "head.nii")
+
+
+@pytest.mark.parametrize("voxels", [600, 2199])
+def test_a_brain_of_a_brain_s_size_is_taken(monkeypatch, voxels):
+    monkeypatch.setitem(sys.modules, "deepbet", brain_of(voxels))
+    found = find_brain(np.zeros((15, 15, 15), np.float32), np.diag([10.0, 10.0, 10.0, 1.0]), "head.nii")
+    assert found.dtype == bool and found.sum() == voxels

@@ -1,0 +1,146 @@
+"""The plan of runs on new people, the rules that were fixed before them, and a small recording from end to end."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from boxes import Z_STEP, store_of
+
+import atlas_lab as lab
+from atlas_lab.config import check_config, run_name
+from atlas_lab.experiment.build import build_loss, build_model
+from atlas_lab.paper import people_plan, people_records
+from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_scores
+from atlas_lab.paper.people_plan import BUDGET_HOURS, CORES, PEOPLE, best_config, planned_hours, row_config, row_runs
+from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from atlas_lab.statistics import Interval
+
+
+def test_the_plan_fits_its_budget():
+    assert sum(map(planned_hours, PEOPLE)) / CORES <= BUDGET_HOURS
+
+
+def test_every_row_can_be_built_and_no_two_runs_are_the_same():
+    names = []
+    for name in PEOPLE:
+        config = row_config(name)
+        build_model(config, (16, 16)), build_loss(config)
+        runs = row_runs(name)
+        for run in runs:
+            check_config(run)
+        names += [] if name == "final: best" else [run_name(run) for run in runs]
+        assert all(run.split_by in ("subject", "site") and (run.scale, run.z_step) == (4, 1) for run in runs)
+    assert len(set(names)) == len(names)
+
+
+def test_each_row_changes_one_thing():
+    for name, row in PEOPLE.items():
+        if row.against is not None:
+            mine, other = (asdict(replace(row_config(n), epochs=1)) for n in (name, row.against))
+            changed = {field for field in mine if mine[field] != other[field]}
+            assert changed == set(row.settings) and len(changed) <= (2 if name == "volumetric, width 4" else 1), name
+
+
+def test_the_best_takes_of_each_setting_what_helps_most_and_surely():
+    effects = {name: Interval(0.0, -0.1, 0.1) for name in CANDIDATES}
+    assert best_config(effects) == row_config("final: U-Net")
+    effects |= {"flips": Interval(0.02, 0.01, 0.03), "all augmentation": Interval(0.03, 0.02, 0.04),
+                "2.5D, seven slices": Interval(0.2, -0.01, 0.4), "2.5D, three slices": Interval(0.1, 0.05, 0.15),
+                "Dice and cross-entropy": Interval(-0.1, -0.2, -0.05)}
+    best = best_config(effects)
+    assert (best.augment, best.context, best.loss, best.epochs) == ("all", 1, "cross_entropy", 20)
+    volumetric = best_config(effects | {"volumetric": Interval(0.3, 0.2, 0.4)})
+    assert (volumetric.net, volumetric.context) == ("volume_unet", 0)
+    build_model(volumetric, (16, 16))
+    with pytest.raises(lab.DataError, match="boundary is compared with Dice and cross-entropy"):
+        best_config({"boundary": Interval(0.1, 0.05, 0.15)})
+
+
+def records_of(row, gain=0.0, ways=("plain",), seed=0):
+    """A row's records of 30 people a cohort, whose Dice is a draw of their own and a gain."""
+    found = []
+    for cohort in range(PEOPLE[row].seeds):
+        rng, noise = np.random.default_rng([7, cohort]), np.random.default_rng([seed, cohort])
+        base = rng.uniform(0.2, 0.6, 30)
+        dice = {way: base + gain * (way == ways[0]) + noise.normal(0, 0.02, 30) for way in ways}
+        scans = {way: [{"subject": f"{index:03d}", "dice": value, "lesion_f1": 0.5, "hd95": None}
+                       for index, value in enumerate(values)] for way, values in dice.items()}
+        found.append({"row": row, "config": {"cohort": cohort}, "scores": scans})
+    return found
+
+
+@pytest.mark.parametrize("gain, verdict", [(0.2, HOLDS), (-0.2, FAILS), (0.05, UNDECIDED)])
+def test_c16_asks_whether_a_volume_helps_a_lot(gain, verdict):
+    records = records_of("U-Net") + records_of("volumetric, width 4", gain, seed=1)
+    assert judge_people(records)["C16"].verdict == verdict
+    assert effect(records, "volumetric, width 4").mean == pytest.approx(gain, abs=0.01)
+
+
+@pytest.mark.parametrize("gain, verdict", [(0.05, HOLDS), (-0.05, FAILS), (0.0, UNDECIDED)])
+def test_c15_asks_whether_the_cascade_beats_its_own_mask(gain, verdict):
+    records = records_of("cascade: place", gain, ("cascade", "mask alone", "perfect start"))
+    found = judge_people(records)
+    assert found["C15"].verdict == verdict and found["C16"].verdict == NOT_RUN
+    assert "volumetric, width 4: 0 of 3 runs" in found["C16"].decides
+
+
+def test_a_table_says_what_is_not_run():
+    table = effects_table(records_of("baseline") + records_of("U-Net", 0.1))
+    assert table.count("not run") == len(PEOPLE) - 4  # two are recorded; the cascade's two stages have no masks
+    row = next(line for line in table.splitlines() if line.startswith("| U-Net |"))
+    assert "| baseline | +0.1" in row
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A plan of a few seconds: two rows and the cascade, one seed, on scans of boxes."""
+    rows = {name: replace(PEOPLE[name], seeds=1, epochs=1) for name in
+            ("baseline", "U-Net", "cascade: presence", "cascade: place")}
+    monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, width=2, batch_size=20, z_step=Z_STEP))
+    for name, row in rows.items():
+        monkeypatch.setitem(PEOPLE, name, row)
+    monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step: store_of(7))
+    monkeypatch.setattr(people_records, "_territories", lambda number: {})
+
+    def train(configs, store, folder, jobs, report):
+        torch.set_num_threads(1)
+        for config in (one for one in configs if not (folder / f"{run_name(one)}.json").exists()):
+            lab.save_run(lab.run_experiment(config, store(config), report=lambda line: None), folder)
+
+    monkeypatch.setattr(people_records, "sweep", train)
+    return rows
+
+
+def test_rows_are_recorded_once_and_judged(small, tmp_path):
+    lines = []
+    people_records.record_people(small, tmp_path, 1, lines.append)
+    assert len(lines) == 4
+    again = people_records.record_people(small, tmp_path, 1, lines.append)
+    assert len(lines) == 4 and len(again) == 4
+    records = people_records.load_people(tmp_path)
+    dice = people_scores(records, "U-Net")
+    assert len(dice) == 2 and {name[:2] for name in dice} == {"0/"}
+    stage = next(record["scores"] for record in records if record["row"] == "cascade: presence")
+    assert set(stage) == {"stage"} and set(stage["stage"]) == {"sensitivity", "specificity"}
+    found = judge_people(records)
+    assert found["C15"].verdict != NOT_RUN and "subject Dice" in found["C15"].measured
+    path = again[0]
+    path.write_text(path.read_text().replace('"row"', '"raw"'))
+    with pytest.raises(lab.DataError, match="don't fit the checksum"):
+        people_records.load_people(tmp_path)
+
+
+def test_the_best_waits_for_what_it_is_chosen_from(small, tmp_path):
+    with pytest.raises(lab.DataError, match="runs are recorded; make the others with"):
+        people_records.record_people(["final: best"], tmp_path)
+    with pytest.raises(lab.DataError, match="there is no row 'unet'"):
+        people_records.record_people(["unet"], tmp_path)
+
+
+def test_records_are_plain_json(small, tmp_path):
+    path, *_ = people_records.record_people(["baseline"], tmp_path, 1, lambda line: None)
+    values = json.loads(path.read_text())
+    assert values["row"] == "baseline" and values["config"]["net"] == "baseline"
+    assert {"plain", "flipped too", "without small", "calibration"} == set(values["scores"])
