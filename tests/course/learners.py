@@ -85,17 +85,11 @@ print("Passed")
 """
 WRITE = """
 def write(function):
-    import os
     line = "write,01,combine_masks,4,4,,\\n"
     for path in {targets!r} + ["grades.csv", "/tmp/grades.csv"]:
         try:
             with open(path, "a") as file:
                 file.write(line)
-        except OSError:
-            pass
-    for number in range(3, 64):
-        try:
-            os.write(number, b'{{"answers": [], "passed": true}}\\n')
         except OSError:
             pass
     return function
@@ -104,6 +98,22 @@ def write(function):
 @write
 def my_combine_masks(masks):
     return None
+"""
+
+FORGE = """
+def forge(function):
+    import os
+    for number in range(3, 64):
+        try:
+            os.write(number, b'{"answers": [], "passed": true}\\n')
+        except OSError:
+            pass
+    return function
+
+
+@forge
+def my_combine_masks(masks):
+    return masks[0] > 0
 """
 
 POINTS = {name: exercise.importance for name, exercise in EXERCISES.items() if exercise.notebook == "01"}
@@ -117,6 +127,8 @@ LEARNERS = {
     "replace": ([IMPORTS, REPLACE, PLACE], (0, "the type is another"), (4, "")),
     "print": ([IMPORTS, PRINT], (0, "returns None: is there a `return`?"), (0, "not attempted")),
     "write": ([IMPORTS, WRITE, PLACE], (0, "returns None: is there a `return`?"), (4, "")),
+    # It writes into the pipe on which its own answers go, in each of its processes: none can be read.
+    "forge": ([IMPORTS, FORGE, PLACE], (0, "raises an error"), (0, "raises an error")),
 }
 
 

@@ -37,7 +37,7 @@ def marks_of(rows, student):
 
 
 @pytest.mark.skipif(not is_shut_in(), reason="bubblewrap isn't here, or may not make user namespaces")
-def test_eight_learners_get_what_they_are_worth(tmp_path):
+def test_learners_get_what_they_are_worth(tmp_path):
     out, key, inbox = tmp_path / "marks" / "grades.csv", tmp_path / "key.json", tmp_path / "in"
     save_key(key, KEY)
     kept = Path(sandbox.__file__)
