@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: figures lab test coverage notebooks bench torture clean
+.PHONY: figures lab test coverage notebooks site bench torture clean
 
 figures: $(VENV)/ready
 	$(VENV)/bin/python -m atlas_lab figures
@@ -25,6 +25,11 @@ notebooks: $(VENV)/ready
 	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 	$(VENV)/bin/python -m atlas_lab.course.reveal notebooks/*.ipynb
+
+# The web edition, in docs/_build/html: offline, and without a warning or a dead link. Some minutes.
+site: $(VENV)/ready
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[lab,site]"
+	$(VENV)/bin/python docs/build_site.py
 
 # Speed beside peers, which are installed first: a table, benchmarks/results.json and that of docs/speed.md. A quarter of an hour.
 bench: $(VENV)/ready

@@ -74,15 +74,15 @@ def open_store(folder: str | Path) -> SliceStore:
 class SliceDataset(torch.utils.data.Dataset):
     """Slices of a store as tensors.
 
+    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1 (between them too
+    for masks out of JPEG files).
+    `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
+
     Parameters
     ----------
     store : SliceStore
     rows : int array, optional
         Rows of the store, as from `split_slices`; all by default.
-
-    `dataset[i]` gives image and target, float32 (1, H, W), the image in [0, 1], the target 0 or 1 (between them too
-    for masks out of JPEG files).
-    `dataset[[i, j, ...]]` gives a whole batch, (B, 1, H, W), in one read: faster than collating singles.
     """
 
     def __init__(self, store: SliceStore, rows: np.ndarray | None = None):

@@ -1,0 +1,58 @@
+"""The web edition's own parts: folded answers, dead links found, every page of the course in the list of pages."""
+
+import re
+
+import pytest
+
+from atlas_lab.files import REPOSITORY
+
+DOCS = REPOSITORY / "docs"
+
+
+@pytest.fixture
+def build(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import build_site
+
+    return build_site
+
+
+@pytest.fixture
+def links(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    import site_links
+
+    return site_links
+
+
+def test_what_a_reader_is_to_predict_is_folded_and_known_without_a_run(build):
+    known = {"output_type": "stream", "name": "stdout", "text": "Dice 0.4\n"}
+    cell = {"metadata": {"tags": ["reveal"], "reveal": {"outputs": [known]}}, "outputs": []}
+    build.fold_answer(cell)
+    assert cell["metadata"]["tags"] == ["reveal", "hide-output"] and cell["outputs"] == [known]
+    ran = {"metadata": {"tags": ["reveal"], "reveal": {"outputs": [known]}}, "outputs": ["from a run"]}
+    build.fold_answer(ran)
+    assert ran["outputs"] == ["from a run"]
+    other = {"metadata": {}, "outputs": []}
+    build.fold_answer(other)
+    assert other == {"metadata": {}, "outputs": []}
+
+
+def test_dead_links_are_those_that_lead_nowhere(links, tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "other.html").write_text('<h2 id="here">a</h2><a href="../page.html">back</a>')
+    (tmp_path / "a file.txt").write_text("text")
+    (tmp_path / "page.html").write_text(
+        '<a href="deep/other.html#here">1</a><a href="deep/other.html#gone">2</a><a href="missing.html">3</a>'
+        '<img src="a%20file.txt"><a href="https://example.org/none">4</a><a href="#top">5</a><a href="#nowhere">6</a>')
+    assert links.dead_links(tmp_path) == [
+        "page.html: deep/other.html#gone", "page.html: missing.html", "page.html: #nowhere"]
+
+
+def test_every_page_is_in_the_list_of_pages():
+    listed = set(re.findall(r"^([\w./*-]+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    for page in DOCS.glob("*.md"):
+        assert page.stem == "index" or page.stem in listed or f"{page.stem}*" in listed, page.name
+    assert {"viewers", "names", "../notebooks/*", "../teaching/*"} <= listed
+    for page in (REPOSITORY / "figures").glob("*.md"):
+        assert f"../figures/{page.stem}" in listed
