@@ -119,6 +119,7 @@ def parser():
     sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
     sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
     sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
 
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
@@ -271,9 +272,15 @@ def _is_meant(configs, options):
 
 def _run_people(options):
     """The command `people`; a later call goes on with what is not recorded yet."""
-    from atlas_lab.paper.people_records import record_people
+    from atlas_lab.paper.people_claims import people_page
+    from atlas_lab.paper.people_plan import plan_table
+    from atlas_lab.paper.people_records import load_people, people_folder, record_people
 
+    if options.plan:
+        print(plan_table())
+        return
     record_people(options.names, options.out, options.jobs)
+    print(people_page(load_people(options.out or people_folder())))
 
 
 def _run_controls(options):

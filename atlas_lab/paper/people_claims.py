@@ -11,13 +11,14 @@ import numpy as np
 
 from atlas_lab.config import RunConfig
 from atlas_lab.files import DataError
-from atlas_lab.paper.people_plan import PEOPLE, best_config
+from atlas_lab.paper.people_plan import FOLDS, PEOPLE, best_config
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED, Finding
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
-from atlas_lab.scoring.scans import by_subject
+from atlas_lab.scoring.scans import by_group, by_subject, size_group
 from atlas_lab.statistics import Interval
 
-__all__ = ["CANDIDATES", "chosen_best", "effect", "effects_table", "judge_people", "people_scores"]
+__all__ = ["CANDIDATES", "chosen_best", "effect", "effects_table", "groups_table", "judge_people", "people_page",
+           "people_scores"]
 
 A_LOT = 0.05  # of subject Dice: our reading of C16's "a lot"
 CANDIDATES = tuple(name for name, row in PEOPLE.items()
@@ -30,15 +31,18 @@ def people_scores(records: Sequence[Mapping], row: str, score: str = "dice", way
     `way` is one of a record's: "plain", "flipped too", "cascade", ... Raises DataError unless all the row's runs are
     recorded.
     """
-    found, mine = {}, [record for record in records if record["row"] == row]
-    needed = {"": PEOPLE[row].seeds, "subject": 5, "site": 9}[PEOPLE[row].folds]
+    return by_subject(_scans_of(records, row, score, way), score)
+
+
+def _scans_of(records, row, score, way="plain"):
+    """The scans of all runs of a row, their people named with their cohort, a score that is none as NaN."""
+    mine = [record for record in records if record["row"] == row]
+    needed = FOLDS.get(PEOPLE[row].folds, PEOPLE[row].seeds)
     if len(mine) < needed:
         raise DataError(f"{row}: {len(mine)} of {needed} runs are recorded; make the others with: atlas-lab people")
-    for record in mine:
-        scans = [scan | {score: np.nan if scan[score] is None else scan[score]} for scan in record["scores"][way]]
-        people = by_subject(scans, score)
-        found |= {f"{record['config']['cohort']}/{name}": value for name, value in people.items()}
-    return found
+    return [scan | {"subject": f"{record['config']['cohort']}/{scan['subject']}",
+                    score: np.nan if scan[score] is None else scan[score]}
+            for record in mine for scan in record["scores"][way]]
 
 
 def effect(records: Sequence[Mapping], row: str, score: str = "dice", way: str = "plain") -> Interval:
@@ -70,6 +74,27 @@ def effects_table(records: Sequence[Mapping]) -> str:
         difference = f"{effect(records, name):+.3f}" if is_paired else ""
         lines.append(f"| {name} | {dice} | {row.against or ''} | {difference} | {f1} |")
     return "\n".join(lines) + "\n"
+
+
+def groups_table(records: Sequence[Mapping], row: str, score: str = "dice") -> str:
+    """A row's score by lesion size, territory and site, with intervals over people, as Markdown."""
+    scans = _scans_of(records, row, score)
+    lines = [f"| {row} | people | {score} |", "|---|---|---|"]
+    for what, group in (("size", size_group), ("territory", lambda scan: scan.get("territory", "unknown")),
+                        ("site", lambda scan: scan["site"])):
+        for name, people in by_group(scans, score, group).items():
+            lines.append(f"| {what}: {name} | {len(people)} | {people_interval(people)} |")
+    return "\n".join(lines) + "\n"
+
+
+def people_page(records: Sequence[Mapping]) -> str:
+    """What is recorded so far: every row's scores and effect, the U-Net's by group, and the verdicts, as Markdown."""
+    parts = [effects_table(records)]
+    if any(record["row"] == "U-Net" for record in records):
+        parts.append(groups_table(records, "U-Net"))
+    parts.append("\n".join(f"{name}: {found.verdict}. {found.measured or found.decides}"
+                           for name, found in judge_people(records).items()) + "\n")
+    return "\n".join(parts)
 
 
 def _c15(records):

@@ -12,7 +12,7 @@ from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.files import DataError
 from atlas_lab.statistics import Interval
 
-__all__ = ["BASE", "BUDGET_HOURS", "CORES", "FINAL_COHORTS", "PEOPLE", "Row", "best_config", "plan_table",
+__all__ = ["BASE", "BUDGET_HOURS", "CORES", "FINAL_COHORTS", "FOLDS", "PEOPLE", "Row", "best_config", "plan_table",
            "planned_hours", "row_config", "row_runs"]
 
 FINAL_COHORTS = 100  # network k is scored in the end on cohort 100 + k

@@ -34,11 +34,16 @@ from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
 
-__all__ = ["load_people", "record_people"]
+__all__ = ["load_people", "people_folder", "record_people"]
 
 SMALLEST_ML = 0.1  # components that post-processing leaves out
 HEALTHY = 60       # people without lesion on whom false alarms are counted
 DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
+
+
+def people_folder() -> Path:
+    """Where records and scores go unless told otherwise."""
+    return runs_folder() / "people"
 
 
 def record_people(
@@ -51,7 +56,7 @@ def record_people(
     names : list of str
         Rows of PEOPLE, in the order wanted; by default all, in the plan's.
     folder : path, optional
-        For records and scores; `runs_folder()` / "people" by default.
+        For records and scores; `people_folder()` by default.
     jobs : int
         Processes at a time, of one thread each.
 
@@ -65,7 +70,7 @@ def record_people(
     DataError
         If a row is unknown, or the best is asked for before the rows that it is chosen from are recorded.
     """
-    folder = Path(folder or runs_folder() / "people")
+    folder = Path(folder or people_folder())
     for name in names:
         row_config(name)
     written = []

@@ -9,10 +9,11 @@ import torch
 from boxes import Z_STEP, store_of
 
 import atlas_lab as lab
+from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
 from atlas_lab.experiment.build import build_loss, build_model
 from atlas_lab.paper import people_plan, people_records
-from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_scores
+from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
 from atlas_lab.paper.people_plan import BUDGET_HOURS, CORES, PEOPLE, best_config, planned_hours, row_config, row_runs
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from atlas_lab.statistics import Interval
@@ -65,7 +66,8 @@ def records_of(row, gain=0.0, ways=("plain",), seed=0):
         rng, noise = np.random.default_rng([7, cohort]), np.random.default_rng([seed, cohort])
         base = rng.uniform(0.2, 0.6, 30)
         dice = {way: base + gain * (way == ways[0]) + noise.normal(0, 0.02, 30) for way in ways}
-        scans = {way: [{"subject": f"{index:03d}", "dice": value, "lesion_f1": 0.5, "hd95": None}
+        scans = {way: [{"subject": f"{index:03d}", "dice": value, "lesion_f1": 0.5, "hd95": None,
+                        "true_ml": 3.0 * (index % 2), "site": "Site1"}
                        for index, value in enumerate(values)] for way, values in dice.items()}
         found.append({"row": row, "config": {"cohort": cohort}, "scores": scans})
     return found
@@ -91,6 +93,19 @@ def test_a_table_says_what_is_not_run():
     assert table.count("not run") == len(PEOPLE) - 4  # two are recorded; the cascade's two stages have no masks
     row = next(line for line in table.splitlines() if line.startswith("| U-Net |"))
     assert "| baseline | +0.1" in row
+
+
+def test_the_page_has_groups_of_people_and_the_verdicts():
+    page = people_page(records_of("baseline") + records_of("U-Net", 0.1))
+    assert "| size: 1 to 5 ml | 45 | 0." in page and "| size: none | 45 | 0." in page  # the same names on each cohort
+    assert "| territory: unknown | 90 |" in page and "| site: Site1 | 90 |" in page
+    assert "C15: undecided: not run. cascade: place: 0 of 3" in page
+
+
+def test_the_command_prints_the_plan(capsys):
+    assert main(["people", "--plan"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n| ") == len(PEOPLE) and f"hours on {CORES} cores" in out
 
 
 @pytest.fixture
