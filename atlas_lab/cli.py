@@ -234,7 +234,7 @@ def _run_view(options):
 
 def _run_sweep(options):
     """The command `sweep`; every setting of every run is checked before the first is trained."""
-    from atlas_lab.paper.planning import plan_sweep, replay_slices, share_of
+    from atlas_lab.paper.planning import is_scored_finely, plan_sweep, replay_slices, share_of
 
     profile = PROFILES[options.profile]
     configs, keep = plan_sweep(profile, options.names, options.settings, options.seeds)
@@ -254,9 +254,10 @@ def _run_sweep(options):
         for line in estimate_lines(configs, lambda c: stores(slices_of(c)), options.jobs, options.price):
             result(line)
         return 0
-    replay_stores = cache(partial(replay_slices, profile=profile))
+    replay_stores, finely = cache(partial(replay_slices, profile=profile)), is_scored_finely(options.names)
     sweep(configs, lambda config: stores(slices_of(config)), options.out, options.jobs, result, keep=keep,
           replay_store=lambda config: replay_stores(slices_of(replace(config, cohort=0))),
+          fine_store=lambda config: stores(replace(slices_of(config), scale=1)) if finely else None,
           backend=options.backend, address=options.address)
 
 

@@ -12,17 +12,21 @@ __all__ = ["train_alone"]
 
 
 def train_alone(
-    config: RunConfig, store_folder: Path, replay_folder: Path | None, keep: Sequence[int], count: Callable,
+    config: RunConfig, folders: Sequence[Path | None], keep: Sequence[int], count: Callable,
 ) -> tuple[Run | None, str]:
-    """One run on one thread, `count` called after every epoch: a Run, or None if it ended early, and a line on it."""
+    """One run on one thread, `count` called after every epoch: a Run, or None if it ended early, and a line on it.
+
+    `folders` are those of its slices and, or None, of the replay_store and the fine_store of `run_experiment`.
+    """
     import torch
 
     from atlas_lab.experiment.experiment import run_experiment
 
     torch.set_num_threads(1)
     try:
-        replay_store = None if replay_folder is None else open_store(replay_folder)
-        run = run_experiment(config, open_store(store_folder), report=count, keep=keep, replay_store=replay_store)
+        store, replay_store, fine_store = (None if folder is None else open_store(folder) for folder in folders)
+        run = run_experiment(
+            config, store, report=count, keep=keep, replay_store=replay_store, fine_store=fine_store)
     except DataError as error:  # such as a loss that is no number any more: the other runs go on
         return None, f"{run_name(config)}: {error}"
     return run, f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"

@@ -72,7 +72,7 @@ def _unfit(digest: str, dask_worker=None) -> str | None:
 
 
 def train_on_cluster(
-    client, configs: Sequence[RunConfig], stores: Sequence[tuple[SliceStore, SliceStore | None]],
+    client, configs: Sequence[RunConfig], stores: Sequence[tuple[SliceStore | None, ...]],
     add: Callable[[int], None], keep: Sequence[int] = (),
 ) -> Iterator[tuple[Run | None, str]]:
     """Train configs on a cluster's workers; gives each run, or None, and a line on it as soon as it is there.
@@ -83,8 +83,8 @@ def train_on_cluster(
     Parameters
     ----------
     client : of `cluster_at`
-    stores : list of (SliceStore, SliceStore or None)
-        What each config is trained on, and what its first steps are noted on.
+    stores : list of tuple of SliceStore or None
+        What each config is trained on, what its first steps are noted on, and what it is scored on at 1 mm.
     add : callable
         Called with a number of epochs whenever some more are done.
 
@@ -93,12 +93,12 @@ def train_on_cluster(
     from distributed import KilledWorker, as_completed
 
     digest = _own_code()
-    different = {store.folder: store for pair in stores for store in pair if store is not None}
+    different = {store.folder: store for group in stores for store in group if store is not None}
     addresses = {folder: _hand_out(client, store) for folder, store in different.items()}
-    places = ([None if store is None else addresses[store.folder] for store in pair] for pair in stores)
+    places = ([None if store is None else addresses[store.folder] for store in group] for group in stores)
     with _told_of_epochs(client, add):
-        futures = [client.submit(_train_there, config, *pair, keep, digest, pure=False)
-                   for config, pair in zip(configs, places, strict=True)]
+        futures = [client.submit(_train_there, config, group, keep, digest, pure=False)
+                   for config, group in zip(configs, places, strict=True)]
         try:
             for future in as_completed(futures, loop=client.loop):
                 yield future.result()
@@ -109,7 +109,7 @@ def train_on_cluster(
             ) from error
 
 
-def _train_there(config, store, replay, keep, digest):
+def _train_there(config, places, keep, digest):
     """One run on a worker: a Run, or None where it ended early, and a line on it."""
     from distributed import get_worker
 
@@ -124,7 +124,7 @@ def _train_there(config, store, replay, keep, digest):
     if why:
         return None, f"{run_name(config)}: {worker.address}: {why}"
     try:
-        found = train_alone(config, _found_here(*store), replay and _found_here(*replay), keep, count)
+        found = train_alone(config, [place and _found_here(*place) for place in places], keep, count)
     except DataError as error:  # of slices that it has not
         return None, f"{run_name(config)}: {worker.address}: {error}"
     worker.log_event(TOPIC, (run_name(config), config.epochs))

@@ -18,6 +18,7 @@ from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_che
 from atlas_lab.experiment.copying_machine import copied_masks
 from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.distributed import OneProcess
+from atlas_lab.experiment.fine_scores import fine_scores
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.prediction import predict_rows
@@ -37,7 +38,7 @@ __all__ = ["final_scores", "run_experiment"]
 def run_experiment(
     config: RunConfig, store: SliceStore | None = None, report: Callable[[str], None] = print, fresh: bool = False,
     device: str | torch.device | None = None, *, keep: Sequence[int] = (), replay_store: SliceStore | None = None,
-    times: bool = False, ranks: OneProcess | None = None,
+    fine_store: SliceStore | None = None, times: bool = False, ranks: OneProcess | None = None,
 ) -> Run:
     """Make the objects that a RunConfig asks for, `fit` the network, and return the record of the run.
 
@@ -62,6 +63,8 @@ def run_experiment(
         Epochs whose whole state is kept, for runs that are longer or whose learning rate drops then.
     replay_store : SliceStore, optional
         The slices that `first_losses` takes; given them, the record has the losses of its variant's first steps.
+    fine_store : SliceStore, optional
+        The same slices at 1 mm; given them, the record has the scores there, dev_fine.
     times : bool
         Report how long the rest will take, too; without, the lines of the same run are the same.
     ranks : OneProcess or Ranks, optional
@@ -117,6 +120,8 @@ def run_experiment(
             train_scored_every=config.train_scored_every, history=history, after_epoch=after_epoch,
         )
         final = _all_final_scores(config, start, partial(final_scores, model, evaluate=ranks.evaluate))
+        if fine_store is not None:
+            final["dev_fine"] = fine_scores(store, split.dev, partial(predict_rows, model, config, store), fine_store)
         examples = _predict_examples(config, model, store, split.dev)
     return Run(
         config, history, final, split=_describe_split(store, split), data=_describe_data(store), code=code_version(),

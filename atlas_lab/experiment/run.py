@@ -37,6 +37,7 @@ class Run:
         subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not,
         and dev_exact, against the masks as drawn, where the run has them through JPEG. dev_copied holds the network's
         masks against those of the copying machine (see `copied_masks`) in place of the true ones: how far it copies.
+        dev_fine, where there is one, holds the scores at 1 mm, see `fine_scores`.
     split : dict
         n_train, n_dev (slices), dev_subjects, shared_subjects (subjects with slices on both sides),
         neighbour_exposure (see `neighbour_exposure`).

@@ -25,6 +25,7 @@ def sweep(
     configs: Sequence[RunConfig], store: SliceStore | Callable[[RunConfig], SliceStore],
     folder: str | Path | None = None, jobs: int = 2, report: Callable[[str], None] = print, *,
     keep: Sequence[int] = (), replay_store: SliceStore | Callable[[RunConfig], SliceStore | None] | None = None,
+    fine_store: Callable[[RunConfig], SliceStore | None] | None = None,
     backend: str = "loky", address: str | None = None,
 ) -> list[Run]:
     """Train many configs side by side, one single-threaded process each, and save a record of each.
@@ -43,8 +44,8 @@ def sweep(
         Where the records go; `runs_folder()` by default.
     jobs : int
         Processes at a time; a cluster has as many as it has workers.
-    keep, replay_store
-        See `run_experiment`; replay_store may be such a function too.
+    keep, replay_store, fine_store
+        See `run_experiment`; the stores may be such functions too.
     backend : {"loky", "dask"}
         Processes of this machine, or the workers of a Dask cluster, each of one thread. They train the same numbers,
         as far as their processors do; which host made an epoch is in the record.
@@ -71,7 +72,8 @@ def sweep(
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
-    stores = [(_store_of(store, config, folder), _store_of(replay_store, config)) for config in waiting]
+    stores = [(_store_of(store, config, folder), _store_of(replay_store, config), _store_of(fine_store, config))
+              for config in waiting]
     folder.mkdir(parents=True, exist_ok=True)
     total = sum(config.epochs for config in waiting)
     every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
@@ -93,8 +95,8 @@ def sweep(
 
 def _on_this_machine(configs, stores, folder, tally, keep, jobs):
     """Whether each run was recorded, and a line on it, as they end: in processes that save their records."""
-    folders = ([None if store is None else store.folder for store in pair] for pair in stores)
-    tasks = ((config, *pair, folder, tally, keep) for config, pair in zip(configs, folders, strict=True))
+    folders = ([None if store is None else store.folder for store in group] for group in stores)
+    tasks = ((config, group, folder, tally, keep) for config, group in zip(configs, folders, strict=True))
     return share_out(train_and_save, tasks, jobs, False)
 
 
@@ -147,7 +149,7 @@ def _add(tally, epochs):
         file.write(b"." * epochs)
 
 
-def train_and_save(config, store_folder, replay_folder, folder, tally, keep=()):
+def train_and_save(config, folders, folder, tally, keep=()):
     """One run of a sweep, in a process of its own; every finished epoch is added to the tally.
 
     Returns whether it was recorded, and a line on it.
@@ -159,7 +161,7 @@ def train_and_save(config, store_folder, replay_folder, folder, tally, keep=()):
         trained += 1
         _add(tally, 1)
 
-    run, line = train_alone(config, store_folder, replay_folder, keep, count)
+    run, line = train_alone(config, folders, keep, count)
     if run is not None:
         _add(tally, config.epochs - trained)  # those that a checkpoint had already
         save_run(run, folder)

@@ -14,7 +14,7 @@ from atlas_lab.paper.scaling_plan import SCALING
 if TYPE_CHECKING:  # an impossible setting is refused before torch is imported
     from atlas_lab.dataset import SliceStore
 
-__all__ = ["has_own_cohorts", "plan_sweep", "replay_slices", "share_of"]
+__all__ = ["has_own_cohorts", "is_scored_finely", "plan_sweep", "replay_slices", "share_of"]
 
 SEEDS = 5  # where neither the command nor a named sweep says how many
 
@@ -70,6 +70,11 @@ def replay_slices(config: RunConfig, profile: Profile) -> "SliceStore | None":
     if not has_own_cohorts(profile):
         return None
     return prepare_slices(cohort(REPLAY_SUBJECTS, version=profile.version), config.scale, config.z_step)
+
+
+def is_scored_finely(names: Sequence[str]) -> bool:
+    """Whether a sweep's networks are scored at 1 mm too: where they differ in their resolution."""
+    return bool(names) and all(name in SCALING and SCALING[name].scale for name in names)
 
 
 def share_of(configs: Sequence[RunConfig], part: str | None) -> list[RunConfig]:
