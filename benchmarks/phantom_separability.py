@@ -1,8 +1,9 @@
 """How easily a lesion is told from the rest: `python benchmarks/phantom_separability.py NAME=COHORT ... [--n 40]`.
 
 For each cohort two numbers: the AUC of darkness inside the brain, and the Dice on subjects it hasn't seen of the local
-classifier that networks are compared with (paper/local_classifier.py), from a slice alone and with the neighbouring
-slices. Cohorts of equal seed with one switch turned (`mimics=False`, `dark_cores=False`) let each effect stand alone.
+classifier that networks are compared with (paper/local_classifier.py): from a slice alone, with the neighbouring
+slices, and from a slice where it also knows where a pixel lies. Cohorts of equal seed with one switch turned
+(`mimics=False`, `dark_cores=False`) let each effect stand alone.
 """
 
 import argparse
@@ -15,7 +16,7 @@ SPLITS = 6  # dev sets, drawn anew; a third of the subjects each
 SHARE = 0.1  # of the training pixels without lesion that are used
 
 
-def classifier_dice(by_subject, neighbours, seed):
+def classifier_dice(by_subject, neighbours, place, seed):
     """Mean Dice over unseen subjects with a lesion, and over slices as the paper's code has it: one split's."""
     from atlas_lab.metrics import dice_coefficient, nan_mean, subject_dice
     from atlas_lab.paper.local_classifier import fit_classifier
@@ -23,7 +24,7 @@ def classifier_dice(by_subject, neighbours, seed):
     names = np.random.default_rng(seed).permutation(sorted(by_subject))
     dev, train = names[: len(names) // 3], names[len(names) // 3 :]
     every = np.ones(len(by_subject[names[0]][0]), bool)  # scans have equally many slices
-    classifier = fit_classifier([(*by_subject[name], every) for name in train], SHARE, neighbours, seed)
+    classifier = fit_classifier([(*by_subject[name], every) for name in train], SHARE, neighbours, seed, place)
     found = np.concatenate([classifier.predict(by_subject[name][0], every) for name in dev])
     masks = np.concatenate([by_subject[name][1] for name in dev])
     whole = subject_dice(found, masks, np.repeat(dev, len(every)))
@@ -63,14 +64,15 @@ def main():
     parser.add_argument("--n", type=int, default=40, help="subjects of each cohort")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "phantom" / "separability.md")
     options = parser.parse_args()
-    lines = ["| cohort | AUC of darkness | in-plane, by subject (by slice) | with neighbours |", "|---|---|---|---|"]
+    head = "| cohort | AUC of darkness | in-plane, by subject (by slice) | with neighbours | with place |"
+    lines = [head, "|---|" + 4 * "---|"]
     for text in options.cohorts:
         name, cohort = text.split("=", 1)
         scans, by_subject = subjects_of(cohort, options.n)
         middle, low, high = darkness(scans)
         cells = [f"{middle:.2f} ({low:.2f} to {high:.2f})"]
-        for neighbours in (False, True):
-            scores = np.array([classifier_dice(by_subject, neighbours, seed) for seed in range(SPLITS)])
+        for neighbours, place in ((False, False), (True, False), (False, True)):
+            scores = np.array([classifier_dice(by_subject, neighbours, place, seed) for seed in range(SPLITS)])
             mean, each = scores.mean(axis=0), ", ".join(f"{score:.2f}" for score in scores[:, 0])
             cells.append(f"{mean[0]:.2f} ({mean[1]:.2f}); splits {each}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")

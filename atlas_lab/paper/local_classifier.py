@@ -1,6 +1,6 @@
 """The local classifier: is this pixel lesion, from its grey value and those around it, wherever in the head it lies?
 
-It knows no place and remembers no slice, so what it scores owes nothing to who is in train.
+It knows no place, unless it is told to, and remembers no slice, so what it scores owes nothing to who is in train.
 """
 
 from collections.abc import Sequence
@@ -18,12 +18,15 @@ SMOOTHING = 1.5        # pixels, Gaussian, of the probability in a slice: a pixe
 TUNED_ON = 40          # scans on which the threshold is chosen
 
 
-def pixel_features(images: np.ndarray, where: np.ndarray, neighbours: bool = False) -> np.ndarray:
-    """What is seen around some pixels, up to 16 pixels away; none of it depends on where they lie.
+def pixel_features(
+    images: np.ndarray, where: np.ndarray, neighbours: bool = False, place: bool = False,
+) -> np.ndarray:
+    """What is seen around some pixels, up to 16 pixels away; none of it but `place` depends on where they lie.
 
     Grey value; its mean over a Gaussian of 1, 2 and 4 pixels; spread and slope around; lowest and highest value within
     3, 5 and 9 pixels. With neighbours also the values two slices down to two slices up, the outermost slices repeated,
-    and the mean over a Gaussian of 1.5 pixels in all directions.
+    and the mean over a Gaussian of 1.5 pixels in all directions. With place also slice, row and column, and how much
+    darker it is than its mirror image.
 
     Shape: uint8 (Z, H, W), slices of one scan in order, and N true pixels of bool (Z, H, W) -> float32 (N, F).
     """
@@ -41,6 +44,9 @@ def pixel_features(images: np.ndarray, where: np.ndarray, neighbours: bool = Fal
     if neighbours:
         maps += [images[np.clip(rows + step, 0, len(images) - 1)] for step in NEAR]
         maps.append(ndimage.gaussian_filter(images.astype(np.float32), 1.5)[rows])
+    if place:
+        maps += [blurred[0] - blurred[0][:, :, ::-1], rows[:, None, None], *np.indices(images.shape[1:])]
+        maps = np.broadcast_arrays(*maps)
     return np.stack([each[where[rows]] for each in maps], axis=-1).astype(np.float32)
 
 
@@ -69,8 +75,8 @@ class LocalClassifier:
     model : HistGradientBoostingClassifier
     share : float
         Which part of the pixels without lesion it was fitted to; see `fit_classifier`.
-    neighbours : bool
-        Whether it looks at neighbouring slices.
+    neighbours, place : bool
+        Whether it looks at neighbouring slices, and knows where a pixel lies.
     threshold : float
         The probability from which on a pixel is called lesion.
     """
@@ -79,6 +85,7 @@ class LocalClassifier:
     share: float
     neighbours: bool
     threshold: float = 0.5
+    place: bool = False
 
     def probability(self, images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         """Lesion probability, smoothed in the slice: uint8 (Z, H, W), wanted slices bool (Z,) -> float32 (Z', H, W).
@@ -90,7 +97,7 @@ class LocalClassifier:
         head = (images > 0) & wanted[:, None, None]
         found = np.zeros(images.shape, np.float32)
         if head.any():
-            fitted = self.model.predict_proba(pixel_features(images, head, self.neighbours))[:, 1]
+            fitted = self.model.predict_proba(pixel_features(images, head, self.neighbours, self.place))[:, 1]
             found[head] = fitted / (fitted + (1 - fitted) / self.share)
         found = ndimage.gaussian_filter(found[wanted], (0, SMOOTHING, SMOOTHING))
         return np.where(head[wanted], found, 0)
@@ -100,7 +107,9 @@ class LocalClassifier:
         return self.probability(images, wanted) >= self.threshold
 
 
-def fit_classifier(stacks: Sequence[tuple], share: float, neighbours: bool = False, seed: int = 0) -> LocalClassifier:
+def fit_classifier(
+    stacks: Sequence[tuple], share: float, neighbours: bool = False, seed: int = 0, place: bool = False,
+) -> LocalClassifier:
     """Fit scikit-learn's histogram gradient boosting to pixels of heads, and choose its threshold on the same slices.
 
     Parameters
@@ -117,7 +126,7 @@ def fit_classifier(stacks: Sequence[tuple], share: float, neighbours: bool = Fal
         If no pixel is lesion, or all are.
     """
     rng = np.random.default_rng(seed)
-    drawn = LocalClassifier(_fit_pixels(stacks, share, neighbours, rng), share, neighbours)
+    drawn = LocalClassifier(_fit_pixels(stacks, share, neighbours, place, rng), share, neighbours, place=place)
     tuned_on = [stacks[i] for i in rng.permutation(len(stacks))[:TUNED_ON]]
     probability = np.concatenate([drawn.probability(images, used) for images, _, used in tuned_on])
     lesion = np.concatenate([masks[used] for _, masks, used in tuned_on])
@@ -125,7 +134,7 @@ def fit_classifier(stacks: Sequence[tuple], share: float, neighbours: bool = Fal
     return replace(drawn, threshold=threshold)
 
 
-def _fit_pixels(stacks, share, neighbours, rng):
+def _fit_pixels(stacks, share, neighbours, place, rng):
     """The model, fitted to all pixels with lesion and a share of the others."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -134,7 +143,7 @@ def _fit_pixels(stacks, share, neighbours, rng):
         drawn = masks | (rng.random(masks.shape) < share)
         taken = (images > 0) & drawn & used[:, None, None]
         if taken.any():
-            rows.append(pixel_features(images, taken, neighbours))
+            rows.append(pixel_features(images, taken, neighbours, place))
             targets.append(masks[taken])
     targets = np.concatenate(targets) if targets else np.zeros(0, bool)
     if targets.all() or not targets.any():

@@ -54,6 +54,14 @@ def test_masks_of_slices_that_are_not_for_training_change_nothing():
     np.testing.assert_array_equal(one.probability(images, every), other.probability(images, every))
 
 
+def test_with_place_it_tells_dark_squares_on_the_left_from_those_on_the_right():
+    stacks = [(images, masks & (np.arange(36) < 18), used) for images, masks, used in heads(12)]
+    images, masks, every = heads(1, seed=9)[0]
+    left, right = masks & (np.arange(36) < 18), masks & (np.arange(36) >= 18)
+    without, with_place = (fit_classifier(stacks, 0.5, place=place).predict(images, every) for place in (False, True))
+    assert without[right].mean() > 0.3 and with_place[right].mean() < 0.1 and with_place[left].mean() > 0.5
+
+
 def test_features_by_hand():
     images = np.zeros((5, 11, 11), np.uint8)
     images[2, 5, 5] = 200
