@@ -48,5 +48,5 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and \
 		'found Python %d.%d; 3.11 or later is needed: make PYTHON=/path/to/python3.11' % sys.version_info[:2] or 0)"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[lab,test,scan,browser,viewer3d]"
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[lab,test,scan,browser,viewer3d,cluster]"
 	@touch $@
