@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from atlas_lab.course.sandbox_host import WALL
+from atlas_lab.course.sandbox_host import READY, WALL
 from atlas_lab.files import DataError
 
 __all__ = ["MEMORY", "require_sandbox", "run_tasks", "sandbox_command"]
@@ -77,6 +77,8 @@ def run_tasks(tasks: list[dict], unsafe: bool = False) -> list[dict]:
     -------
     list of dict
         For each task {"answers"} or {"ended"}, or {} if none came: the learner's code ended the host, say.
+
+    Raises DataError if the host didn't get as far as the first task.
     """
     if not tasks:
         return []
@@ -92,7 +94,11 @@ def run_tasks(tasks: list[dict], unsafe: bool = False) -> list[dict]:
             text = _exchange(process, json.dumps(tasks).encode(), time.monotonic() + seconds)
         finally:
             _end(process)
-    return _lines(text, len(tasks))
+    first, _, rest = text.partition(b"\n")
+    if first != READY.encode():
+        raise DataError("the process that runs students' code didn't start, through no fault of theirs; nothing was "
+                        "marked: see that memory is free and the lab's files aren't being changed, and grade again")
+    return _lines(rest, len(tasks))
 
 
 def _exchange(process, request, deadline):

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -22,8 +23,9 @@ from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, RAISED, TIME
 from atlas_lab.course.wire import WireError, pack, unpack
 
-__all__ = ["main"]
+__all__ = ["READY", "WALL", "main"]
 
+READY = "ready"  # the host's first line
 WALL = 6  # a process that sleeps is ended after so many times its CPU seconds
 FILE_BYTES = 16_000_000
 ANSWER_BYTES = 64_000_000
@@ -43,6 +45,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)  # what the learner's code prints goes nowhere
+    out.write(READY + "\n")  # from here on, what is missing is missing by the learner's own doing
+    out.flush()
     for task in tasks:
         out.write(json.dumps(_in_a_process(task, out.fileno())) + "\n")
         out.flush()
@@ -64,8 +68,9 @@ def _in_a_process(task, out):
         finally:
             os._exit(0)
     os.close(writer)
-    text = _read(reader, time.monotonic() + WALL * task["seconds"] + 30)
-    status = _end(child)
+    deadline = time.monotonic() + WALL * task["seconds"] + 30
+    text = _read(reader, deadline)
+    status = _end(child, deadline)
     try:
         found = json.loads(text)
         return {"answers": found["answers"]}
@@ -124,14 +129,21 @@ def _read(reader, deadline):
     return b"".join(parts)
 
 
-def _end(child):
-    """End a process, and those that it started, and say how it ended."""
-    for stop in (os.killpg, os.kill):
-        try:
-            stop(child, signal.SIGKILL)
-        except OSError:
-            continue
-    return os.waitpid(child, 0)[1]
+def _end(child, deadline):
+    """Wait for a process that has said all until the deadline, end those that it started, and say how it ended."""
+    status = None
+    while status is None and time.monotonic() < deadline:
+        found, code = os.waitpid(child, os.WNOHANG)
+        if found:
+            status = code
+        else:
+            time.sleep(0.01)
+    with suppress(OSError):  # nobody is left
+        os.killpg(child, signal.SIGKILL)
+    if status is None:
+        os.kill(child, signal.SIGKILL)  # it isn't reaped yet, so the number is still its own
+        status = os.waitpid(child, 0)[1]
+    return status
 
 
 def _how(status):
