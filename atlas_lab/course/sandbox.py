@@ -52,8 +52,9 @@ def sandbox_command(command: list[str]) -> list[str]:
     environment = {"PATH": "/usr/bin:/bin", **_environment("/tmp")}
     settings = [word for name, value in environment.items() for word in ("--setenv", name, value)]
     return [
-        "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *settings, *binds,
-        "--proc", "/proc", "--dev", "/dev", "--size", "64000000", "--tmpfs", "/tmp", "--chdir", "/tmp", *command,
+        "bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", *settings,
+        "--size", "64000000", "--tmpfs", "/tmp", *binds,  # in this order: what is bound may lie below /tmp
+        "--proc", "/proc", "--dev", "/dev", "--chdir", "/tmp", *command,
     ]
 
 
