@@ -30,7 +30,8 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
-    with parallel_config(backend="loky", initializer=_watch, initargs=(os.getpid(),)):
+    # Processes are kept for the next call, unless what they are begun with has changed since.
+    with parallel_config(backend="loky", initializer=_begin, initargs=(os.getpid(), _own_settings())):
         parallel = Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")
     try:
         yield from parallel(delayed(function)(*task) for task in tasks)
@@ -41,8 +42,16 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
         ) from None
 
 
-def _watch(starter: int) -> None:
-    """Have this process not outlive its starter, whether it is ever given something to do or not."""
+def _own_settings():
+    """The lab's settings in the environment, such as its home: they may change while processes wait for more work."""
+    return {name: value for name, value in os.environ.items() if name.startswith("ATLAS_")}
+
+
+def _begin(starter: int, settings: dict) -> None:
+    """Give this process its starter's settings, and have it not outlive that, whether it is given work or not."""
+    for name in _own_settings():
+        del os.environ[name]
+    os.environ.update(settings)
     if os.name == "posix":
         threading.Thread(target=_end_with, args=(starter,), daemon=True).start()
 

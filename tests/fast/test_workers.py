@@ -1,0 +1,15 @@
+"""Work shared out among processes."""
+
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import lab_home
+
+
+def home_of(_):
+    """Where this process would put what it derives."""
+    return lab_home()
+
+
+def test_processes_that_are_used_again_follow_a_home_that_has_moved(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / name))
+        assert set(share_out(home_of, [(i,) for i in range(4)], jobs=2)) == {tmp_path / name}
