@@ -49,6 +49,11 @@ class SliceStore:
         return self.images.shape[1:]
 
     @property
+    def pixel_ml(self):
+        """Millilitres that one pixel stands for."""
+        return self.about["scale"] ** 2 * self.about["z_step"] / 1000
+
+    @property
     def scan_names(self):
         """The scan of each slice, as in 031768/t01; numpy array (N,)."""
         return scan_name(self.table["subject"], self.table["session"]).to_numpy(str)

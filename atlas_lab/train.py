@@ -13,7 +13,9 @@ from atlas_lab.dataset import SliceDataset
 from atlas_lab.files import DataError
 from atlas_lab.metrics import centroid_distances, confusion_counts, dice_from_counts, nan_mean, precision_recall_area
 
-__all__ = ["Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch"]
+__all__ = ["SCORED", "Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch"]
+
+SCORED = 250  # slices that are scored or predicted at a time
 
 
 def random_batches(n_slices: int, batch_size: int) -> list[torch.Tensor]:
@@ -134,7 +136,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, dataset: SliceDataset, loss: Callable | None = None, batch_size: int = 250,
+    model: nn.Module, dataset: SliceDataset, loss: Callable | None = None, batch_size: int = SCORED,
 ) -> Evaluation:
     """Predict every slice of a dataset with dropout off and count; the mask is sigmoid(logits) > 0.5.
 
@@ -162,7 +164,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, batch_size: int = 250) -> np.ndarray:
+def predict(model: nn.Module, images: np.ndarray, batch_size: int = SCORED) -> np.ndarray:
     """Lesion probability of every pixel: images (N, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
     device = next(model.parameters()).device
     was_training = model.training

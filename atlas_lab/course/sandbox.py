@@ -5,7 +5,6 @@ On Linux, bubblewrap makes it. What comes back are values, read as data; see san
 
 import json
 import os
-import select
 import shutil
 import site
 import subprocess
@@ -14,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from atlas_lab.course.sandbox_host import READY, WALL
+from atlas_lab.course.sandbox_host import READY, WALL, read_pipe
 from atlas_lab.files import DataError
 
 __all__ = ["MEMORY", "require_sandbox", "run_tasks", "sandbox_command"]
@@ -109,14 +108,7 @@ def _exchange(process, request, deadline):
         process.stdin.close()
     except BrokenPipeError:
         return b""
-    parts, size, pipe = [], 0, process.stdout.fileno()
-    while size < ANSWER_BYTES and select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        part = os.read(pipe, 1 << 20)
-        if not part:
-            break
-        parts.append(part)
-        size += len(part)
-    return b"".join(parts)
+    return read_pipe(process.stdout.fileno(), deadline, ANSWER_BYTES)
 
 
 def _end(process):

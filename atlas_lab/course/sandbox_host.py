@@ -23,7 +23,7 @@ from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, RAISED, TIME
 from atlas_lab.course.wire import WireError, pack, unpack
 
-__all__ = ["READY", "WALL", "main"]
+__all__ = ["READY", "WALL", "main", "read_pipe"]
 
 READY = "ready"  # the host's first line
 WALL = 6  # a process that sleeps is ended after so many times its CPU seconds
@@ -69,7 +69,8 @@ def _in_a_process(task, out):
             os._exit(0)
     os.close(writer)
     deadline = time.monotonic() + WALL * task["seconds"] + 30
-    text = _read(reader, deadline)
+    text = read_pipe(reader, deadline, ANSWER_BYTES)
+    os.close(reader)
     status = _end(child, deadline)
     try:
         found = json.loads(text)
@@ -116,16 +117,15 @@ def _packed(answer):
     return {"value": value, "gradient": gradient, "mistake": str(mistake), "error": str(error)[:300]}
 
 
-def _read(reader, deadline):
-    """What a process writes until it closes the pipe, has written too much, or its time is over."""
+def read_pipe(reader: int, deadline: float, most: int) -> bytes:
+    """What is written into a pipe until it is closed, `most` bytes have come, or the time is over."""
     parts, size = [], 0
-    while size < ANSWER_BYTES and select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+    while size < most and select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
         part = os.read(reader, 1 << 20)
         if not part:
             break
         parts.append(part)
         size += len(part)
-    os.close(reader)
     return b"".join(parts)
 
 

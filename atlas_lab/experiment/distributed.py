@@ -19,11 +19,10 @@ from atlas_lab.config import SETTINGS
 from atlas_lab.dataset import SliceDataset
 from atlas_lab.files import DataError
 from atlas_lab.provenance import code_version, made_by, pick_device
-from atlas_lab.train import Evaluation, evaluate
+from atlas_lab.train import SCORED, Evaluation, evaluate
 
 __all__ = ["OneProcess", "Ranks", "process_group"]
 
-SCORED = 250  # slices in a batch of `evaluate`
 ALONE = ("context", "stage", "augment", "deep_supervision")  # settings that one process must train
 
 

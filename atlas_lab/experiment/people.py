@@ -51,13 +51,12 @@ def scores_of_masks(
     list of dict
         subject, session, site, what `about` says, and the scores.
     """
-    scale, z_step = store.about["scale"], store.about["z_step"]
-    spacing, voxel_ml = (z_step, scale, scale), z_step * scale**2 / 1000
+    spacing = store.about["z_step"], store.about["scale"], store.about["scale"]
     place, found = np.empty(len(store), np.int64), []
     place[rows] = np.arange(len(rows))
     for name, of_scan in scan_rows(store, rows).items():
         pred = np.asarray(masks[place[of_scan]])
-        pred = without_small(pred, smallest_ml, voxel_ml) if smallest_ml else pred
+        pred = without_small(pred, smallest_ml, store.pixel_ml) if smallest_ml else pred
         row = store.table.iloc[of_scan[0]]
         found.append({"subject": row["subject"], "session": row["session"], "site": row["site"],
                       **(about or {}).get(name, {}), **score_scan(pred, np.asarray(store.masks[of_scan]), spacing)})

@@ -9,11 +9,9 @@ from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.datasets import build_dataset, scan_rows
 from atlas_lab.files import DataError
-from atlas_lab.train import predict
+from atlas_lab.train import SCORED, predict
 
 __all__ = ["predict_rows", "predict_stack"]
-
-BATCH = 250  # slices at a time
 
 
 def predict_rows(
@@ -31,7 +29,7 @@ def predict_rows(
         scans = scan_rows(store)
         seen = np.concatenate([scans[name] for name in np.unique(store.scan_names[seen])])
     dataset = build_dataset(config, store, seen)
-    batches = torch.arange(len(dataset)).split(1 if is_volumetric else BATCH)
+    batches = torch.arange(len(dataset)).split(1 if is_volumetric else SCORED)
     found = _answers(model, (dataset[batch][0] for batch in batches), flip)
     place = np.empty(len(store), np.int64)
     place[dataset.rows] = np.arange(len(dataset.rows))
@@ -66,7 +64,7 @@ def _neighbours_answer(model, config, slices):
     """The answer of a network to a scan's slices, each seen with its neighbours."""
     around = np.arange(-config.context, config.context + 1)
     neighbours = np.clip(np.arange(len(slices))[:, None] + around, 0, len(slices) - 1)
-    return _answers(model, torch.from_numpy(slices[neighbours]).div(255).split(BATCH))
+    return _answers(model, torch.from_numpy(slices[neighbours]).div(255).split(SCORED))
 
 
 @torch.no_grad()

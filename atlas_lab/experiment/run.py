@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from atlas_lab.files import DataError, lab_home, write_text
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
-    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "run_from_dict",
-    "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks", "without_nan",
+    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "read_record",
+    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks", "without_nan",
 ]
 
 
@@ -152,19 +153,9 @@ def load_run(path: str | Path) -> Run:
 
     Fields of Run that have a default may be missing: earlier code did not write them.
     """
+    needed = [field.name for field in fields(Run) if field.default_factory is MISSING]
+    values = read_record(path, "a run record", needed)
     try:
-        if (size := Path(path).stat().st_size) > LARGEST:
-            raise DataError(f"{path}: {size / 1e6:,.0f} MB are too many for a run record; make it anew")
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-        found = values.pop("checksum", None)
-        missing = [field.name for field in fields(Run) if field.default_factory is MISSING and field.name not in values]
-        if missing:
-            raise DataError(f"{path}: not a run record: {', '.join(missing)} missing; make it anew")
-        if found != checksum(values):
-            raise DataError(
-                f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
-                "changed after it was written; restore it, or make it anew"
-            )
         run = run_from_dict(values)
         if not all(isinstance(entry, dict) for entry in run.history):
             raise TypeError("the history is no list of epochs")
@@ -172,8 +163,33 @@ def load_run(path: str | Path) -> Run:
         return run
     except DataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict:
+    """The values of a record of any kind: a JSON file with the checksum of its contents, which is left out.
+
+    `what` names the kind in errors. Raises DataError if the file is none, is too large, lacks a field that is needed,
+    or was changed after it was written.
+    """
+    try:
+        if (size := Path(path).stat().st_size) > LARGEST:
+            raise DataError(f"{path}: {size / 1e6:,.0f} MB are too many for {what}; make it anew")
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = values.pop("checksum", None)
+    except DataError:
+        raise
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path}: not {what} ({type(error).__name__}: {error})") from error
+    if missing := [name for name in needed if name not in values]:
+        raise DataError(f"{path}: not {what}: {', '.join(missing)} missing; make it anew")
+    if found != checksum(values):
+        raise DataError(
+            f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
+            "changed after it was written; restore it, or make it anew"
+        )
+    return values
 
 
 def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:

@@ -3,14 +3,16 @@
 Each function returns a figure and its provenance; NotRecorded where the records that it needs are not there.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from matplotlib.figure import Figure
 
 from atlas_lab.dataset import SliceStore
-from atlas_lab.experiment.run import last_epoch, unpack_masks
+from atlas_lab.experiment.run import Run, last_epoch, unpack_masks
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.paper.ablations import STUDY, SWEEPS
-from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, control_intervals, load_controls
+from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, ControlRecord, control_intervals, load_controls
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
 from atlas_lab.paper.evidence import NotRecorded, Records
@@ -77,11 +79,16 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
     """
     networks = networks_by_split(records)
     runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
-    hashes = {run.data["data_hash"] for run in runs}
-    same_slices = [record for record in (load_controls() if controls is None else controls)
-                   if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
+    same_slices = controls_of(runs, controls)
     figure = plot_splits(networks, control_lines(same_slices), PUBLISHED)
     return figure, names_of(runs) | {"controls": [record.config.name for record in same_slices]}
+
+
+def controls_of(runs: Iterable[Run], controls: list | None = None) -> list[ControlRecord]:
+    """The controls, by default of those that the lab ships, on the slices of some runs and with the paper's split."""
+    hashes = {run.data["data_hash"] for run in runs}
+    return [record for record in (load_controls() if controls is None else controls)
+            if record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE]
 
 
 def networks_by_split(records: Records | StudyRecords) -> dict[str, dict[str, list]]:

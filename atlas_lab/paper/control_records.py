@@ -1,6 +1,5 @@
 """The records of the controls: one small file each, made once and read by tables and figures."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,7 +10,7 @@ import numpy as np
 from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.permuted_masks import permute_masks
-from atlas_lab.experiment.run import checksum, without_nan
+from atlas_lab.experiment.run import checksum, read_record, without_nan
 from atlas_lab.files import DataError, lab_home, write_json
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
 from atlas_lab.paper.planning import has_own_cohorts
@@ -164,17 +163,10 @@ def load_controls(folder: str | Path | None = None, **settings) -> list[ControlR
 
 def _load_control(path):
     """One record, its checksum and fields checked."""
+    values = read_record(path, "the record of a control")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        found = values.pop("checksum", None)
-        if found != checksum(values):
-            raise DataError(
-                f"{path}: the contents don't fit the checksum ({found}, counted {checksum(values)}): the record was "
-                "changed after it was written; restore it, or make it anew")
         return ControlRecord(**{**values, "config": ControlConfig(**values["config"])})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not the record of a control ({type(error).__name__}: {error})") from error
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from atlas_lab.experiment.run import Run, last_epoch, scores
-from atlas_lab.paper.ablation_figures import control_lines, names_of, networks_by_split
-from atlas_lab.paper.control_records import DEV_SHARE, load_controls
+from atlas_lab.paper.ablation_figures import control_lines, controls_of, names_of, networks_by_split
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.tables import write_block
 from atlas_lab.plots.comparisons import plot_splits
@@ -59,10 +58,8 @@ def find_hook(records: Records, controls: list | None = None) -> Hook:
     if not networks:
         raise NotRecorded("no network is recorded both by slice and by subject")
     best = max(dice, key=lambda name: dice[name]["slice"].mean)
-    hashes = {run.data["data_hash"] for run in networks[best]["slice"]}
-    same = [record for record in (load_controls() if controls is None else controls) if record.config.control == COPYING
-            and record.data["data_hash"] in hashes and record.config.dev_fraction == DEV_SHARE
-            and record.config.split_by in ("slice", "subject")]
+    same = [record for record in controls_of(networks[best]["slice"], controls)
+            if record.config.control == COPYING and record.config.split_by in ("slice", "subject")]
     copied = control_lines(same)
     if not all(len(copied.get(name, {})) == 2 for name in (COPYING, f"{COPYING}, permuted masks")):
         raise NotRecorded("the copying machine is not recorded on the slices of these networks")

@@ -1,6 +1,5 @@
 """The planned runs on new people: trained, scored by person, recorded; a later call goes on with what is missing."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -24,7 +23,7 @@ from atlas_lab.experiment.people import (
     stage_masks,
 )
 from atlas_lab.experiment.prediction import predict_rows
-from atlas_lab.experiment.run import checksum, load_run, runs_folder, without_nan
+from atlas_lab.experiment.run import checksum, load_run, read_record, runs_folder, without_nan
 from atlas_lab.experiment.sweep import sweep
 from atlas_lab.files import DataError, lab_home, write_json
 from atlas_lab.nets.cascade import BLOCK
@@ -92,14 +91,8 @@ def record_people(
 
 
 def load_people(folder: str | Path) -> list[dict]:
-    """All scores of a folder of `record_people`, in order of name. Raises DataError if one was changed."""
-    found = []
-    for path in sorted((Path(folder) / "scores").glob("*.json")):
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("checksum", None) != checksum(values):
-            raise DataError(f"{path}: the contents don't fit the checksum; delete it, and it is scored anew")
-        found.append(values)
-    return found
+    """All scores of a folder of `record_people`, in order of name. Raises DataError if one is none, or was changed."""
+    return [read_record(path, "the scores of a run") for path in sorted((Path(folder) / "scores").glob("*.json"))]
 
 
 def _study_slices(config: RunConfig) -> SliceStore:

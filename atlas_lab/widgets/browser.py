@@ -46,18 +46,13 @@ def slice_scores(store, rows, predictions, voxel_ml=None):
 
     if len(rows) != len(predictions):
         raise DataError(f"there are {len(rows)} rows and {len(predictions)} predictions; they must be equally many")
-    ml = pixel_ml(store) if voxel_ml is None else voxel_ml
+    ml = store.pixel_ml if voxel_ml is None else voxel_ml
     masks, pred = np.asarray(store.masks[rows], bool), predictions > 0.5
     tp, fp, fn, _ = confusion_counts(pred, masks)
     chances = predictions.astype(np.float32)
     doubt = (4 * chances * (1 - chances)).sum(axis=(1, 2))
     return pandas.DataFrame({"dice": dice_from_counts(tp, fp, fn), "missed": -ml * fn, "false": -ml * fp,
                              "uncertainty": -ml * doubt})
-
-
-def pixel_ml(store):
-    """Millilitres that one pixel of the store's slices stands for."""
-    return store.about["scale"] ** 2 * store.about["z_step"] / 1000
 
 
 def worst_first(store, rows, predictions, subject=None, site=None, size="any", order="dice"):
@@ -187,7 +182,7 @@ class Browser(Still, ipywidgets.VBox):
 
     def caption(self, position, dice):
         """Who and where a slice is, how much lesion it shows, and its Dice."""
-        row, ml = self.store.table.iloc[self.rows[position]], pixel_ml(self.store)
+        row, ml = self.store.table.iloc[self.rows[position]], self.store.pixel_ml
         true, called = (mask.sum() * ml for mask in
                         (self.store.masks[self.rows[position]], self.predictions[position] > 0.5))
         where = f"{row['subject']} {row['session']}, z = {row['z']}"
