@@ -13,21 +13,24 @@ from atlas_lab.course.class_key import Key, load_quizzes, new_key, read_key, sav
 from atlas_lab.course.class_solution import solved_cell, split_cell
 from atlas_lab.course.class_source import QUIZ
 from atlas_lab.course.registry import EXERCISES
-from atlas_lab.files import REPOSITORY, DataError, write_text
+from atlas_lab.files import DataError, write_text
+from atlas_lab.system.shipped import SHIPPED
 
-__all__ = ["NOTEBOOKS", "build_class", "build_notebook", "parts_of_the_course"]
+__all__ = ["build_class", "build_notebook", "parts_of_the_course"]
 
-NOTEBOOKS = REPOSITORY / "notebooks"
 SOLUTION = re.compile(r"<details><summary>Solution</summary>.*?</details>\n?", re.DOTALL)
 HIDDEN = ("### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS")  # nbgrader's marks
 
 
-def parts_of_the_course() -> dict[str, Path]:
-    """Part -> its notebook, as in {"01": .../01_explore_the_data.ipynb}. Raises DataError outside of a clone."""
-    found = {path.name[:2]: path for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))}
-    if not found:
-        raise DataError(f"{NOTEBOOKS}: no notebooks there; class build works from a clone of the repository")
-    return found
+def parts_of_the_course(wanted: tuple[str, ...] = ()) -> dict[str, Path]:
+    """Part -> its notebook, as in {"01": .../01_explore_the_data.ipynb}: those wanted, by default all, in their order.
+
+    Raises DataError for a part that there is none of.
+    """
+    found = {path.name[:2]: path for path in sorted((SHIPPED / "notebooks").glob("[0-9][0-9]_*.ipynb"))}
+    if unknown := sorted(set(wanted) - found.keys()):
+        raise DataError(f"there is no part {', '.join(unknown)}; there are {', '.join(found)}")
+    return {part: path for part, path in found.items() if not wanted or part in wanted}
 
 
 def build_class(out: Path | None = None, parts: tuple[str, ...] = (), key_file: Path | None = None) -> Path:
@@ -49,17 +52,15 @@ def build_class(out: Path | None = None, parts: tuple[str, ...] = (), key_file: 
     out = Path(out or class_folder() / "course")
     place = out / "key.json"
     refuse_students_in_repository(place, "a class's key and solutions")
-    course = parts_of_the_course()
-    if unknown := sorted(set(parts) - course.keys()):
-        raise DataError(f"there is no part {', '.join(unknown)}; there are {', '.join(course)}")
-    parts = tuple(sorted(parts or course))
+    course = parts_of_the_course(parts)
+    parts = tuple(course)
     key = read_key(key_file or place) if key_file or place.exists() else new_key(parts)
     key = Key(key.secret, parts)
-    for part in parts:
-        notebook = json.loads(course[part].read_text(encoding="utf-8"))
+    for part, path in course.items():
+        notebook = json.loads(path.read_text(encoding="utf-8"))
         for who, shows in (("student", None), ("instructor", STUDENTS)):
             built = build_notebook(notebook, part, key, for_teacher=shows is not None)
-            write_text(out / who / course[part].name, json.dumps(built, indent=1, ensure_ascii=False) + "\n", shows)
+            write_text(out / who / path.name, json.dumps(built, indent=1, ensure_ascii=False) + "\n", shows)
     save_key(place, key)
     return out
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atlas_lab.course.class_files import STUDENTS, refuse_students_in_repository
-from atlas_lab.files import REPOSITORY, DataError, write_json
+from atlas_lab.files import DataError, write_json
+from atlas_lab.system.shipped import SHIPPED
 
 __all__ = ["LETTERS", "QUIZZES", "Key", "load_quizzes", "new_key", "read_key", "save_key"]
 
-QUIZZES = REPOSITORY / "teaching" / "quizzes.json"
+QUIZZES = SHIPPED / "teaching" / "quizzes.json"
 LETTERS = "abcdefgh"
 LARGEST = 100_000  # bytes of a key's file
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from atlas_lab.course.class_build import parts_of_the_course
 from atlas_lab.course.class_files import class_folder
-from atlas_lab.files import DataError, write_text
+from atlas_lab.files import write_text
 
 __all__ = ["slides_of", "write_slides"]
 
@@ -46,19 +46,15 @@ addEventListener("keydown", event => {{
 def write_slides(out: Path | None = None, parts: tuple[str, ...] = ()) -> list[Path]:
     """Write a page for each part of the course, by default all, and return their paths.
 
-    Raises DataError outside of a clone, or for a part that there is none of.
+    Raises DataError for a part that there is none of.
     """
-    course = parts_of_the_course()
-    if unknown := sorted(set(parts) - course.keys()):
-        raise DataError(f"there is no part {', '.join(unknown)}; there are {', '.join(course)}")
     written = []
-    for part in parts or course:
-        notebook = json.loads(course[part].read_text(encoding="utf-8"))
-        slides = slides_of(notebook)
-        foot = f"<small>{html.escape(course[part].stem)} · synthetic cohort, not patient data</small>"
+    for notebook in parts_of_the_course(parts).values():
+        slides = slides_of(json.loads(notebook.read_text(encoding="utf-8")))
+        foot = f"<small>{html.escape(notebook.stem)} · synthetic cohort, not patient data</small>"
         sections = "\n".join(f"<section>\n{slide}\n{foot}\n</section>" for slide in slides)
-        path = Path(out or class_folder() / "slides") / f"{course[part].stem}.html"
-        write_text(path, PAGE.format(title=html.escape(course[part].stem), sections=sections))
+        path = Path(out or class_folder() / "slides") / f"{notebook.stem}.html"
+        write_text(path, PAGE.format(title=html.escape(notebook.stem), sections=sections))
         written.append(path)
     return written
 
