@@ -218,5 +218,5 @@ PROFILES: dict[str, Profile] = {
     "quick": Profile(RunConfig(epochs=2, batch_size=20, z_step=4), n_subjects=6, version=1),
     "course": Profile(RunConfig(), n_subjects=60, version=1),
     "study": Profile(RunConfig(z_step=1, train_scored_every=5), n_subjects=220, own_cohorts=True),
-    "paper": Profile(RunConfig(scale=1, z_step=1), n_subjects=220, own_cohorts=True),
+    "paper": Profile(RunConfig(scale=1, z_step=1, train_scored_every=5), n_subjects=220, own_cohorts=True),
 }

@@ -133,11 +133,13 @@ def centroid_distances(pred, target) -> np.ndarray:
     prediction's centre lies within the lesion's extent (claim C14). NaN where either mask is empty.
     """
     height, width = np.shape(target)[1:]
-    rows, columns = np.mgrid[:height, :width].reshape(2, -1)
-    moments = np.stack([np.ones(height * width), rows, columns], axis=1)
-    p, t = (np.reshape(mask, (len(mask), -1)).astype(np.float64) @ moments for mask in (pred, target))
-    apart = np.hypot(*(_ratio(p[:, i], p[:, 0]) - _ratio(t[:, i], t[:, 0]) for i in (1, 2)))
-    return _ratio(apart, np.sqrt(t[:, 0] / np.pi))
+    moments = np.stack([np.ones(height * width), *np.mgrid[:height, :width].reshape(2, -1)], axis=1)
+    masks = [np.reshape(mask, (len(mask), -1)) for mask in (pred, target)]
+    both = np.array([p.any() and t.any() for p, t in zip(*masks, strict=True)], bool)  # most slices have no lesion
+    p, t = (mask[both].astype(np.float64) @ moments for mask in masks)
+    found = np.full(len(both), np.nan)
+    found[both] = np.hypot(*(p[:, i] / p[:, 0] - t[:, i] / t[:, 0] for i in (1, 2))) / np.sqrt(t[:, 0] / np.pi)
+    return found
 
 
 def _ratio(above, below):

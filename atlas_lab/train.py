@@ -140,10 +140,7 @@ def evaluate(
 ) -> Evaluation:
     """Predict every slice of a dataset with dropout off and count; the mask is sigmoid(logits) > 0.5.
 
-    Returns
-    -------
-    Evaluation
-        With its loss NaN if no loss is given.
+    Without a loss that of the Evaluation is NaN.
     """
     device = next(model.parameters()).device
     was_training = model.training

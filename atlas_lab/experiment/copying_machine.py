@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from atlas_lab.dataset import SliceStore
+from atlas_lab.provenance import pick_device
 from atlas_lab.splits import Split
 
 __all__ = ["copied_masks", "nearest_rows"]
@@ -46,18 +47,18 @@ def nearest_rows(queries: np.ndarray, others: np.ndarray) -> np.ndarray:
     """For each row of `queries` the number of the row of `others` with the smallest sum of squared differences.
 
     |a - b|^2 = |a|^2 - 2 a.b + |b|^2 makes one matrix product of all differences. Its float32 sums can't tell near
-    twins apart, so the nearest few are compared once more in float64.
+    twins apart, so the nearest few are compared once more in float64. On a GPU, if there is one.
 
     Shape: float32 (N, P) and (M, P) -> int64 (N,).
     """
-    middle = others.mean(axis=0)
-    others = torch.from_numpy(others - middle)
+    middle, device = others.mean(axis=0), pick_device()
+    others = torch.from_numpy(others - middle).to(device)
     length = others.square().sum(dim=1)
     nearest = []
     for start in range(0, len(queries), BLOCK):
-        part = torch.from_numpy(queries[start : start + BLOCK] - middle)
+        part = torch.from_numpy(queries[start : start + BLOCK] - middle).to(device)
         distance = torch.addmm(length, part, others.T, alpha=-2)
         found = distance.topk(min(CANDIDATES, len(others)), dim=1, largest=False).indices.sort(dim=1).values
         exact = (part[:, None].double() - others[found].double()).square().sum(dim=2)
         nearest.append(found.gather(1, exact.argmin(dim=1, keepdim=True))[:, 0])
-    return torch.cat(nearest).numpy()
+    return torch.cat(nearest).cpu().numpy()

@@ -24,6 +24,7 @@ from atlas_lab.experiment.operating_point import operating_point
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import Run, pack_masks
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
+from atlas_lab.fast.resident import resident
 from atlas_lab.files import working_on
 from atlas_lab.metrics import sums_by_subject
 from atlas_lab.provenance import code_version, environment, made_by
@@ -89,6 +90,7 @@ def run_experiment(
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
     train, dev = ranks.shared_data(
         build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev))
+    train, dev = resident(train, dev, device=next(model.parameters()).device)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
     if (together := ranks.agree(config, store)) and ranks.writes:
         report(together)
