@@ -20,6 +20,7 @@ __all__ = [
     "scores_with_first_slices", "through_jpeg",
 ]
 
+BLOCK = 1000       # slices that are scaled at a time: at full size they take half a GB as float32
 JPEG_QUALITY = 75  # Pillow's default, as the files of the public code have it
 # In the order in which the waterfall adds them: what it is called -> (the setting, as written, as run).
 DEPARTURES = {
@@ -47,8 +48,17 @@ def as_filed(store, config):
     if config.scaling == "slice":
         store = replace(store, images=scale_each_slice(store.images))
     if config.mask_files == "jpeg":
-        store = replace(store, masks=np.stack([through_jpeg(mask) for mask in store.masks]))
+        store = replace(store, masks=_masks_through_jpeg(store.masks))
     return store
+
+
+def _masks_through_jpeg(masks):
+    """`through_jpeg` of every mask: bool (N, H, W) -> uint8 (N, H, W). An empty one, as most are, comes back empty."""
+    found = np.zeros(masks.shape, np.uint8)
+    for row, mask in enumerate(masks):
+        if mask.any():
+            found[row] = through_jpeg(mask)
+    return found
 
 
 def filled_batches(n_slices, batch_size):
@@ -74,9 +84,12 @@ def scale_each_slice(images):
 
     Shape: uint8 (N, H, W) -> uint8 (N, H, W). A slice of one value becomes 0.
     """
-    images = np.asarray(images).astype(np.float32)
-    low, high = images.min(axis=(1, 2), keepdims=True), images.max(axis=(1, 2), keepdims=True)
-    return np.rint((images - low) * (255 / np.maximum(high - low, 1))).astype(np.uint8)
+    scaled = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), BLOCK):
+        part = images[start : start + BLOCK].astype(np.float32)
+        low, high = part.min(axis=(1, 2), keepdims=True), part.max(axis=(1, 2), keepdims=True)
+        scaled[start : start + BLOCK] = np.rint((part - low) * (255 / np.maximum(high - low, 1)))
+    return scaled
 
 
 def through_jpeg(mask, quality=JPEG_QUALITY):

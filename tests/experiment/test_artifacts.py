@@ -76,6 +76,8 @@ def test_the_last_batch_is_topped_up_with_slices_drawn_again():
 def test_each_slice_is_spread_over_all_grey_levels():
     images = np.array([[[10, 20], [30, 50]], [[7, 7], [7, 7]], [[0, 255], [1, 2]]], np.uint8)
     assert scale_each_slice(images).tolist() == [[[0, 64], [128, 255]], [[0, 0], [0, 0]], [[0, 255], [1, 2]]]
+    many = np.concatenate([images] * 700)  # more than are scaled at a time
+    assert np.array_equal(scale_each_slice(many), np.concatenate([scale_each_slice(images)] * 700))
 
 
 def test_masks_come_back_from_jpeg_with_ripples(store):
@@ -90,6 +92,8 @@ def test_masks_come_back_from_jpeg_with_ripples(store):
     _, target = lab.SliceDataset(filed)[0]
     assert 0 < target[target < 1].max() < 1
     np.testing.assert_allclose(target[0].numpy(), through_jpeg(store.masks[0]) / 255, rtol=1e-6)
+    assert not store.masks.any(axis=(1, 2)).all()  # empty masks among them
+    assert np.array_equal(filed.masks, np.stack([through_jpeg(mask) for mask in store.masks]))
 
 
 def test_a_run_on_jpeg_masks_is_also_scored_on_the_masks_as_drawn(store):
