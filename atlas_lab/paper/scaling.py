@@ -104,8 +104,8 @@ def _points_of(run, along):
     return [(run.point["subjects"], run.curve()[epochs - 1])] if len(run.history) >= epochs else []
 
 
-def expected_full_size(runs: Sequence[Run], score: str = "mean_dice") -> Interval:
-    """What one run of the baseline as written is expected to score at 1 mm after ten epochs, with its 90 % interval.
+def expected_full_size(runs: Sequence[Run]) -> Interval:
+    """The Dice that a run of the baseline as written is expected to have at 1 mm after ten epochs, with 90 % interval.
 
     From the line through the runs at 8 to 2 mm, all scored at 1 mm. Raises NotRecorded where they are not there.
     """

@@ -3,8 +3,10 @@
 import subprocess
 from pathlib import Path
 
+from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, write_text
 from atlas_lab.paper.control_records import controls_text, load_controls
+from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.verdicts import Finding, holm
@@ -38,7 +40,8 @@ def study_page(records: StudyRecords) -> str:
     head = HEAD.format(rules=_rules_commit(), records=", ".join(made_by) or "none yet")
     table, controls = "\n".join(lines), load_controls(profile="study")
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
-    return f"{head}{table}{beside}\n## Runs\n\n{study_table(records.runs)}"
+    full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
+    return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
 
 
 def _cell(found: Finding | None, starred: bool) -> str:

@@ -1,0 +1,70 @@
+"""The paper's own point: what was expected of the full-size runs before they were made, and what they came to."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from atlas_lab.config import PROFILES
+from atlas_lab.data.state import read_json
+from atlas_lab.experiment.artifacts import DEPARTURES, as_run
+from atlas_lab.experiment.run import RECORDS, Run
+
+__all__ = ["EXPECTED", "FULL_SIZE_RECORDS", "full_size_text"]
+
+FULL_SIZE_RECORDS = RECORDS / "full_size"
+EXPECTED = RECORDS.parent / "full_size_expected.json"
+SEEDS = 3
+BASE = PROFILES["paper"].config
+AS_RUN = as_run(BASE)
+# What is planned: a name -> its settings, and how many seeds.
+PLAN = {
+    "as written, weight 100": (BASE, SEEDS),
+    "as run, weight 100": (AS_RUN, SEEDS),
+    "as run, weight 1, learning rate dropped": (replace(AS_RUN, pos_weight=1.0, epochs=60, lr_drop_epoch=45), 1),
+}
+HEAD = """## Full size
+
+1 mm a pixel, 93.7 million parameters, by slice. What the runs as written were expected to score was committed before
+them, from {sources} runs at {coarsest} to {finest} mm scored at 1 mm; each record names its commit. An interval here is
+that over people, of one training. As run means: {departures}.
+
+| run | epochs | updates | Dice | expected (90 %) | predicted / true area | agrees with the copying machine | commit |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def full_size_text(runs: Sequence[Run], expected: dict | None = None) -> str:
+    """The full-size runs as Markdown, those that were not made among them; `expected` by default from EXPECTED."""
+    expected = expected or read_json(EXPECTED, "take it from the repository again")
+    sizes = [source["mm"] for source in expected["from"].values()]
+    head = HEAD.format(departures="; ".join(DEPARTURES), sources=len(sizes), coarsest=max(sizes), finest=min(sizes))
+    found = {run.config: run for run in runs}
+    lines = []
+    for name, (config, seeds) in PLAN.items():
+        for seed in range(seeds):
+            run = found.get(replace(config, seed=seed, cohort=seed))
+            cells = _cells(run, expected["expected"] if config == BASE else None) if run else ["not run"] + [""] * 5
+            lines.append(f"| {name}, seed {seed} | {config.epochs} | {' | '.join(cells)} |")
+    return head + "\n".join(lines) + "\n"
+
+
+def _cells(run, expected):
+    """What one run came to: updates, Dice, how that compares, area, agreement, commit."""
+    dice, area, copied = (run.final[part][score] for part, score in (
+        ("dev", "mean_dice"), ("dev", "area_ratio"), ("dev_copied", "mean_dice")))
+    return [f"{run.point['updates']:,}", _interval(dice, ".3f"), _outcome(dice["value"], expected),
+            _interval(area, ".1f"), _interval(copied, ".3f"), (run.code["commit"] or "unknown")[:7]]
+
+
+def _interval(score, form):
+    """A score with its interval, as text."""
+    value, low, high = (format(score[key], form) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
+def _outcome(dice, expected):
+    """What was expected, and whether it came."""
+    if expected is None:
+        return "nothing was"
+    low, high = expected["low"], expected["high"]
+    came = "came so" if low <= dice <= high else "missed"
+    return f"{expected['mean_dice']:.3f} [{low:.3f}, {high:.3f}]: {came}"
