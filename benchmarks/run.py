@@ -1,4 +1,4 @@
-"""All benchmarks in one run: a table on the screen, benchmarks/results.json with the machine's data, the page's table.
+"""All benchmarks in one run: a table on the screen, benchmarks/results.json by machine, the page's table.
 
 Run: make bench, or: python benchmarks/run.py [training] [data]. Peers come with: pip install -e ".[test,bench]".
 """
@@ -44,26 +44,37 @@ def table_text(table):
 
 
 
-
 def number(value):
     """Three digits, or all that stand before the point."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def page_table(results):
-    """The table of docs/speed.md: ours with its range, and how many times as good it is as each other side."""
-    lines = ["| what | ours, median (range) | beside |", "|---|---|---|"]
-    for part in results.values():
-        for line in part["rows"]:
-            mine = line["sides"]["ours"]
-            beside = ", ".join(f"{ratio:.2g} x {name}" for name, ratio in line["times_better"].items())
-            median, low, high = (number(mine[key]) for key in ("median", "min", "max"))
-            lines.append(f"| {line['what']} | {median} ({low} to {high}) {line['unit']} | {beside} |")
-    machine = next(iter(results.values()))["machine"]
+    """The table of docs/speed.md, a column for each machine: ours, and how many times as good it is as the others."""
+    machines = list(results)
+    cells = {}
+    for machine, parts in results.items():
+        for part in parts.values():
+            for line in part["rows"]:
+                cells.setdefault(line["what"], {})[machine] = _cell(line)
+    lines = ["| what | " + " | ".join(machines) + " |", "|---" * (1 + len(machines)) + "|"]
+    lines += [f"| {what} | " + " | ".join(found.get(machine, "") for machine in machines) + " |"
+              for what, found in cells.items()]
     return "\n".join(lines) + (
-        f"\n\nMeasured in turn in one run on {machine['cores']} cores of {machine['processor']} with torch "
-        f"{machine['torch']}. \"2 x\" is twice as good; below 1 the other side is better.\n"
-    )
+        "\n\nEach column was measured in turn in one run on two cores. \"2 x\" is twice as good; below 1 the other "
+        "side is better. Torch: " + "; ".join(f"{_torch(results[machine])} on {machine}" for machine in machines)
+        + ".\n")
+
+
+def _cell(line):
+    """One row on one machine: the median of ours, then the ratios."""
+    beside = ", ".join(f"{ratio:.2g} x {name}" for name, ratio in line["times_better"].items())
+    return f"{number(line['sides']['ours']['median'])} {line['unit']}: {beside}"
+
+
+def _torch(parts):
+    """The versions of torch that a machine's parts were measured with."""
+    return " and ".join(sorted({part["machine"]["torch"] for part in parts.values()}))
 
 
 def update_page(results, page=REPOSITORY / "docs" / "speed.md"):
@@ -77,6 +88,7 @@ if __name__ == "__main__":
     for part in chosen:
         rows = PARTS[part]()
         print(table_text(rows), flush=True)
-        results[part] = {"rows": rows, "machine": environment(), "code": code_version()}
+        machine = environment()
+        results.setdefault(machine["processor"], {})[part] = {"rows": rows, "machine": machine, "code": code_version()}
         write_json(RESULTS, results)
     update_page(results)

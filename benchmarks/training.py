@@ -15,7 +15,7 @@ from sides import ask, ask_in_turn, memory_mb, row, summary
 from torch import nn
 
 SIZES = {"full": ((232, 196), 4), "course": ((56, 48), 30)}  # the slice, steps to time
-BATCH, WARM = 100, 2
+BATCH, WARM = 100, 4  # the first steps are the ones in which a process takes the memory that it keeps
 
 
 def data(shape, n_batches, batch=BATCH):

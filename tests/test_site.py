@@ -1,5 +1,6 @@
 """The web edition's own parts: folded answers, dead links found, every page of the course in the list of pages."""
 
+import json
 import re
 
 import pytest
@@ -56,3 +57,18 @@ def test_every_page_is_in_the_list_of_pages():
     assert {"viewers", "names", "../notebooks/*", "../teaching/*"} <= listed
     for page in (REPOSITORY / "figures").glob("*.md"):
         assert f"../figures/{page.stem}" in listed
+
+
+def test_what_scale_costs_follows_from_its_inputs(monkeypatch):
+    """The page is what the script writes, and a run's cost what its steps, scorings and comparisons come to by hand."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    import scaling
+
+    inputs = json.loads((DOCS / "scaling.json").read_text(encoding="utf-8"))
+    assert scaling.page(inputs) == (DOCS / "scaling.md").read_text(encoding="utf-8")
+    pace, measured = scaling.pace_of(inputs, "paper", "R1.1"), inputs["measured"]
+    assert (pace.n_train, pace.n_dev) == (30_297, 12_984) and pace.steps == pytest.approx(302.967)
+    pairs = 30_296.7 * 12_984.3
+    by_hand = measured["paper"]["copying"] / 665 * 43_281 + 2 * pairs * 58 * 49 / measured["product_flops"]
+    assert pace.copying == pytest.approx(by_hand)
+    assert scaling.exchange(inputs, 2, "network_bytes_per_s") == pytest.approx(4 * 93_705_297 / 1.25e9)

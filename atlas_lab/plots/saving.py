@@ -16,7 +16,7 @@ __all__ = ["is_unchanged", "save_figure"]
 
 
 def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
-    """Write a figure as PNG and, beside it, a JSON file that says what made it.
+    """Write a figure as PNG and, beside it, as PDF for print, and a JSON file that says what made it.
 
     The synthetic cohort is named on the picture itself. A figure that is on disk already with the same pixels
     and provenance is left untouched, so that redrawing changes nothing in git.
@@ -43,16 +43,23 @@ def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
     check_target(path, shows)
     if provenance["cohort"] == "synthetic":
         mark_source(figure, "synthetic cohort, not patient data")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=150, bbox_inches="tight", metadata={"Software": None})
-    pixels = buffer.getvalue()
+    pixels = _as_bytes(figure, "png", {"Software": None})
     about = {"figure": path.name, "sha256": hashlib.sha256(pixels).hexdigest(), **provenance}
-    if not is_unchanged(path, about):
-        with atomic_path(path, shows) as temporary:
-            temporary.write_bytes(pixels)
+    if not (is_unchanged(path, about) and path.with_suffix(".pdf").exists()):
+        print_form = _as_bytes(figure, "pdf", {"CreationDate": None, "Creator": None, "Producer": None})
+        for target, content in ((path, pixels), (path.with_suffix(".pdf"), print_form)):
+            with atomic_path(target, shows) as temporary:
+                temporary.write_bytes(content)
         write_json(path.with_suffix(".json"), {**about, "code": code_version()}, shows)
     plt.close(figure)
     return path
+
+
+def _as_bytes(figure, kind, metadata):
+    """A figure as a file of a kind, without the date and the program: the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=150, bbox_inches="tight", metadata=metadata)
+    return buffer.getvalue()
 
 
 def is_unchanged(path, about):

@@ -142,6 +142,9 @@ def test_a_saved_figure_says_what_made_it(tmp_path):
     assert about["runs"] == ["a", "b"] and about["figure"] == "curve.png" and "commit" in about["code"]
     assert "synthetic cohort, not patient data" in texts(figure)
     assert path.read_bytes()[:4] == b"\x89PNG"
+    assert path.with_suffix(".pdf").read_bytes()[:5] == b"%PDF-"
+    again = lab.save_figure(draw(), tmp_path / "again" / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
+    assert again.with_suffix(".pdf").read_bytes() == path.with_suffix(".pdf").read_bytes()  # no date, no program
 
 
 def test_redrawing_the_same_changes_no_file_and_another_changes_both(tmp_path):
@@ -152,8 +155,9 @@ def test_redrawing_the_same_changes_no_file_and_another_changes_both(tmp_path):
     lab.save_figure(draw(2.0), path, SYNTHETIC)
     assert [p.read_bytes() for p in (path, path.with_suffix(".json"))] != [content for _, content in before]
     path.write_bytes(b"tampered")
+    path.with_suffix(".pdf").unlink()
     lab.save_figure(draw(2.0), path, SYNTHETIC)
-    assert path.read_bytes()[:4] == b"\x89PNG"
+    assert path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").exists()
 
 
 def test_patient_images_stay_out_of_the_repository(tmp_path):
