@@ -38,7 +38,7 @@ def cluster(folder):
     dask, host = [sys.executable, "-m", "dask"], ["--host", "127.0.0.1"]
     started = [subprocess.Popen([*dask, "scheduler", *host, "--port", "0", "--no-dashboard", "--scheduler-file", file],
                                 **quiet)]
-    worker = [*dask, "worker", *host, "--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    worker = [*dask, "worker", *host, "--scheduler-file", file, "--nthreads", "1", "--no-dashboard"]
     started += [subprocess.Popen(worker, **quiet) for _ in range(WORKERS)]
     try:
         while not file.exists() or not file.stat().st_size:
@@ -61,7 +61,7 @@ def by(backend):
                 from distributed import Client
 
                 address = held.enter_context(cluster(folder))
-                Client(address).wait_for_workers(WORKERS)
+                held.enter_context(Client(address)).wait_for_workers(WORKERS)
                 run = partial(run, backend="dask", address=address)
             began = time.perf_counter()
             run()

@@ -91,8 +91,7 @@ def gpu_pace(inputs, release):
 
 def exchange(inputs, ranks, over):
     """Seconds in which ranks add up their gradients by a ring, over links of so many bytes a second."""
-    return 2 * (ranks - 1) / ranks * 4 * PARAMETERS / inputs[over] if over in inputs else (
-        2 * (ranks - 1) / ranks * 4 * PARAMETERS / inputs["gpu"][over])
+    return 2 * (ranks - 1) / ranks * 4 * PARAMETERS / (inputs | inputs["gpu"])[over]
 
 
 def ledger():

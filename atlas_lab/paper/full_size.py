@@ -7,6 +7,7 @@ from atlas_lab.config import PROFILES
 from atlas_lab.data.state import read_json
 from atlas_lab.experiment.artifacts import DEPARTURES, as_run
 from atlas_lab.experiment.run import RECORDS, Run
+from atlas_lab.statistics import Interval
 
 __all__ = ["EXPECTED", "FULL_SIZE_RECORDS", "full_size_text"]
 
@@ -57,14 +58,12 @@ def _cells(run, expected):
 
 def _interval(score, form):
     """A score with its interval, as text."""
-    value, low, high = (format(score[key], form) for key in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return format(Interval(score["value"], score["low"], score["high"]), form)
 
 
 def _outcome(dice, expected):
     """What was expected, and whether it came."""
     if expected is None:
         return "nothing was"
-    low, high = expected["low"], expected["high"]
-    came = "came so" if low <= dice <= high else "missed"
-    return f"{expected['mean_dice']:.3f} [{low:.3f}, {high:.3f}]: {came}"
+    found = Interval(expected["mean_dice"], expected["low"], expected["high"])
+    return f"{found:.3f}: {'came so' if found.low <= dice <= found.high else 'missed'}"
