@@ -78,6 +78,8 @@ def run_sample(folder: Path, count: int) -> dict[str, str]:
     if not (folder / "mutants").exists():
         run(folder, ["atlas_lab.losses.x_best_probability__mutmut_1"])  # makes all, and looks which test sees what
     sample = sorted(outcomes(folder))
+    if not sample:
+        raise SystemExit('no mutants were made: pip install -e ".[test,dev]", and start again with an empty folder')
     random.Random(0).shuffle(sample)
     del sample[count:]
     for at in range(0, len(sample), AT_ONCE):

@@ -16,10 +16,10 @@ LONG = "d" * 100
 
 
 def faults(stage: Stage, few: bool):
-    """Trials, one a command on a machine."""
-    for name, make in list(MACHINES.items())[:: 4 if few else 1]:
+    """Trials, one a command on a machine; few are those that need no mounts, and so no root."""
+    for name in ("no HOME", "ASCII and other letters") if few else MACHINES:
         for what in ("prepare", "train") if not few else ("prepare",):
-            yield Trial("faults", name, one_fault(stage, what, make))
+            yield Trial("faults", name, one_fault(stage, what, MACHINES[name]))
 
 
 def in_mounts(script):
