@@ -22,7 +22,7 @@ coverage: $(VENV)/ready
 # For authors: run all notebooks and keep their outputs, without widget state, and hide the answers to predictions.
 notebooks: $(VENV)/ready
 	@test -z "$$ATLAS_DATA" || { echo "ATLAS_DATA is set: the notebooks' outputs would show patients; unset it" >&2; exit 2; }
-	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+	$(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=True \
 		--ExecutePreprocessor.store_widget_state=False --CoalesceStreamsPreprocessor.enabled=True notebooks/*.ipynb
 	$(VENV)/bin/python -m atlas_lab.course.reveal notebooks/*.ipynb
 

@@ -1,12 +1,14 @@
 """Answers to predictions are not to be seen before they are run: cells tagged "reveal" are kept without outputs.
 
 What such a cell printed is kept out of sight, in the metadata of the cell, and a test holds it against a new run.
-`python -m atlas_lab.course.reveal notebooks/*.ipynb` hides the outputs of notebooks that were just executed.
+`python -m atlas_lab.course.reveal notebooks/*.ipynb` hides the outputs of notebooks that were just executed, and keeps
+how long each took.
 """
 
 import sys
 from pathlib import Path
 
+from atlas_lab.course.minutes import keep_seconds
 from atlas_lab.files import write_text
 
 __all__ = ["hide_reveals", "kept_outputs"]
@@ -32,12 +34,13 @@ def kept_outputs(cell) -> list:
 
 
 def main(paths) -> None:
-    """Hide the answers in some notebooks' files."""
+    """Hide the answers in some executed notebooks' files, and keep their seconds."""
     import nbformat
 
     for path in map(Path, paths):
         notebook = nbformat.read(path, 4)
         hide_reveals(notebook)
+        keep_seconds(notebook)
         write_text(path, nbformat.writes(notebook) + "\n")
 
 

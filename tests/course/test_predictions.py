@@ -8,6 +8,7 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab.course import learner
+from atlas_lab.course.minutes import keep_seconds
 from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, Result
 from atlas_lab.course.reveal import hide_reveals, kept_outputs
@@ -90,3 +91,23 @@ def test_answers_are_hidden_and_those_that_are_checked_are_kept():
     checked, plain, shown = notebook.cells
     assert checked.outputs == plain.outputs == [] and shown.outputs[0].text == "0.64\n"
     assert kept_outputs(checked)[0].text == "0.64\n" and kept_outputs(plain) == kept_outputs(shown) == []
+
+
+def test_seconds_of_a_run_are_kept_in_tens_and_replaced_only_by_quite_others():
+    def cell(begun, ended):
+        times = {"iopub.status.busy": f"2018-05-01T10:{begun}Z", "shell.execute_reply": f"2018-05-01T10:{ended}Z"}
+        return nbformat.v4.new_code_cell("1", metadata={"execution": times})
+
+    def run(*times):
+        notebook.cells = [cell(*pair) for pair in times]
+        keep_seconds(notebook)
+        assert not any("execution" in each.metadata for each in notebook.cells)
+        return notebook.metadata["seconds"]
+
+    notebook = nbformat.v4.new_notebook()
+    assert run(("00:10", "01:40.5"), ("02:00", "02:03.9")) == 90
+    assert run(("00:00", "02:00")) == 90  # 120 s: another machine
+    assert run(("00:00", "03:01")) == 180
+    notebook.cells = [nbformat.v4.new_code_cell("1")]
+    keep_seconds(notebook)
+    assert notebook.metadata["seconds"] == 180  # not run: nothing is known anew
