@@ -30,7 +30,7 @@ SETTINGS = f"""
 [tool.mutmut]
 source_paths = ["atlas_lab"]
 only_mutate = {[f"atlas_lab/{module}.py" for module in MODULES]}
-also_copy = ["tests", "figures", "README.md", "constraints.txt", "pyproject.toml"]
+also_copy = ["tests", "figures", "docs", "README.md", "constraints.txt", "pyproject.toml"]
 pytest_add_cli_args = {["-p", "no:nbval", "-p", "no:cacheprovider", *(f"--deselect=tests/{test}" for test in SLOW)]}
 pytest_add_cli_args_test_selection = {[f"tests/{test}" for test in TESTS if (REPOSITORY / "tests" / test).exists()]}
 timeout_multiplier = 30.0
@@ -38,7 +38,7 @@ timeout_constant = 60.0
 """
 STATUS = {1: "killed", 3: "killed", 0: "survived", 33: "no test", None: "not run"}
 TIMEOUTS = {24, -24, 36, 152, 255}
-AT_ONCE = 10  # mutants a call of mutmut
+AT_ONCE = 50  # mutants a call of mutmut
 
 
 def prepare(folder: Path) -> None:
@@ -59,8 +59,11 @@ def mutmut(folder: Path, *arguments: str) -> str:
 
 
 def run(folder: Path, names: list[str]) -> None:
-    """Run some mutants, one process at a time."""
-    mutmut(folder, "run", "--max-children", "1", *names)
+    """Run some mutants, one process at a time; ends with mutmut's last lines if it ran none of them."""
+    printed = mutmut(folder, "run", "--max-children", "1", *names)
+    found = outcomes(folder)
+    if all(found.get(name) is None for name in names):
+        raise SystemExit("mutmut ran none of the mutants:\n" + "\n".join(printed.splitlines()[-10:]))
 
 
 def outcomes(folder: Path) -> dict:
@@ -78,8 +81,6 @@ def run_sample(folder: Path, count: int) -> dict[str, str]:
     if not (folder / "mutants").exists():
         run(folder, ["atlas_lab.losses.x_best_probability__mutmut_1"])  # makes all, and looks which test sees what
     sample = sorted(outcomes(folder))
-    if not sample:
-        raise SystemExit('no mutants were made: pip install -e ".[test,dev]", and start again with an empty folder')
     random.Random(0).shuffle(sample)
     del sample[count:]
     for at in range(0, len(sample), AT_ONCE):

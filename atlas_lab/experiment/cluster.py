@@ -13,6 +13,7 @@ from atlas_lab.config import RunConfig, run_name
 from atlas_lab.dataset import SliceStore, open_store
 from atlas_lab.experiment.alone import train_alone
 from atlas_lab.experiment.run import Run
+from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.files import DataError, atomic_path, check_target, lab_home, working_on
 from atlas_lab.provenance import code_version
 
@@ -62,6 +63,7 @@ def _unfit(digest: str, dask_worker=None) -> str | None:
     """Why this worker can't train, or None. Threads of one process share torch's seed, so a run must be alone in it."""
     from distributed import get_worker
 
+    keep_freed_memory()  # before the worker starts the thread that trains
     threads = (dask_worker or get_worker()).state.nthreads
     if threads != 1:
         return (f"this worker has {threads} threads, which would share one stream of random numbers; "
