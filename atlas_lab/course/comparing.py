@@ -58,7 +58,7 @@ def _array(value):
 def show(value) -> str:
     """A value in one line: small arrays in full, masks as zeros and ones, larger ones by their kind and shape."""
     value = plain(value)
-    if isinstance(value, tuple) and value and not isinstance(value[0], np.ndarray):
+    if isinstance(value, tuple):
         return f"({', '.join(show(item) for item in value)})"
     array = _array(value) if isinstance(value, np.ndarray | np.generic | float | list) else None
     if array is None:
