@@ -1,5 +1,7 @@
 """Whether two results are the same, in what they differ, and how a value is shown in a line."""
 
+import inspect
+
 import numpy as np
 import torch
 
@@ -60,6 +62,8 @@ def show(value) -> str:
     value = plain(value)
     if isinstance(value, tuple):
         return f"({', '.join(show(item) for item in value)})"
+    if inspect.isroutine(value):
+        return value.__name__
     array = _array(value) if isinstance(value, np.ndarray | np.generic | float | list) else None
     if array is None:
         text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())

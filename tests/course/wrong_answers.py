@@ -298,6 +298,7 @@ WRONG = [
     ("best_probability", lambda chance, weight: chance, "the weight isn't used"),
     ("best_probability", lambda chance, weight: min(weight * chance, 99), "weight times chance can exceed 1"),
     ("best_probability", lambda chance, weight: (1 + weight) ** -1, "the threshold 1 / (1 + w)"),
+    ("best_probability", lambda c, w: 1 - 1 / (c * w + 1), "1 in place of 1 - c"),
     ("best_probability", lambda c, w: 1 - w * (1 - c) / (w * (1 - c) + c), "the weight stands at the wrong side"),
     ("best_probability", lambda c, w: (1 + (1 / c - 1) / w) ** -1, "a division by 0 where the chance is 0"),
     ("threshold_for_weight", lambda weight: weight**-1, "one over the weight"),
