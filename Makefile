@@ -8,7 +8,7 @@ figures: $(VENV)/ready
 	$(VENV)/bin/python -m atlas_lab figures
 
 lab: $(VENV)/ready
-	$(VENV)/bin/jupyter lab notebooks
+	$(VENV)/bin/jupyter lab --notebook-dir . notebooks/01_explore_the_data.ipynb
 
 test: $(VENV)/ready
 	$(VENV)/bin/ruff check .

@@ -40,7 +40,8 @@ def _run_notebooks(options):
     """The command `notebooks`."""
     written = copy_course(options.folder)
     count = sum(path.suffix == ".ipynb" for path in written)
+    first = min(path for path in written if path.suffix == ".ipynb")
     print(f"{count} notebooks in {options.folder / 'notebooks'}; open them with: jupyter lab "
-          f"{options.folder / 'notebooks'} (pip install \"atlas-lab[lab]\" brings JupyterLab)")
+          f"--notebook-dir {options.folder} {first} (pip install \"atlas-lab[lab]\" brings JupyterLab)")
     if not IN_A_CLONE:
         print(IN_A_CLONE_ONLY)

@@ -1,5 +1,7 @@
 """Whether two results are the same, in what they differ, and how a value is shown in a line."""
 
+import inspect
+
 import numpy as np
 import torch
 
@@ -58,8 +60,10 @@ def _array(value):
 def show(value) -> str:
     """A value in one line: small arrays in full, masks as zeros and ones, larger ones by their kind and shape."""
     value = plain(value)
-    if isinstance(value, tuple) and value and not isinstance(value[0], np.ndarray):
+    if isinstance(value, tuple):
         return f"({', '.join(show(item) for item in value)})"
+    if inspect.isroutine(value):
+        return value.__name__
     array = _array(value) if isinstance(value, np.ndarray | np.generic | float | list) else None
     if array is None:
         text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())

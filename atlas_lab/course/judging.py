@@ -7,6 +7,7 @@ over as plain values, and judges them where the learner's code can't reach.
 import copy
 import inspect
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Answer:
     error : str
         As in "KeyError: 'affine'", or "".
     seconds : float
+    line : str
+        The learner's own line in which the error was raised, or "".
     """
 
     value: object = None
@@ -44,6 +47,7 @@ class Answer:
     mistake: str = ""
     error: str = ""
     seconds: float = 0.0
+    line: str = ""
 
 
 def judge_attempt(exercise: Exercise, attempt: Callable, key: str = "") -> Result:
@@ -91,9 +95,9 @@ def _answer(exercise, attempt, case, seconds):
         return Answer(mistake=TIME, error=f"not done after {seconds:.0f} seconds", seconds=seconds)
     except NotImplementedError as error:
         is_stub = not str(error)  # torch raises one of its own, with a text
-        return Answer(mistake=NOT_ATTEMPTED if is_stub else RAISED, error=_told(error))
+        return Answer(mistake=NOT_ATTEMPTED if is_stub else RAISED, error=_told(error), line=_own_line(error, attempt))
     except Exception as error:  # whatever the learner's code raises is told, not passed on
-        return Answer(mistake=RAISED, error=_told(error))
+        return Answer(mistake=RAISED, error=_told(error), line=_own_line(error, attempt))
     took = time.perf_counter() - started
     if not exercise.may_change and not mistake and not _untouched(case.arguments, kept):
         mistake = CHANGED
@@ -103,6 +107,13 @@ def _answer(exercise, attempt, case, seconds):
 def _told(error):
     """An exception in one line."""
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _own_line(error, attempt):
+    """The last line of the learner's own code on the way to an error; "" if the error came after it."""
+    own = getattr(getattr(attempt, "__code__", None), "co_filename", None)
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+    return lines[-1] or "" if lines else ""
 
 
 def _gradient(exercise, value, given):
@@ -189,6 +200,8 @@ def _message(exercise, case, expected, answer, mistake):
     lines += [f"  {name:10} {show(value)}" for name, value in zip(names, case.arguments, strict=False)]
     lines.append(f"{'expected':12} {show(expected.value)}")
     lines.append(f"{'got':12} {answer.error or show(answer.value)}")
+    if answer.line:
+        lines.append(f"{'in your line':12} {answer.line}")
     if mistake:
         lines.append(f"{'likely':12} {mistake}")
     return "\n".join(lines)

@@ -52,7 +52,7 @@ class Guess:
         """The question, a button for each choice, and a line that says what is locked."""
         import ipywidgets
 
-        line = ipywidgets.Label("Nobody knows yet; the first button that you press counts.")
+        line = ipywidgets.Label("Not locked yet; the first button that you press counts.")
         self._buttons = [ipywidgets.Button(description=choice, layout={"width": "auto"}) for choice in self.choices]
 
         def press(button):

@@ -98,10 +98,13 @@ def agreement_text(live, record):
     parts = []
     for epochs, tolerance in TOLERANCES.items():
         difference = compare_runs(live, record, epochs).largest_difference["mean_dice"]
-        text = f"largest difference in Dice of the first {epochs} epochs {difference:.4f}, tolerance {tolerance}"
+        compared = min(epochs, agreement.epochs)
+        text = f"largest difference in Dice of the first {compared} epochs {difference:.4f}, tolerance {tolerance}"
         if difference > tolerance:
             raise DataError(f"the live run disagrees with its record {record.name}: {text}")
         parts.append(text)
+        if compared == agreement.epochs:
+            break
     losses = [[run.curve("loss", part)[0] for part in ("train", "dev")] for run in (live, record)]
     drift = np.abs(np.divide(*losses) - 1).max()
     text = f"difference in the loss of the first epoch {drift:.2%}, tolerance {LOSS_TOLERANCE:.0%}"

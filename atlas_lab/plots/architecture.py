@@ -31,10 +31,12 @@ def plot_architecture(model: nn.Module) -> Figure:
     for (left, right), block in zip(pairwise(edges), blocks[1:], strict=True):
         start, end = left[1], right[0]
         ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=7, color=GREY))
-        ax.text((start + end) / 2, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=6.5, color=BLUE)
+        middle = (start + end) / 2
+        ax.text(middle, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=7, color=BLUE)
         if block["parameters"]:
-            ax.text((start + end) / 2, 0.06, f"{block['parameters']:,}", ha="center", fontsize=5, color=GREY)
-    ax.set(xlim=(-0.2, x - 0.3), ylim=(-0.95, 0.85))
+            below = -0.6 - 0.1 * len(block["steps"])
+            ax.text(middle, below, f"{block['parameters']:,}", ha="center", va="top", fontsize=7, color=GREY)
+    ax.set(xlim=(-0.2, x - 0.3), ylim=(-1.05, 0.85))
     ax.set_axis_off()
     title = f"{type(model).__name__}: {count_parameters(model):,} parameters (grey: of each layer)"
     ax.set_title(title, fontsize=10)
@@ -49,7 +51,7 @@ def _draw_block(ax, shape, x, tallest):
     look = {"facecolor": "#cfe3f1"} if is_map else {"facecolor": "#f6e3c0", "hatch": "/////"}
     ax.add_patch(Rectangle((x, -height / 2), width, height, edgecolor="black", linewidth=0.7, **look))
     text = f"{shape[0]} ch\n{shape[1]} x {shape[2]}" if is_map else f"{shape[0]:,}"
-    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=6.5)
+    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=7)
     return width
 
 

@@ -21,12 +21,12 @@ def plot_overlap_map(overlap, affine, title="", cut_coords=(-30, -15, 0, 15, 30,
     from nilearn import plotting
     from nilearn.datasets import load_mni152_template
 
-    figure = plt.figure(figsize=(8.5, 2.1))
+    figure = plt.figure(figsize=(8.5, 2.4))
     display = plotting.plot_stat_map(
         nibabel.Nifti1Image(np.asarray(overlap, np.float32) * 100, affine), bg_img=load_mni152_template(resolution=1),
         display_mode="z", cut_coords=cut_coords, cmap="inferno", threshold=1e-6, vmin=0, symmetric_cbar=False,
-        black_bg=False, figure=figure, draw_cross=False,
+        black_bg=False, figure=figure, draw_cross=False, axes=(0, 0, 1, 0.88), cbar_tick_format="%.0f",
     )
     display._cbar.set_label("% of subjects", fontsize=8)
-    figure.suptitle(title, fontsize=10, y=1.04)
+    figure.suptitle(title, fontsize=10)
     return figure

@@ -155,6 +155,15 @@ def test_input_expected_got_and_mistake_are_shown():
     assert result.mistake.startswith(mistake) and result.case == "weight 1: one half" and result.cases == 0
 
 
+def test_the_learner_s_own_line_is_shown_where_it_raises():
+    def attempt(index, affine):
+        four_by_four = affine
+        return four_by_four @ index
+
+    lines = judge_attempt(EXERCISES["voxel_to_mm"], attempt).message.splitlines()
+    assert lines[-2] == "in your line return four_by_four @ index" and lines[-3].startswith("got          ValueError")
+
+
 def test_a_check_prints_its_message_and_hands_a_result_back(capsys):
     result = lab.exercises.check_conv_parameters(lambda kernel, inputs, outputs: kernel**2 * inputs * outputs + outputs)
     assert isinstance(result, Result) and result.passed and result.exercise == "conv_parameters" and result.cases == 4
@@ -166,6 +175,7 @@ def test_values_are_shown_short():
     assert show(np.arange(100.0)) == "float64 of shape (100,), from 0 to 99"
     assert show(np.eye(2, dtype=bool)) == "[[1, 0], [0, 1]] of shape (2, 2)"
     assert show((0.12345, torch.tensor(2.0))) == "(0.1235, 2)"
+    assert show((np.array([5]), np.array([4, 2]))) == "([5], [4, 2])"
     assert len(show({str(i): i for i in range(100)})) == 100
 
 

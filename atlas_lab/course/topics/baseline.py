@@ -124,9 +124,9 @@ def training_step(model, images, target, loss, optimizer):
 
 def _step_cases(rng):
     return [
-        Case("a network's first step", _ready(rng)),
-        Case("a step after another one, whose gradient is still there", _ready(rng, old_gradient=1.0)),
-        Case("another optimizer", _ready(rng, torch.optim.Adam, old_gradient=-2.0)),
+        Case("a network's first step: the loss, then the network after it", _ready(rng)),
+        Case("a step after another, whose gradient is still there: loss, then network", _ready(rng, old_gradient=1.0)),
+        Case("another optimizer: loss, then network", _ready(rng, torch.optim.Adam, old_gradient=-2.0)),
     ]
 
 

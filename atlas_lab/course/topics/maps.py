@@ -122,6 +122,14 @@ def resampled_rows(subjects, drawn):
     return np.concatenate([np.flatnonzero(subjects == subject) for subject in drawn])
 
 
+def _in_order(rows, _):
+    """Row numbers sorted, since any order is right; lists of unequal lengths as they are."""
+    try:
+        return None if rows is None else np.sort(rows)
+    except ValueError:
+        return rows
+
+
 def _resample_cases(rng):
     subjects = np.array(["a", "a", "b", "c", "c", "c", "d"])[rng.permutation(7)]
     return [
@@ -141,6 +149,7 @@ EXERCISES = (
             "where any mask has lesion: no share": _any_lesion,
             "the masks are gone through twice, and the second time there are none": _twice_through,
             "a generator has no len: count while you add": lambda masks: len(masks),
+            "numpy can't take a mean over a generator: go through it in a loop": lambda masks: np.mean(masks, axis=0),
         }, library=lesion_maps.overlap_map, give=lambda masks: (_one_by_one(masks),)),
     Exercise(
         "lesion_side", "02", "which side?", 3, 3, lesion_side, _side_cases, {
@@ -160,5 +169,6 @@ EXERCISES = (
             "the subjects themselves, not their rows": lambda s, d: np.concatenate([s[s == x] for x in d]),
             "the rows of those who were not drawn": lambda s, d: np.flatnonzero(~np.isin(s, d)),
             "True and False for each row, not row numbers": lambda s, d: np.isin(s, d),
-        }, observe=lambda rows, _: None if rows is None else np.sort(rows)),
+            "one list for each subject: join them into one": lambda s, d: [np.flatnonzero(s == x) for x in d],
+        }, observe=_in_order),
 )

@@ -47,6 +47,13 @@ def oscillation(curve):
     return np.ptp(curve - line) / curve.max() if curve.max() > 0 else np.nan
 
 
+def _of_what_is_left(curve):
+    """Wrong: the line is taken away from the maximum too."""
+    x = np.arange(len(curve))
+    left = np.array(curve) - np.polyval(np.polyfit(x, curve, 1), x)
+    return np.ptp(left) / left.max() if max(curve) > 0 else np.nan
+
+
 def _curve_cases(rng):
     noise = rng.normal(0, 0.02, 8)
     rise = np.linspace(0.1, 0.1 + rng.uniform(0.1, 0.4), 8)
@@ -126,6 +133,7 @@ EXERCISES = (
             "not a share of the maximum": _swing(over=lambda c: 1),
             "a standard deviation, not a range": _swing(spread=np.std),
             "a share of the mean, not of the maximum": _swing(over=np.mean),
+            "a share of the maximum of what is left, not of the curve's": _of_what_is_left,
             "0 where nothing is found: it is undefined": _swing(nothing=0.0),
             "the largest deviation, not the range": _swing(spread=lambda x: np.abs(x).max()),
         }, library=evidence.oscillation),
@@ -134,6 +142,7 @@ EXERCISES = (
             "the normal distribution, not Student's t": interval("normal"),
             "s / sqrt(n) is 's': the interval of one run, not of the mean": interval(root=False),
             "the standard deviation with n, not n - 1": interval(ddof=0),
+            "the normal distribution in place of Student's t, and n in place of n - 1": interval("normal", ddof=0),
             "n degrees of freedom, not n - 1": interval("n"),
             "the 95 % quantile: 5 % at each end": interval(half_of=0.95),
             "the range of the values": lambda values: (np.mean(values), min(values), max(values)),

@@ -107,6 +107,7 @@ EXERCISES = (
             "the threshold 1 / (1 + w), which doesn't depend on the chance": lambda c, w: 1 / (1 + w),
             "the odds, not the probability": lambda c, w: w * c / (1 - c) if c < 1 else float("inf"),
             "the weight stands at the wrong side": lambda c, w: c / (c + w * (1 - c)),
+            "1 in place of 1 - c below the fraction": lambda c, w: w * c / (w * c + 1),
             "a division by 0 where the chance is 0": lambda c, w: 1 / (1 + (1 - c) / (w * c)),
         }),
     Exercise(
