@@ -16,10 +16,6 @@ def blocks(image):
     return windows.reshape(*windows.shape[:2], 4)
 
 
-def padded(image, value):
-    return np.pad(image, [(0, side % 2) for side in image.shape], constant_values=value)
-
-
 def pooled_by_torch(kind):
     def attempt(image):
         return kind(2)(torch.as_tensor(np.asarray(image, float))[None, None])[0, 0]
@@ -50,9 +46,8 @@ def t_interval(values, ddof=1):
 
 
 def two_samples(ones, others):
-    ones, others = np.asarray(ones), np.asarray(others)
     found = stats.ttest_ind(ones, others).confidence_interval()
-    return ones.mean() - others.mean(), found.low, found.high
+    return np.mean(ones) - np.mean(others), found.low, found.high
 
 
 def paired_by_scipy(ones, others):
@@ -80,9 +75,9 @@ def parameters_by_torch(kernel, inputs, outputs):
 
 
 def exposure(scans, z, step, train, dev, both=False, of="dev"):
-    have = {(scans[i], z[i]) for i in (train if of == "dev" else dev)}
-    join = all if both else any
-    return np.mean([join((scans[i], z[i] + d) in have for d in (-step, step)) for i in (dev if of == "dev" else train)])
+    ours, others = (dev, train) if of == "dev" else (train, dev)
+    have, join = {(scans[i], z[i]) for i in others}, all if both else any
+    return np.mean([join((scans[i], z[i] + d) in have for d in (-step, step)) for i in ours])
 
 
 def exposure_by_pairs(scans, z, step, train, dev):
@@ -109,6 +104,11 @@ def people_enough_for_rows(subjects, dev_fraction, seed):
     people, sizes = np.unique(subjects, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(people))
     return split(subjects, people[order[np.cumsum(sizes[order]) <= dev_fraction * len(subjects)]])
+
+
+def people_drawn_twice(subjects, dev_fraction, seed):
+    people = sorted(set(subjects))
+    return split(subjects, random.Random(seed).choices(people, k=round(dev_fraction * len(people))))
 
 
 def people_rounded_down(subjects, dev_fraction, seed):
@@ -204,9 +204,8 @@ def pieces_of_the_prediction(pred, target):
 
 
 def pieces_of_the_overlap(pred, target):
-    (made, m), n = ndimage.label(pred), ndimage.label(target)[1]
     found = ndimage.label(pred & target)[1]
-    return found, m - len(np.unique(made[pred & target])), max(0, n - found)
+    return found, lesions(pred, target)[1], max(0, ndimage.label(target)[1] - found)
 
 
 def distances(pred, target, radius=lambda p, t: math.sqrt(t.sum() / math.pi), length=math.hypot):
@@ -225,17 +224,16 @@ def ratios(values, log=np.log, exp=np.exp, keep=lambda v: v[v > 0], ddof=1):
 
 
 def around_the_geometric_mean(values):
-    kept = np.asarray([v for v in values if v > 0])
-    _, low, high = t_interval(kept)
-    middle = stats.gmean(kept)
-    return middle, middle - (high - low) / 2, middle + (high - low) / 2
+    kept = [v for v in values if v > 0]
+    return tuple(np.add(t_interval(kept), stats.gmean(kept) - np.mean(kept)))
 
 
 WRONG = [
-    ("max_pool", "an odd edge kept", lambda image: blocks(padded(image, -np.inf)).max(axis=2)),
+    ("max_pool", "an odd edge kept", lambda image: blocks(np.pad(image, (0, 1), constant_values=-np.inf)).max(axis=2)),
     ("max_pool", "every window", lambda i: np.lib.stride_tricks.sliding_window_view(i, (2, 2)).max(axis=(2, 3))),
     ("max_pool", "never below 0", lambda image: np.maximum(0, blocks(image).max(axis=2))),
-    ("average_pool", "an odd edge filled with 0", lambda image: blocks(padded(image, 0)).mean(axis=2)),
+    ("average_pool", "an odd edge filled with 0", lambda image: (
+        blocks(np.pad(image, [(0, n % 2) for n in image.shape])).mean(axis=2))),
     ("average_pool", "the median", lambda image: np.median(blocks(image), axis=2)),
     ("average_pool", "between largest and smallest", lambda i: (blocks(i).max(axis=2) + blocks(i).min(axis=2)) / 2),
     ("max_pool_gradient", "to all that are largest", lambda i, a: gradient(i, a, "all")),
@@ -265,6 +263,7 @@ WRONG = [
     ("split_by_subject", "enough for the rows", people_enough_for_rows),
     ("split_by_subject", "rounded down", people_rounded_down),
     ("split_by_subject", "the seed forgotten", the_seed_forgotten),
+    ("split_by_subject", "some twice", people_drawn_twice),
     ("copied_masks", "how bright on the whole", lambda a, b, c: copied(
         a, b, c, lambda t, d: np.abs(t.mean(axis=2) - d.mean(axis=2)))),
     ("copied_masks", "the largest difference", lambda a, b, c: copied(a, b, c, lambda t, d: np.abs(t - d).max(axis=2))),

@@ -88,7 +88,8 @@ def _what_a_split_is(value, given):
     if set(subjects[train]) & set(subjects[dev]):
         return "people on both sides"
     people, again, *others = (set(subjects[_row_numbers(rows)]) for _, rows in value)
-    found = f"each row and each person on one side, {len(people)} people in dev"
+    counts = sorted({len(some) for some in (people, *others)})
+    found = f"each row and each person on one side, {' or '.join(map(str, counts))} people in dev"
     if again != people:
         return f"{found}, others at each call with one seed"
     if all(other == people for other in others):
@@ -111,6 +112,12 @@ def _rows_at_random(subjects, dev_fraction, seed):
     order = np.random.default_rng(seed).permutation(len(subjects))
     n_dev = round(dev_fraction * len(subjects))
     return order[n_dev:], order[:n_dev]
+
+
+def _twice(subjects, dev_fraction, seed):
+    people = np.unique(subjects)
+    in_dev = np.isin(subjects, np.random.default_rng(seed).choice(people, round(dev_fraction * len(people))))
+    return np.flatnonzero(~in_dev), np.flatnonzero(in_dev)
 
 
 def copied_masks(train_images, train_masks, dev_images):
@@ -190,6 +197,7 @@ EXERCISES = (
             "dev's rows are left in train": lambda s, f, seed: (np.arange(len(s)), split_by_subject(s, f, seed)[1]),
             "one person only in dev": lambda s, f, seed: (np.flatnonzero(s != s[0]), np.flatnonzero(s == s[0])),
             "rounded down": lambda s, f, seed: split_by_subject(s, int(f * len(set(s))) / len(set(s)), seed),
+            "people are drawn with replacement: some come twice, so dev has too few": _twice,
             "the seed isn't used: everybody gets the same people": lambda s, f, seed: split_by_subject(s, f, 0),
             "the seed isn't used: another split at each call": lambda s, f, seed: split_by_subject(s, f, None),
         }, ask=_asked_again, observe=_what_a_split_is),
