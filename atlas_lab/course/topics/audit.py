@@ -145,6 +145,8 @@ EXERCISES = (
             "the factor sqrt(1 - n / N) is missing": _error(finite=lambda x: 1),
             "1 - n / N without its root": _error(finite=lambda x: x),
             "skipped slices count as 0": _error(skip=False),
+            "skipped slices are left out of the spread, and counted in N":
+                lambda d, n: np.nanstd(d, ddof=1) / n**0.5 * (1 - n / len(d)) ** 0.5,
             "NaN, since skipped slices are not left out": lambda d, n: d.std(ddof=1) / n**0.5 * (1 - n / len(d)) ** 0.5,
             "the spread of the slices, not the error of their mean": _error(root=False),
             "the standard deviation with N, not N - 1": _error(ddof=0),
