@@ -170,6 +170,9 @@ EXERCISES = (
             "the order is found, missed, invented": lambda p, t: tuple(np.array(lesion_counts(p, t))[[0, 2, 1]]),
             "pieces that meet at a corner only are taken for one": _with_corners,
             "a lesion that is hit in two places counts as two found": _by_overlaps,
+            "invented is the pieces less the lesions found: one piece can find two": lambda p, t: (
+                lesion_counts(p, t)[0], _by_pieces(p, t)[0] + _by_pieces(p, t)[1] - lesion_counts(p, t)[0],
+                lesion_counts(p, t)[2]),
             "each predicted piece counts as invented": _counted(_touches, lambda part, other: False),
             "missed is all lesions, the found ones too":
                 lambda p, t: (*lesion_counts(p, t)[:2], lesion_counts(p, t)[0] + lesion_counts(p, t)[2]),
