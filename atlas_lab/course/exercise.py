@@ -46,6 +46,9 @@ class Exercise:
         Position of the argument, a tensor, that the result must have a gradient by, which is checked too.
     give : callable, optional
         From copies of a case's arguments to what the function is called with; by default the same.
+    ask : callable, optional
+        From the function and what it is called with to its result, for one that must be called more than once; by
+        default it is called once.
     observe : callable, optional
         From the result and what the function was called with to what is compared; by default the result.
     may_change : bool
@@ -65,6 +68,7 @@ class Exercise:
     library: Callable | None = None
     gradient_of: int | None = None
     give: Callable | None = None
+    ask: Callable | None = None
     observe: Callable | None = None
     may_change: bool = False
     seconds: float = 10.0

@@ -88,7 +88,7 @@ def _answer(exercise, attempt, case, seconds):
     started = time.perf_counter()
     try:
         with at_most(seconds):
-            value = attempt(*given)
+            value = exercise.ask(attempt, *given) if exercise.ask else attempt(*given)
             value = exercise.observe(value, given) if exercise.observe else value
             gradient, mistake = _gradient(exercise, value, given)
     except OutOfTime:

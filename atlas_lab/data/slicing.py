@@ -233,11 +233,12 @@ def _gather_accounts(partial, n_scans):
         marker = partial / f"done-{position}"
         accounts.append(read_json(marker, f"delete {partial} to make the slices anew"))
         marker.unlink()
-    changed = [account["scan"] for account in accounts if account.get("changes")]
+    changed = [account for account in accounts if account.get("changes")]
     if changed:
-        some = ", ".join(changed[:5]) + (" and more" if len(changed) > 5 else "")
+        some = ", ".join(account["scan"] for account in changed[:5]) + (" and more" if len(changed) > 5 else "")
         print(f"{len(changed)} of {n_scans} scans lost or changed more than a tenth of something on the way to slices: "
-              f"{some}; accounts.json beside the slices says what", file=sys.stderr)
+              f"{some}. The first: {changed[0]['changes'][0]}. All of them are in accounts.json beside the slices, and "
+              "training goes on with what is left", file=sys.stderr)
     return accounts
 
 

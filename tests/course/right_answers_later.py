@@ -48,11 +48,12 @@ def gradient_by_torch(image, above):
     return x.grad
 
 
-def gradient_by_comparing(image, above):
+def gradient_by_one_hot(image, above):
     gradient = np.zeros_like(image)
     rows, columns = above.shape
-    wide = np.kron(pool_by_reshape(np.max)(image), np.ones((2, 2)))
-    gradient[: 2 * rows, : 2 * columns] = (image[: 2 * rows, : 2 * columns] == wide) * np.kron(above, np.ones((2, 2)))
+    blocks = image[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).swapaxes(1, 2).reshape(rows, columns, 4)
+    best = (np.eye(4)[blocks.argmax(axis=2)] * above[..., None]).reshape(rows, columns, 2, 2)
+    gradient[: 2 * rows, : 2 * columns] = best.swapaxes(1, 2).reshape(2 * rows, 2 * columns)
     return gradient
 
 
@@ -197,7 +198,7 @@ RIGHT = [
     ("average_pool", pool_by_torch(F.avg_pool2d)),
     ("average_pool", pool_by_reshape(np.mean)),
     ("max_pool_gradient", gradient_by_torch),
-    ("max_pool_gradient", gradient_by_comparing),
+    ("max_pool_gradient", gradient_by_one_hot),
     ("paired_interval", paired_by_ttest),
     ("paired_interval", lambda a, b: list(interval_by_t([x - y for x, y in zip(a, b, strict=True)]))),
     ("field_of_view", field_by_counting_back),

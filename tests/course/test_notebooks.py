@@ -81,6 +81,14 @@ def test_no_answer_is_visible_below_a_prediction(name):
             assert cell["outputs"] == [], source[:80]
 
 
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_no_task_is_folded_away(name):
+    """What is to be done stands outside of hints and answers, which need not be opened."""
+    for cell in cells(NOTEBOOKS[name], "markdown"):
+        for fold in re.findall(r"<details>.*?</details>", text(cell), re.DOTALL):
+            assert "**Predict" not in fold and not re.search("^#", fold, re.MULTILINE), fold[:80]
+
+
 def test_no_word_is_used_before_it_is_explained():
     """The first cell of a notebook, which says what it is about, is left out."""
     pages = [(name, prose(cell)) for name, notebook in OURS.items() for cell in cells(notebook, "markdown")[1:]]

@@ -101,7 +101,7 @@ def halves_at_random(subjects, dev_fraction, seed):
 
 def people_for(fraction, swap=False, keep=False, rounding=round):
     def attempt(subjects, dev_fraction, seed):
-        people = list(dict.fromkeys(subjects))
+        people = np.random.RandomState(seed).permutation(np.unique(subjects)).tolist()
         chosen = people[: rounding(fraction(dev_fraction) * len(people))]
         dev = [i for i, s in enumerate(subjects) if s in chosen]
         train = [i for i, s in enumerate(subjects) if keep or s not in chosen]
@@ -198,6 +198,7 @@ WRONG = [
     ("average_pool", pool_with_the_edge(np.mean), "the odd row or column is kept"),
     ("max_pool_gradient", back_to(lambda block, g: g / 4), "a quarter to each pixel"),
     ("max_pool_gradient", back_to(lambda block, g: g), "all of it to each pixel of the block"),
+    ("max_pool_gradient", back_to(lambda block, g: g * (block == block.max())), "all of it to each of several largest"),
     ("max_pool_gradient", back_to(lambda block, g: g * (block == block.min())), "to the smallest pixel"),
     ("max_pool_gradient", back_to(lambda block, g: 1.0 * (block == block.max())), "1 for the largest pixel"),
     ("max_pool_gradient", lambda image, above: above.copy(), "the size of the pooled picture"),

@@ -92,6 +92,7 @@ def _lesion_cases(rng):
         Case("one large piece over both lesions finds both", (bridge, target)),
         Case("nothing predicted", (empty, target)),
         Case("nothing there", (pred, empty)),
+        Case("many small pieces, some of which meet at a corner only", tuple(rng.random((2, 8, 8)) < 0.4)),
     ]
 
 
@@ -120,12 +121,32 @@ def _by_pieces(pred, target):
     return touching, m - touching, n - touching
 
 
+def _with_corners(pred, target):
+    """Wrong: `label` with all neighbours."""
+    from scipy import ndimage
+
+    lesions, n = ndimage.label(target, np.ones((3, 3)))
+    pieces, m = ndimage.label(pred, np.ones((3, 3)))
+    found, touching = (len(np.unique(numbers[pred & target])) for numbers in (lesions, pieces))
+    return found, m - touching, n - found
+
+
+def _by_overlaps(pred, target):
+    """Wrong: the pieces of the overlap are counted as lesions found."""
+    from scipy import ndimage
+
+    overlaps, n = ndimage.label(pred & target)[1], ndimage.label(target)[1]
+    return overlaps, lesion_counts(pred, target)[1], max(0, n - overlaps)
+
+
 EXERCISES = (
     Exercise(
         "sampling_error", "09", "the error of a sample", 2, 4, sampling_error, _sample_cases, {
             "the factor sqrt(1 - n / N) is missing": _error(finite=lambda x: 1),
             "1 - n / N without its root": _error(finite=lambda x: x),
             "skipped slices count as 0": _error(skip=False),
+            "skipped slices are left out of the spread, and counted in N":
+                lambda d, n: np.nanstd(d, ddof=1) / n**0.5 * (1 - n / len(d)) ** 0.5,
             "NaN, since skipped slices are not left out": lambda d, n: d.std(ddof=1) / n**0.5 * (1 - n / len(d)) ** 0.5,
             "the spread of the slices, not the error of their mean": _error(root=False),
             "the standard deviation with N, not N - 1": _error(ddof=0),
@@ -147,6 +168,11 @@ EXERCISES = (
             "voxels are counted, not lesions": lambda p, t: ((p & t).sum(), (p & ~t).sum(), (t & ~p).sum()),
             "predicted pieces are counted, not lesions: one piece can find two": _by_pieces,
             "the order is found, missed, invented": lambda p, t: tuple(np.array(lesion_counts(p, t))[[0, 2, 1]]),
+            "pieces that meet at a corner only are taken for one": _with_corners,
+            "a lesion that is hit in two places counts as two found": _by_overlaps,
+            "invented is the pieces less the lesions found: one piece can find two": lambda p, t: (
+                lesion_counts(p, t)[0], _by_pieces(p, t)[0] + _by_pieces(p, t)[1] - lesion_counts(p, t)[0],
+                lesion_counts(p, t)[2]),
             "each predicted piece counts as invented": _counted(_touches, lambda part, other: False),
             "missed is all lesions, the found ones too":
                 lambda p, t: (*lesion_counts(p, t)[:2], lesion_counts(p, t)[0] + lesion_counts(p, t)[2]),

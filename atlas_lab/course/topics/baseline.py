@@ -148,11 +148,18 @@ def _with_old_gradient(model, *others):
 
 
 def _after_the_step(value, given):
-    """The loss that was handed back, then the weights."""
+    """The loss that was handed back, then the weights, then 1 if the network is still in training."""
     if value is None:
         return None
     weights = [parameter.detach().numpy().ravel() for parameter in given[0].parameters()]
-    return np.concatenate([np.ravel(float(torch.as_tensor(value).detach())), *weights])
+    return np.concatenate([np.ravel(float(torch.as_tensor(value).detach())), *weights, [given[0].training]])
+
+
+def _left_in_eval(model, *others):
+    """Wrong: later steps have no dropout."""
+    value = training_step(model, *others)
+    model.eval()
+    return value
 
 
 def _step(*todo, factor=1, swapped=False, later=False):
@@ -252,6 +259,7 @@ EXERCISES = (
             "the loss after the step is handed back, not the one before": _step(
                 "zero_grad", "backward", "step", later=True),
             "two steps": _step("zero_grad", "backward", "step", "step"),
+            "the network is left in eval mode, without dropout": _left_in_eval,
         }, give=_with_old_gradient, observe=_after_the_step, may_change=True, seconds=60.0),
     Exercise(
         "precision_recall_area", "03", "precision, recall, area", 1, 4, precision_recall_area, _pooled_cases, {

@@ -68,17 +68,33 @@ def split_by_subject(subjects, dev_fraction, seed):
     return np.flatnonzero(~in_dev), np.flatnonzero(in_dev)
 
 
+def _asked_again(attempt, subjects, dev_fraction, seed):
+    """The split, the same once more, and those of other seeds."""
+    return [attempt(subjects, dev_fraction, one) for one in (seed, seed, *range(seed + 1, seed + 5))]
+
+
+def _row_numbers(rows):
+    return np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+
+
 def _what_a_split_is(value, given):
     """What is wrong with a split in the first place, in words; else how many people are in dev."""
-    if value is None:
+    if value[0] is None:
         return None
     subjects = given[0]
-    train, dev = (np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows) for rows in value)
+    train, dev = map(_row_numbers, value[0])
     if (np.bincount(np.concatenate([train, dev]), minlength=len(subjects)) != 1).any():
         return "rows that are in both, or in neither"
     if set(subjects[train]) & set(subjects[dev]):
         return "people on both sides"
-    return f"each row on one side, each person on one side, {len(set(subjects[dev]))} people in dev"
+    people, again, *others = (set(subjects[_row_numbers(rows)]) for _, rows in value)
+    counts = sorted({len(some) for some in (people, *others)})
+    found = f"each row and each person on one side, {' or '.join(map(str, counts))} people in dev"
+    if again != people:
+        return f"{found}, others at each call with one seed"
+    if all(other == people for other in others):
+        return f"{found}, the same whatever the seed"
+    return f"{found}, the same for the same seed only"
 
 
 def _split_cases(rng):
@@ -98,6 +114,12 @@ def _rows_at_random(subjects, dev_fraction, seed):
     return order[n_dev:], order[:n_dev]
 
 
+def _twice(subjects, dev_fraction, seed):
+    people = np.unique(subjects)
+    in_dev = np.isin(subjects, np.random.default_rng(seed).choice(people, round(dev_fraction * len(people))))
+    return np.flatnonzero(~in_dev), np.flatnonzero(in_dev)
+
+
 def copied_masks(train_images, train_masks, dev_images):
     """For each picture the mask of the training slice with the smallest sum of squared differences."""
     train = train_images.astype(np.float32)
@@ -113,6 +135,8 @@ def _copy_cases(rng):
     masks = rng.random((6, 3, 4)) < 0.4
     near = np.clip(images[[4, 1, 3]].astype(int) + rng.integers(-9, 10, (3, 3, 4)), 0, 255).astype(np.uint8)
 
+    others = rng.integers(0, 256, (32, 2, 3)).astype(np.uint8)
+
     def small(text, train, image):
         train, image = (np.array(pixels, np.uint8)[:, None] for pixels in (train, image))
         return Case(text, (train, np.eye(len(train), train.shape[2], dtype=bool)[:, None], image))
@@ -123,6 +147,7 @@ def _copy_cases(rng):
         small("a train slice whose differences, 16 and 32, have squares above 255", [[60, 50], [66, 82]], [[50, 50]]),
         small("a picture of the same brightness that looks quite otherwise", [[60, 20], [30, 60]], [[20, 60]]),
         small("one large difference weighs more than several small ones", [[40, 40, 40], [60, 20, 20]], [[20, 20, 20]]),
+        Case("pictures that look like none in train", (others[:24], rng.random((24, 2, 3)) < 0.5, others[24:])),
     ]
 
 
@@ -135,6 +160,12 @@ def _copy_by(distance, pick=np.argmin, kind=np.float32):
 
 def _squares(train, image):
     return ((train - image) ** 2).sum(axis=(1, 2))
+
+
+def _pattern(train, image):
+    """1 - the correlation of two pictures, up to a factor that is the same for all of train."""
+    train, image = (pixels - pixels.mean(axis=(-2, -1), keepdims=True) for pixels in (train, image))
+    return -(train * image).sum(axis=(1, 2)) / np.sqrt((train**2).sum(axis=(1, 2)))
 
 
 EXERCISES = (
@@ -166,7 +197,10 @@ EXERCISES = (
             "dev's rows are left in train": lambda s, f, seed: (np.arange(len(s)), split_by_subject(s, f, seed)[1]),
             "one person only in dev": lambda s, f, seed: (np.flatnonzero(s != s[0]), np.flatnonzero(s == s[0])),
             "rounded down": lambda s, f, seed: split_by_subject(s, int(f * len(set(s))) / len(set(s)), seed),
-        }, observe=_what_a_split_is),
+            "people are drawn with replacement: some come twice, so dev has too few": _twice,
+            "the seed isn't used: everybody gets the same people": lambda s, f, seed: split_by_subject(s, f, 0),
+            "the seed isn't used: another split at each call": lambda s, f, seed: split_by_subject(s, f, None),
+        }, ask=_asked_again, observe=_what_a_split_is),
     Exercise(
         "copied_masks", "08", "the copying machine", 4, 5, copied_masks, _copy_cases, {
             "differences of bytes overflow: turn the pictures into numbers first": _copy_by(_squares, kind=np.uint8),
@@ -174,6 +208,8 @@ EXERCISES = (
             "absolute differences, not their squares": _copy_by(lambda t, i: np.abs(t - i).sum(axis=(1, 2))),
             "only the mean brightness is compared": _copy_by(
                 lambda t, i: np.abs(t.mean(axis=(1, 2)) - i.mean())),
+            "the largest difference alone, not the sum": _copy_by(lambda t, i: np.abs(t - i).max(axis=(1, 2))),
+            "correlation, which doesn't mind how bright a picture is": _copy_by(_pattern),
             "the differences aren't squared, and cancel": _copy_by(lambda t, i: (t - i).sum(axis=(1, 2))),
             "a product of pictures, in which bright ones win": _copy_by(
                 lambda t, i: -(t * i).sum(axis=(1, 2))),

@@ -94,6 +94,7 @@ EXERCISES = (
             "the median pixel, not the mean": _place(lambda m: np.median(np.argwhere(m), axis=0)),
             "in diameters, not in radii": _place(radius=lambda t: 2 * np.sqrt(t.sum() / np.pi)),
             "rows plus columns, not the straight line": _place(length=lambda d: np.abs(d).sum()),
+            "over the radius of the prediction, not of the target": lambda pred, target: _place()(target, pred),
             "0 where a mask is empty: it is undefined": _place(empty=0.0),
             "the side of a square with the target's area, not a radius": _place(radius=lambda t: np.sqrt(t.sum())),
         }, library=metrics.centroid_distances),

@@ -34,7 +34,7 @@ def average_pool(image):
 
 
 def max_pool_gradient(image, above):
-    """Each block's gradient goes to its largest pixel; the other three get nothing."""
+    """Each block's gradient goes to its largest pixel, of equal ones to the first; the others get nothing."""
     gradient = np.zeros(image.shape)
     for row in range(above.shape[0]):
         for column in range(above.shape[1]):
@@ -66,7 +66,18 @@ def _backward_cases(rng):
         case("one block", 2, 2, np.array([[2.0]])),
         case("blocks beside and below one another", 4, 6),
         case("an odd row and column, which get nothing", 5, 3),
+        Case("several pixels of a block are the largest: the first of them gets it all", (
+            np.hstack([np.zeros((2, 2)), rng.permuted([5.0, 5.0, 1.0, 2.0]).reshape(2, 2)]), _image(rng, 1, 2))),
     ]
+
+
+def _to_all(image, above, shared=False):
+    """Wrong: where several pixels of a block are the largest, each of them gets something."""
+    best = image[: 2 * above.shape[0], : 2 * above.shape[1]] == np.kron(max_pool(image), np.ones((2, 2)))
+    parts = np.kron(average_pool(best * 4.0) if shared else np.ones(above.shape), np.ones((2, 2)))
+    gradient = np.zeros(image.shape)
+    gradient[: best.shape[0], : best.shape[1]] = best / parts * np.kron(above, np.ones((2, 2)))
+    return gradient
 
 
 def _padded(pool):
@@ -154,6 +165,8 @@ EXERCISES = (
             "all of it to each pixel of the block": lambda image, above: _spread(image, above, 1.0),
             "to the smallest pixel of the block": _to_the(lambda image: -image),
             "to the first pixel of the block": _to_the(np.zeros_like),
+            "all of it to each of several largest pixels: the first alone gets it": _to_all,
+            "shared by several largest pixels: the first alone gets it": lambda *both: _to_all(*both, shared=True),
             "1 for the largest pixel, whatever comes from above":
                 lambda image, above: max_pool_gradient(image, np.ones_like(above)),
             "the size of the pooled picture, not of the picture": lambda image, above: above,
