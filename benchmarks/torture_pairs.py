@@ -19,7 +19,7 @@ def members(work):
     """The six commands, by name: arguments, and what they leave."""
     return {
         "cohort": (["-c", COHORT], lambda: None),
-        "prepare": (["-c", PREPARE], lambda: stores(work)[:1]),
+        "prepare": (["-c", PREPARE], lambda: stores(work, z_step=2)),  # others make stores too
         "train": (module("train", *SETTINGS, "--out", work / "runs"), lambda: records(work)),
         "sweep": (module("sweep", *SETTINGS, "--seeds", 1, "--out", work / "runs"), lambda: records(work)),
         "check": (["-c", f"{COHORT}\nimport os\nfrom atlas_lab.cli import main\nfrom atlas_lab.files import lab_home\n"

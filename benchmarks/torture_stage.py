@@ -39,8 +39,10 @@ def digests(folder):
             for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def stores(work):
-    return sorted(json.loads(path.read_text())["data_hash"] for path in (work / "home/slices").glob("*/about.json"))
+def stores(work, z_step=None):
+    """Hashes of all stores, or of those with this distance of their slices."""
+    every = [json.loads(path.read_text()) for path in (work / "home/slices").glob("*/about.json")]
+    return sorted(about["data_hash"] for about in every if z_step in (None, about["z_step"]))
 
 
 def records(work):

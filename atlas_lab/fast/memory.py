@@ -14,9 +14,9 @@ def keep_freed_memory():
 
     Every step of training, and every file that is read, needs arrays of the same sizes. By default the C library gives
     large ones back to the system each time, which then clears page after page for the next: that takes two thirds of
-    the time of reading a volume, and a third of a step of the full-size network. Threads share one store, since a second one gives memory back all the
-    same: a thread that trains then asks for six times as many pages. That holds for threads that start after the call.
-    Linux with glibc only; elsewhere nothing is done. Returns whether it was done.
+    the time of reading a volume, and a third of a step of the full-size network. Threads that start later share the
+    one store: a thread with a store of its own gives memory back all the same, and asks for six times as many pages
+    when it trains. Linux with glibc only; elsewhere nothing is done. Returns whether it was done.
     """
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt

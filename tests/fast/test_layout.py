@@ -1,6 +1,7 @@
 """Settings of the machine: what is freed is kept, and training gives the numbers of a plain loop."""
 
 import copy
+import mmap
 import platform
 import subprocess
 import sys
@@ -17,24 +18,30 @@ from atlas_lab.model import BaselineNet
 from atlas_lab.plots.architecture import architecture_blocks
 
 FAULTS = """
-import resource, torch
+import resource, threading, numpy
 from atlas_lab.fast.memory import keep_freed_memory
-if {keep}: assert keep_freed_memory()
+assert keep_freed_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(15): torch.ones(20_000_000)  # until the heap has room enough
-before = faults()
-for _ in range(15): torch.ones(20_000_000)
-print(faults() - before)
+def measure():
+    for _ in range(15): [numpy.ones({size}, "u1") for _ in range({count})]  # until the heap has room enough
+    before = faults()
+    for _ in range(15): [numpy.ones({size}, "u1") for _ in range({count})]
+    print(faults() - before)
+if {in_thread}:
+    thread = threading.Thread(target=measure)
+    thread.start(), thread.join()
+else:
+    measure()
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc")
-def test_memory_that_was_freed_needs_no_new_pages():
-    kept, given_back = (
-        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(keep=keep)])) for keep in (True, False)
-    )
-    assert kept < given_back / 5
+@pytest.mark.parametrize("in_thread, size, count", [(False, 80_000_000, 1), (True, 10_000_000, 20)])
+def test_memory_that_was_freed_needs_no_new_pages(in_thread, size, count):
+    script = FAULTS.format(in_thread=in_thread, size=size, count=count)
+    pages = 15 * size * count / mmap.PAGESIZE
+    assert int(subprocess.check_output([sys.executable, "-c", script])) < pages / 20
 
 
 def test_a_system_without_glibc_is_left_alone(monkeypatch):
