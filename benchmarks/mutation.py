@@ -18,8 +18,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = ["metrics", "losses", "splits", "dataset", "paper/claims", "paper/verdicts", "paper/study_claims"]
 TESTS = ["test_metrics.py", "test_metrics_by_hand.py", "test_losses.py", "data/test_slicing.py",
-         "data/test_slicing_by_hand.py", "test_splits.py", "paper/test_claims.py", "paper/test_study.py",
-         "paper/test_evidence_by_hand.py", "paper/test_study_rules.py"]
+         "data/test_slicing_by_hand.py", "test_statistics.py", "test_splits.py", "paper/test_claims.py",
+         "paper/test_study.py", "paper/test_evidence_by_hand.py", "paper/test_study_rules.py"]
 SLOW = [  # tests that say nothing of these modules and take long
     "data/test_slicing.py::test_parallel_and_serial_stores_are_equal",
     "data/test_slicing_by_hand.py::test_stacked_slices_lie_where_the_means_of_their_voxels_lie",
