@@ -7,13 +7,16 @@ whole batches of `evaluate`, so the counts are those of one process to the last 
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.distributed_c10d import _set_pg_timeout  # no public name changes it after the processes met
 
 from atlas_lab.config import SETTINGS
 from atlas_lab.dataset import SliceDataset
@@ -21,9 +24,11 @@ from atlas_lab.files import DataError
 from atlas_lab.provenance import code_version, made_by, pick_device
 from atlas_lab.train import SCORED, Evaluation, evaluate
 
-__all__ = ["OneProcess", "Ranks", "process_group"]
+__all__ = ["OneProcess", "Ranks", "process_group", "store_of_this_start"]
 
 ALONE = ("context", "stage", "augment", "deep_supervision")  # settings that one process must train
+MEETING = timedelta(minutes=5)   # in which all processes must have found one another
+WORKING = timedelta(minutes=30)  # that one may keep the others waiting afterwards, torch's default for Gloo
 
 
 class OneProcess:
@@ -247,12 +252,43 @@ class _Gathered(torch.autograd.Function):
         return (own if start < stop else torch.zeros_like(grad[:1])), None
 
 
+def store_of_this_start(store: dist.Store, rank: int, size: int) -> dist.Store:
+    """The part of torchrun's store that the processes of this start have to themselves.
+
+    torchrun keeps one store for all its starts. After a restart a process may find there where a dead one could be
+    reached, before the new one has written where it is, and both then wait for one another. So rank 0 answers each
+    other rank, by the word that it came with, with a word of its own, which names the part. Raises RuntimeError if
+    they have not all met in time.
+    """
+    own, ends = os.urandom(8).hex(), time.monotonic() + MEETING.total_seconds()
+    others, answered = range(1, size), {}
+    if rank:
+        store.set(f"here {rank}", own)
+    while True:
+        if rank:
+            answer = store.get(f"answer {rank}").decode()  # of an earlier start, until it begins with this one's word
+            if answer.startswith(own):
+                store.set(f"ready {rank}", answer.removeprefix(own))
+                return dist.PrefixStore(answer.removeprefix(own), store)
+        else:
+            for other in others:
+                came = store.get(f"here {other}").decode()
+                if answered.get(other) != came:
+                    store.set(f"answer {other}", came + own)
+                    answered[other] = came
+            if all(store.check([f"ready {other}"]) and store.get(f"ready {other}").decode() == own for other in others):
+                return dist.PrefixStore(own, store)
+        if time.monotonic() > ends:
+            raise RuntimeError("some did not answer")
+        time.sleep(0.02)
+
+
 @contextmanager
 def process_group() -> Iterator[OneProcess]:
     """This process's place among those that torchrun has started; OneProcess where it has started none, or one.
 
     They talk through NCCL where there are GPUs, one for each, else through Gloo. Raises DataError if there are more
-    processes on this machine than GPUs.
+    processes on this machine than GPUs, or they don't meet.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["WORLD_SIZE"] == "1":
         yield OneProcess()
@@ -264,7 +300,15 @@ def process_group() -> Iterator[OneProcess]:
                             f"process for each: --nproc-per-node {torch.cuda.device_count()}")
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        store, rank, size = next(dist.rendezvous("env://", timeout=MEETING))
+        store = store_of_this_start(store, rank, size)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=store, rank=rank, world_size=size,
+                                timeout=MEETING)
+    except RuntimeError as error:
+        raise DataError(f"the processes did not all meet within {MEETING.total_seconds():.0f} s ({error}); torchrun "
+                        "starts them anew while --max-restarts has some left") from error
+    _set_pg_timeout(WORKING)
     try:
         yield Ranks(device)
     finally:

@@ -3,20 +3,25 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.distributed import HashStore
 
 import atlas_lab as lab
 from atlas_lab.config import RunConfig, plain_settings
-from atlas_lab.experiment.distributed import SCORED, OneProcess, Ranks, process_group
+from atlas_lab.experiment import distributed
+from atlas_lab.experiment.distributed import SCORED, OneProcess, Ranks, process_group, store_of_this_start
 from atlas_lab.files import REPOSITORY, lab_home
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
@@ -160,3 +165,30 @@ def test_one_process_needs_no_group(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     with process_group() as ranks:
         assert type(ranks) is OneProcess and ranks.writes
+
+
+def test_a_process_that_nobody_meets_ends_in_one_line(monkeypatch):
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+    place = {"TORCHELASTIC_RUN_ID": "alone", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+    for name, value in (place | {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2}).items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(distributed, "MEETING", timedelta(seconds=1))
+    with pytest.raises(lab.DataError, match="did not all meet within 1 s"), process_group():
+        pass
+
+
+def test_processes_that_are_started_again_find_one_another_and_none_of_the_dead():
+    """One store for three starts, as torchrun has it; the second rank of the last one comes late."""
+    store = HashStore()
+
+    def start(rank, late=0.0):
+        time.sleep(late)
+        part = store_of_this_start(store, rank, 3)
+        part.set(f"address {rank}", f"{rank} of {number}")
+        return [part.get(f"address {other}").decode() for other in range(3)]
+
+    for number in range(3):
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(start, range(3), [0.0, 0.3 * number, 0.0]))
+        assert found == [[f"{rank} of {number}" for rank in range(3)]] * 3
