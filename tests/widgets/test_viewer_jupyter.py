@@ -185,7 +185,7 @@ def test_notebook_01_shows_the_viewer(browser, jupyter, monkeypatch):
         notebook.activeCellIndex = notebook.widgets.findIndex(isOurs);
         notebook.scrollToItem(notebook.activeCellIndex);
         return """ + READY + """;
-    }""", timeout=400_000, polling=2000)
+    }""", timeout=1_800_000, polling=2000)
     monkeypatch.setenv("ATLAS_LAB_HOME", str(REPOSITORY / "data"))
     scans = lab.cohort(progress=False)
     image, mask, _ = lab.load_scan(lab.data.typical_scan(scans, lab.prepare_slices(scans, progress=False)))
