@@ -261,26 +261,30 @@ def store_of_this_start(store: dist.Store, rank: int, size: int) -> dist.Store:
     they have not all met in time.
     """
     own, ends = os.urandom(8).hex(), time.monotonic() + MEETING.total_seconds()
-    others, answered = range(1, size), {}
     if rank:
         store.set(f"here {rank}", own)
-    while True:
-        if rank:
-            answer = store.get(f"answer {rank}").decode()  # of an earlier start, until it begins with this one's word
-            if answer.startswith(own):
-                store.set(f"ready {rank}", answer.removeprefix(own))
-                return dist.PrefixStore(answer.removeprefix(own), store)
-        else:
-            for other in others:
-                came = store.get(f"here {other}").decode()
-                if answered.get(other) != came:
-                    store.set(f"answer {other}", came + own)
-                    answered[other] = came
-            if all(store.check([f"ready {other}"]) and store.get(f"ready {other}").decode() == own for other in others):
-                return dist.PrefixStore(own, store)
+    while not (name := _hear(store, rank, own) if rank else _answer(store, range(1, size), own)):
         if time.monotonic() > ends:
             raise RuntimeError("some did not answer")
         time.sleep(0.02)
+    return dist.PrefixStore(name, store)
+
+
+def _hear(store, rank, own):
+    """The word of rank 0, once its answer is to this rank's own word, and not to that of one that is dead."""
+    answer = store.get(f"answer {rank}").decode()
+    if not answer.startswith(own):
+        return None
+    store.set(f"ready {rank}", answer.removeprefix(own))
+    return answer.removeprefix(own)
+
+
+def _answer(store, others, own):
+    """Rank 0's own word, once all others have heard it; whoever came in place of a dead one is answered anew."""
+    for other in others:
+        store.set(f"answer {other}", store.get(f"here {other}").decode() + own)
+    have_heard = (store.check([f"ready {other}"]) and store.get(f"ready {other}").decode() == own for other in others)
+    return own if all(have_heard) else None
 
 
 @contextmanager

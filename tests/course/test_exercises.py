@@ -20,12 +20,7 @@ from atlas_lab.course.result import CHANGED, LIBRARY, NO_RETURN, NOT_ATTEMPTED, 
 RIGHT = right_answers.RIGHT + right_answers_later.RIGHT
 WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG
 NAMES = list(EXERCISES)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small sums on many threads take longer, not shorter."""
-    torch.set_num_threads(1)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def judged(name, function, key=""):

@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 import second_answers
 import second_answers_later
-import torch
 
 from atlas_lab.course.judging import judge_attempt
 from atlas_lab.course.registry import EXERCISES
@@ -13,16 +12,11 @@ from atlas_lab.course.registry import EXERCISES
 RIGHT = second_answers.RIGHT + second_answers_later.RIGHT
 WRONG = second_answers.WRONG + second_answers_later.WRONG
 KEYS = ("", "a teacher's")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def named(answers):
     return [pytest.param(name, attempt, id=f"{name}: {what}") for name, what, attempt in answers]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small sums on many threads take longer, not shorter."""
-    torch.set_num_threads(1)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
