@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from atlas_lab.config import PROFILES, RunConfig
+from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.experiment.run import checksum, read_record, without_nan
@@ -21,8 +22,9 @@ from atlas_lab.system import progress
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
-    "CONTROL_LABELS", "CONTROL_SPLITS", "DEV_SHARE", "ControlConfig", "ControlRecord", "control_intervals",
-    "controls_table", "controls_text", "load_controls", "planned_controls", "record_control", "record_controls",
+    "CONTROL_LABELS", "CONTROL_SPLITS", "DEV_SHARE", "ControlConfig", "ControlRecord", "cohort_diameters",
+    "control_intervals", "controls_table", "controls_text", "load_controls", "planned_controls", "record_control",
+    "record_controls",
 ]
 
 RECORDS = SHIPPED / "figures" / "controls"  # the records that the lab ships: embedded cohorts only
@@ -67,7 +69,7 @@ class ControlRecord:
     split : dict
         n_train, n_dev (slices), neighbour_exposure (see `neighbour_exposure`).
     data : dict
-        source, n_scans, n_slices, data_hash.
+        source, n_scans, n_slices, data_hash, diameter_mm (value, low, high: see `median_diameter`).
     code, environment : dict
         As a Run has them.
     seconds : float
@@ -111,6 +113,8 @@ def record_control(config: ControlConfig, store: SliceStore) -> ControlRecord:
     import sklearn
 
     started = time.perf_counter()
+    data = {name: store.about[name] for name in ("source", "n_scans", "data_hash")}
+    data |= {"n_slices": len(store), "diameter_mm": median_diameter(store)}
     if config.labels == "swapped":
         store = permute_masks(store, config.seed)
     split = split_slices(store, config.split_by, config.dev_fraction, config.seed)
@@ -119,7 +123,6 @@ def record_control(config: ControlConfig, store: SliceStore) -> ControlRecord:
     seconds = round(time.perf_counter() - started, 1)
     sides = {"n_train": len(split.train), "n_dev": len(split.dev),
              "neighbour_exposure": round(neighbour_exposure(store, split), 4)}
-    data = {name: store.about[name] for name in ("source", "n_scans", "data_hash")} | {"n_slices": len(store)}
     made_with = environment("cpu") | {"scikit-learn": sklearn.__version__}
     return ControlRecord(config, dev, chosen, sides, data, code_version(), made_with, seconds)
 
@@ -168,6 +171,13 @@ def _load_control(path):
         return ControlRecord(**{**values, "config": ControlConfig(**values["config"])})
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not the record of a control ({type(error).__name__}: {error})") from error
+
+
+def cohort_diameters(records: Iterable[ControlRecord]) -> list[float]:
+    """The median diameter in mm of the lesions of each cohort that records were made on, in order of cohort."""
+    found = {record.config.cohort: record.data["diameter_mm"]["value"] for record in records
+             if "diameter_mm" in record.data}
+    return [found[cohort] for cohort in sorted(found)]
 
 
 def control_intervals(records: Iterable[ControlRecord], score: str = "mean_dice") -> dict[tuple, Interval]:

@@ -18,6 +18,7 @@ from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.files import DataError
 from atlas_lab.paper.control_records import (
     ControlConfig,
+    cohort_diameters,
     control_intervals,
     controls_table,
     controls_text,
@@ -160,6 +161,14 @@ def test_records_are_made_once_and_read_back(store, tmp_path):
     other = replace(store, about=store.about | {"data_hash": "4567"})
     record_controls(small_plan()[:1], lambda _: other, tmp_path, lines.append)
     assert len(lines) == 27 and {record.data["data_hash"] for record in load_controls(tmp_path)} == {"0123", "4567"}
+
+
+def test_records_know_the_diameter_of_their_cohort_s_lesions(store, tmp_path):
+    wider = replace(store, about=store.about | {"scale": 8})
+    record_controls(small_plan(), lambda config: wider if config.cohort else store, tmp_path, lambda line: None)
+    fullest = store.masks.reshape(8, 12, -1).sum(2).max(1)
+    expected = np.median(np.sqrt(fullest * 4**2 / np.pi)) * 2
+    assert cohort_diameters(load_controls(tmp_path)) == pytest.approx([expected, 2 * expected])
 
 
 def test_a_record_that_was_changed_is_refused(store, tmp_path):
