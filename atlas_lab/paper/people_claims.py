@@ -17,8 +17,8 @@ from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_group, by_subject, size_group
 from atlas_lab.statistics import Interval
 
-__all__ = ["CANDIDATES", "chosen_best", "effect", "effects_table", "groups_table", "judge_people", "people_page",
-           "people_scores"]
+__all__ = ["CANDIDATES", "RULE_TEXTS", "chosen_best", "effect", "effects_table", "groups_table", "judge_people",
+           "people_page", "people_scores"]
 
 A_LOT = 0.05  # of subject Dice: our reading of C16's "a lot"
 CANDIDATES = tuple(name for name, row in PEOPLE.items()
@@ -119,6 +119,10 @@ def _verdict(difference, bound, measured):
 
 
 RULES = {"C15": _c15, "C16": _c16}
+RULE_TEXTS = {
+    "C15": "subject Dice of the cascade above that of its own mask network alone, on the same people",
+    "C16": f"subject Dice of the volumetric U-Net more than {A_LOT} above the flat one's (our reading of \"a lot\")",
+}
 
 
 def judge_people(records: Sequence[Mapping]) -> dict[str, Finding]:

@@ -32,9 +32,11 @@ from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_r
 from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
+from atlas_lab.system.shipped import SHIPPED
 
 __all__ = ["load_people", "people_folder", "record_people"]
 
+SHIPPED_PEOPLE = SHIPPED / "figures" / "people"  # the scores that the lab ships: embedded cohorts only
 SMALLEST_ML = 0.1  # components that post-processing leaves out
 HEALTHY = 60       # people without lesion on whom false alarms are counted
 DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
@@ -90,9 +92,13 @@ def record_people(
     return written
 
 
-def load_people(folder: str | Path) -> list[dict]:
-    """All scores of a folder of `record_people`, in order of name. Raises DataError if one is none, or was changed."""
-    return [read_record(path, "the scores of a run") for path in sorted((Path(folder) / "scores").glob("*.json"))]
+def load_people(folder: str | Path | None = None) -> list[dict]:
+    """All scores of a folder of `record_people`, in order of name; by default those that the lab ships.
+
+    Raises DataError if one is none, or was changed.
+    """
+    folder = Path(folder or SHIPPED_PEOPLE) / "scores"
+    return [read_record(path, "the scores of a run") for path in sorted(folder.glob("*.json"))]
 
 
 def _study_slices(config: RunConfig) -> SliceStore:

@@ -1,12 +1,15 @@
 """The ledger at the study point as a page: verdicts, effects, what would decide, the runs planned and done."""
 
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, write_text
 from atlas_lab.paper.control_records import controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
+from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
+from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.verdicts import Finding, holm
@@ -14,6 +17,7 @@ from atlas_lab.paper.verdicts import Finding, holm
 __all__ = ["study_page", "write_study"]
 
 RULES = ("study_claims.py", "study.py", "verdicts.py")
+PEOPLE_RULES = ("people_claims.py", "people_plan.py")
 HEAD = """# The ledger at the study point
 
 220 synthetic people, 4 mm a pixel, every slice, 303 updates an epoch: as many as the paper's. Run seed k is trained on
@@ -22,24 +26,34 @@ means here, on this cohort and at this point. A rule decides only when its inter
 several parts is as sure as its weakest. A star: it also survives Holm's correction over all claims tested. The columns
 by subject are our question, not the paper's.
 
-Rules: commit {rules}. Records: made by commit {records}.
+Rules: commit {rules}; of C15 and C16: commit {people_rules}. Records: made by commit {records}.
+
+"""
+PEOPLE = """
+## People never seen
+
+Subject Dice of networks on people that they were not trained on, mean with its 95 % interval over people; each
+difference is to the row it is compared with, on the same people. `atlas-lab people --plan` prints what is planned.
 
 """
 
 
-def study_page(records: StudyRecords) -> str:
-    """The page as Markdown."""
-    findings = judge_study(records)
-    kept = holm({name: found["slice"].p for name, found in findings.items()})
+def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
+    """The page as Markdown, from the records of the study and the scores of the runs on new people."""
+    findings = judge_study(records) | {name: {"subject": found} for name, found in judge_people(people).items()}
+    kept = holm({name: found["slice"].p for name, found in findings.items() if "slice" in found})
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
         claim = STUDY_CLAIMS[name]
-        cells = [_cell(found["slice"], name in kept), _cell(found.get("subject"), False)]
-        lines.append(f"| {name} | {claim.text} | {claim.rule} | {' | '.join(cells)} |")
-    made_by = sorted({(run.code["commit"] or "unknown")[:7] for run in records.runs})
-    head = HEAD.format(rules=_rules_commit(), records=", ".join(made_by) or "none yet")
+        cells = [_cell(found.get("slice"), name in kept), _cell(found.get("subject"), False)]
+        lines.append(f"| {name} | {claim.text} | {RULE_TEXTS.get(name, claim.rule)} | {' | '.join(cells)} |")
+    made_by = sorted({(code["commit"] or "unknown")[:7] for code in
+                      [*(run.code for run in records.runs), *(record["code"] for record in people)]})
+    head = HEAD.format(rules=_commit_of(RULES), people_rules=_commit_of(PEOPLE_RULES),
+                       records=", ".join(made_by) or "none yet")
     table, controls = "\n".join(lines), load_controls(profile="study")
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
+    beside += f"{PEOPLE}{effects_table(people)}" if people else ""
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
 
@@ -52,9 +66,9 @@ def _cell(found: Finding | None, starred: bool) -> str:
     return f"**{found.verdict}**{' *' if starred else ''}: " + "; ".join(filter(None, texts))
 
 
-def _rules_commit():
-    """The commit that last changed the rules, or "unknown" where there is no git."""
-    files = [f"atlas_lab/paper/{name}" for name in RULES]
+def _commit_of(rules):
+    """The commit that last changed these files of rules, or "unknown" where there is no git."""
+    files = [f"atlas_lab/paper/{name}" for name in rules]
     command = ["git", "-C", REPOSITORY, "log", "-1", "--format=%h", "--", *files]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or "unknown"
@@ -63,7 +77,7 @@ def _rules_commit():
 
 
 def write_study(records: StudyRecords, out: Path) -> str:
-    """Write out/study.md; returns its text."""
-    text = study_page(records)
+    """Write out/study.md, with the scores on new people that the lab ships; returns its text."""
+    text = study_page(records, load_people())
     write_text(out / "study.md", text)
     return text

@@ -15,6 +15,8 @@ from atlas_lab.experiment.build import build_loss, build_model
 from atlas_lab.paper import people_plan, people_records
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
 from atlas_lab.paper.people_plan import BUDGET_HOURS, CORES, PEOPLE, best_config, planned_hours, row_config, row_runs
+from atlas_lab.paper.study import StudyRecords
+from atlas_lab.paper.study_page import study_page
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from atlas_lab.statistics import Interval
 
@@ -100,6 +102,16 @@ def test_the_page_has_groups_of_people_and_the_verdicts():
     assert "| size: 1 to 5 ml | 45 | 0." in page and "| size: none | 45 | 0." in page  # the same names on each cohort
     assert "| territory: unknown | 90 |" in page and "| site: Site1 | 90 |" in page
     assert "C15: undecided: not run. cascade: place: 0 of 3" in page
+
+
+def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
+    people = [record | {"code": {"commit": "0123456789"}} for record in
+              records_of("U-Net") + records_of("volumetric, width 4", 0.2, seed=1)]
+    page = study_page(StudyRecords([]), people)
+    (c16,) = [line for line in page.splitlines() if line.startswith("| C16 ")]
+    assert "more than 0.05 above" in c16 and "|  | **holds**: volumetric minus" in c16 and "0123456" in page
+    assert "## People never seen" in page and "| volumetric, width 4 | 0." in page
+    assert "## People never seen" not in study_page(StudyRecords([]))
 
 
 def test_the_command_prints_the_plan(capsys):
