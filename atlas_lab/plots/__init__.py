@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "architecture": ["plot_architecture"],
     "brain": ["plot_overlap_map"],
     "comparisons": ["plot_splits", "plot_variants", "plot_waterfall"],
+    "intervals": ["plot_intervals"],
     "roads": ["plot_roads"],
     "saving": ["save_figure"],
 })

@@ -145,11 +145,11 @@ def _draw_lines(ax, lines):
             is_known = np.isfinite([low, high]).all()
             error = [[mean - low], [high - mean]] if is_known and split != "copied" else None
             ax.errorbar(mean, row, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
-    ax.set_yticks(range(len(lines)), [_in_lines(name) for name in lines])
+    ax.set_yticks(range(len(lines)), [in_lines(name) for name in lines])
     ax.set_ylim(len(lines) - 0.4, -0.6)
 
 
-def _in_lines(name, width=24):
+def in_lines(name: str, width: int = 24) -> str:
     """A long name in several lines, the last of them what comes after its last comma."""
     if len(name) <= width:
         return name

@@ -13,8 +13,19 @@ from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
 from atlas_lab.experiment.build import build_loss, build_model
 from atlas_lab.paper import people_plan, people_records
+from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
-from atlas_lab.paper.people_plan import BUDGET_HOURS, CORES, PEOPLE, best_config, planned_hours, row_config, row_runs
+from atlas_lab.paper.people_figure import people_figure, people_lines
+from atlas_lab.paper.people_plan import (
+    BUDGET_HOURS,
+    CORES,
+    FOLDS,
+    PEOPLE,
+    best_config,
+    planned_hours,
+    row_config,
+    row_runs,
+)
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_page
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
@@ -112,6 +123,29 @@ def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
     assert "more than 0.05 above" in c16 and "|  | **holds**: volumetric minus" in c16 and "0123456" in page
     assert "## People never seen" in page and "| volumetric, width 4 | 0." in page
     assert "## People never seen" not in study_page(StudyRecords([]))
+
+
+def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
+    people = records_of("baseline") + records_of("U-Net", 0.1) + records_of("2.5D, three slices", 0.2)[:2]
+    people += records_of("cascade: place", 0.1, ("cascade", "mask alone", "perfect start"))
+    figure, about = people_figure(people)
+    lines = {ax.get_title(loc="left"): [label.get_text() for label in ax.get_yticklabels()] for ax in figure.axes}
+    assert lines == {
+        "the paper's network, and no network": ["baseline", "copying machine", "lesion map", "local classifier"],
+        "the network": ["U-Net"], "context": ["cascade"]}  # of 2.5D a seed is missing
+    assert about["rows"]["context"] == ["cascade"]
+    dice = people_scores(people, "U-Net")
+    assert people_lines(people)["the network"]["U-Net"].mean == pytest.approx(np.mean(list(dice.values())))
+    with pytest.raises(NotRecorded, match="no row of the plan"):
+        people_figure(people[:2])
+
+
+def test_every_row_with_masks_has_its_panel():
+    ways = {"cascade: place": ("cascade", "mask alone", "perfect start")}
+    people = [record for name, row in PEOPLE.items() if name != "cascade: presence"
+              for record in records_of(name, ways=ways.get(name, ("plain",))) * (FOLDS.get(row.folds) or 1)]
+    panels = people_lines(people)
+    assert [len(lines) for lines in panels.values()] == [1, 7, 5, 10, 2, 3]
 
 
 def test_the_command_prints_the_plan(capsys):
