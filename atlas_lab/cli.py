@@ -17,6 +17,7 @@ from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
 from atlas_lab.system.progress import QUIET, note, result
+from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
 
@@ -120,6 +121,7 @@ def parser():
     sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
     sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
     sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
+    sub.add_argument("--ship", action="store_true", help="write the network that predict uses, and its model card")
     sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
 
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
@@ -132,7 +134,7 @@ def parser():
     sub = command("predict", _run_predict, text)
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
     sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
-    sub.add_argument("--model", type=Path, required=True, help="a network that train --save-model wrote")
+    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's own)")
     sub.add_argument("--register", action="store_true", help="register to the MNI152 template first (SimpleITK)")
     sub.add_argument("--strip", action="store_true", help="take skull and scalp away first (deepbet)")
     sub.add_argument("--probability", type=Path, metavar="FILE", help="also write the lesion probability of each voxel")
@@ -143,7 +145,8 @@ def parser():
     sub = command("view", _run_view, text)
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz")
     sub.add_argument("masks", type=Path, nargs="*", help="the target, then predictions: masks or probabilities")
-    sub.add_argument("--predict", type=Path, metavar="MODEL", help="also show what this network calls lesion")
+    sub.add_argument("--predict", action="store_true", help="also show what the lab's own network calls lesion")
+    sub.add_argument("--model", type=Path, help="also show what this network calls lesion, from train --save-model")
     sub.add_argument("-o", "--out", type=Path, metavar="PAGE", help="write the page here and don't open it, .html")
 
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
@@ -216,7 +219,7 @@ def _run_predict(options):
     from atlas_lab.plots.slices import plot_prediction
 
     jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
-    saved = open_model(options.model, options.device)
+    saved = open_model(options.model or SHIPPED_NETWORK, options.device)
     done = run_jobs(jobs, saved, options.register, options.strip, plot_prediction)
     if options.t1w.is_dir():
         print(f"{done} of {len(jobs)} scans segmented, in {options.out}")
@@ -228,7 +231,8 @@ def _run_view(options):
     """The command `view`."""
     from atlas_lab.widgets.viewing import open_page, write_page
 
-    page = write_page(options.t1w, options.masks, options.predict, options.out)
+    model = options.model or (SHIPPED_NETWORK if options.predict else None)
+    page = write_page(options.t1w, options.masks, model, options.out)
     print(page if options.out or not open_page(page) else f"opened in the browser: {page}")
 
 
@@ -278,8 +282,11 @@ def _run_people(options):
     from atlas_lab.paper.people_records import load_people, people_folder, record_people
 
     if options.plan:
-        print(plan_table())
-        return
+        return print(plan_table())
+    if options.ship:
+        from atlas_lab.paper.shipped_network import ship_network
+
+        return print(ship_network(options.out))
     record_people(options.names, options.out, options.jobs)
     print(people_page(load_people(options.out or people_folder())))
 

@@ -14,6 +14,7 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.provenance import pick_device
+from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
 
@@ -56,8 +57,10 @@ def describe_training(store: SliceStore) -> dict:
     }
 
 
-def open_model(path: str | Path, device: str | None = None) -> SavedModel:
-    """The network, config and training data in a file of `save_model`; "data" is empty in files of older versions.
+def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) -> SavedModel:
+    """The network, config and training data in a file of `save_model`, by default the one that the lab ships.
+
+    "data" is empty in files of older versions.
 
     The file is read with weights_only, so that nothing in it is executed.
 

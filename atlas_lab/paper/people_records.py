@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, RunConfig, plain_settings, run_name
@@ -34,7 +35,8 @@ from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.shipped import SHIPPED
 
-__all__ = ["load_people", "people_folder", "record_people"]
+__all__ = ["SHIPPED_PEOPLE", "healthy_slices", "load_people", "people_folder", "record_people", "study_slices",
+           "trained"]
 
 SHIPPED_PEOPLE = SHIPPED / "figures" / "people"  # the scores that the lab ships: embedded cohorts only
 SMALLEST_ML = 0.1  # components that post-processing leaves out
@@ -78,7 +80,7 @@ def record_people(
     for name in names or PEOPLE:
         config = chosen_best(load_people(folder)) if name == "final: best" else row_config(name)
         configs = row_runs(name, config)
-        sweep(configs, _study_slices, folder, jobs, report)
+        sweep(configs, study_slices, folder, jobs, report)
         for one in configs:
             path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(one)}.json"
             if not path.exists():
@@ -86,7 +88,7 @@ def record_people(
                 values = {"row": name, "config": plain_settings(one), "code": code_version(),
                           "environment": environment(), "scores": scores}
                 values = without_nan(values)
-                write_json(path, {**values, "checksum": checksum(values)}, _study_slices(one).about["source"])
+                write_json(path, {**values, "checksum": checksum(values)}, study_slices(one).about["source"])
                 report(f"scored {path.name}")
             written.append(path)
     return written
@@ -101,7 +103,7 @@ def load_people(folder: str | Path | None = None) -> list[dict]:
     return [read_record(path, "the scores of a run") for path in sorted(folder.glob("*.json"))]
 
 
-def _study_slices(config: RunConfig) -> SliceStore:
+def study_slices(config: RunConfig) -> SliceStore:
     """The slices of a run's cohort at the study point."""
     return _slices(config.cohort, config.scale, config.z_step)
 
@@ -128,26 +130,26 @@ def _scores(name, config, folder):
     """The scores of a trained run: on its own dev people; of a final row, on people of a cohort of its own."""
     if name.startswith("final: "):
         return _final_scores(config, folder)
-    store, model = _study_slices(config), _trained(config, folder)
+    store, model = study_slices(config), trained(config, folder)
     rows = choose_split(config, store).dev
     if config.stage == "mask":
         return _by_post_processing(config, [model], store, rows, _territories(config.cohort))
     found = {"stage": _stage_scores(config, model, store, rows)}
     if config.stage == "place":  # the last of the three
         stages = {"presence": row_config("cascade: presence"), "mask": row_config("U-Net")}
-        models = {stage: _trained(replace(other, seed=config.seed, cohort=config.cohort), folder)
+        models = {stage: trained(replace(other, seed=config.seed, cohort=config.cohort), folder)
                   for stage, other in stages.items()}
         found |= cascade_scores(models | {"place": model}, replace(config, stage="mask"), store, rows)
     return found
 
 
-def _trained(config, folder):
+def trained(config: RunConfig, folder: Path) -> torch.nn.Module:
     """The trained network of a recorded run. Raises DataError if it is not there."""
     path = folder / f"{run_name(config)}.json"
     if not path.exists():
         raise DataError(f"{path}: not recorded yet, and another row needs its network; record the rows in the plan's "
                         "order, as atlas-lab people does")
-    return load_model(load_run(path), _study_slices(config))
+    return load_model(load_run(path), study_slices(config))
 
 
 def _stage_scores(config, model, store, rows):
@@ -177,21 +179,21 @@ def _final_scores(config, folder):
     """
     number = FINAL_COHORTS + config.seed
     store = _slices(number, config.scale, config.z_step)
-    rows, model = np.arange(len(store)), _trained(config, folder)
+    rows, model = np.arange(len(store)), trained(config, folder)
     found = _by_post_processing(config, [model], store, rows, _territories(number))
-    healthy = _healthy_slices(config)
+    healthy = healthy_slices(config)
     of_healthy = predict_rows(model, config, healthy, np.arange(len(healthy))) > 0.5
     found["false alarms"] = false_alarms(scores_of_masks(of_healthy, healthy, np.arange(len(healthy))))
     seeds = PEOPLE["final: U-Net"].seeds
     if config.seed == seeds - 1:
-        models = [_trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
+        models = [trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
         probability = ensemble_probability(models, config, store, rows)
         found["ensemble"] = scores_of_masks(probability > 0.5, store, rows, about=_territories(number))
     return found
 
 
 @cache
-def _healthy_slices(config):
+def healthy_slices(config: RunConfig) -> SliceStore:
     """Slices of people without lesion, made on first use."""
     place = lab_home() / "cohorts" / f"healthy-{HEALTHY}-seed{FINAL_COHORTS}-version2"
     scans = find_scans(make_cohort(place, HEALTHY, FINAL_COHORTS, n_lesions=0))

@@ -5,14 +5,12 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-import torch
-from boxes import Z_STEP, store_of
 
 import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
 from atlas_lab.experiment.build import build_loss, build_model
-from atlas_lab.paper import people_plan, people_records
+from atlas_lab.paper import people_records
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
 from atlas_lab.paper.people_figure import people_figure, people_lines
@@ -154,31 +152,11 @@ def test_the_command_prints_the_plan(capsys):
     assert out.count("\n| ") == len(PEOPLE) and f"hours on {CORES} cores" in out
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """A plan of a few seconds: two rows and the cascade, one seed, on scans of boxes."""
-    rows = {name: replace(PEOPLE[name], seeds=1, epochs=1) for name in
-            ("baseline", "U-Net", "cascade: presence", "cascade: place")}
-    monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, width=2, batch_size=20, z_step=Z_STEP))
-    for name, row in rows.items():
-        monkeypatch.setitem(PEOPLE, name, row)
-    monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step: store_of(7))
-    monkeypatch.setattr(people_records, "_territories", lambda number: {})
-
-    def train(configs, store, folder, jobs, report):
-        torch.set_num_threads(1)
-        for config in (one for one in configs if not (folder / f"{run_name(one)}.json").exists()):
-            lab.save_run(lab.run_experiment(config, store(config), report=lambda line: None), folder)
-
-    monkeypatch.setattr(people_records, "sweep", train)
-    return rows
-
-
-def test_rows_are_recorded_once_and_judged(small, tmp_path):
+def test_rows_are_recorded_once_and_judged(small_people, tmp_path):
     lines = []
-    people_records.record_people(small, tmp_path, 1, lines.append)
+    people_records.record_people(small_people, tmp_path, 1, lines.append)
     assert len(lines) == 4
-    again = people_records.record_people(small, tmp_path, 1, lines.append)
+    again = people_records.record_people(small_people, tmp_path, 1, lines.append)
     assert len(lines) == 4 and len(again) == 4
     records = people_records.load_people(tmp_path)
     dice = people_scores(records, "U-Net")
@@ -193,14 +171,14 @@ def test_rows_are_recorded_once_and_judged(small, tmp_path):
         people_records.load_people(tmp_path)
 
 
-def test_the_best_waits_for_what_it_is_chosen_from(small, tmp_path):
+def test_the_best_waits_for_what_it_is_chosen_from(small_people, tmp_path):
     with pytest.raises(lab.DataError, match="runs are recorded; make the others with"):
         people_records.record_people(["final: best"], tmp_path)
     with pytest.raises(lab.DataError, match="there is no row 'unet'"):
         people_records.record_people(["unet"], tmp_path)
 
 
-def test_records_are_plain_json(small, tmp_path):
+def test_records_are_plain_json(small_people, tmp_path):
     path, *_ = people_records.record_people(["baseline"], tmp_path, 1, lambda line: None)
     values = json.loads(path.read_text())
     assert values["row"] == "baseline" and values["config"]["net"] == "baseline"

@@ -68,7 +68,7 @@ def test_a_network_s_probabilities_are_shown(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("arguments", "line"), [
     (["missing.nii.gz"], "no such file"), (["t1.nii.gz", "-o", "page.txt"], "must end in .html"),
-    (["t1.nii.gz", "--predict", "no.pt"], "no such file; make one with"),
+    (["t1.nii.gz", "--model", "no.pt"], "no such file; make one with"),
     (["t1.nii.gz", "t1.nii.gz"], "that is an image"),
 ])
 def test_what_cannot_be_shown_is_refused_in_one_line(scan, capsys, monkeypatch, arguments, line):

@@ -1,0 +1,32 @@
+"""A plan of runs on new people that takes seconds."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from boxes import Z_STEP, store_of
+
+import atlas_lab as lab
+from atlas_lab.config import run_name
+from atlas_lab.paper import people_plan, people_records
+from atlas_lab.paper.people_plan import PEOPLE
+
+
+@pytest.fixture
+def small_people(monkeypatch):
+    """A plan of a few seconds: two rows and the cascade, one seed, on scans of boxes."""
+    rows = {name: replace(PEOPLE[name], seeds=1, epochs=1) for name in
+            ("baseline", "U-Net", "cascade: presence", "cascade: place")}
+    monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, width=2, batch_size=20, z_step=Z_STEP))
+    for name, row in rows.items():
+        monkeypatch.setitem(PEOPLE, name, row)
+    monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step: store_of(7))
+    monkeypatch.setattr(people_records, "_territories", lambda number: {})
+
+    def train(configs, store, folder, jobs, report):
+        torch.set_num_threads(1)
+        for config in (one for one in configs if not (folder / f"{run_name(one)}.json").exists()):
+            lab.save_run(lab.run_experiment(config, store(config), report=lambda line: None), folder)
+
+    monkeypatch.setattr(people_records, "sweep", train)
+    return rows
