@@ -8,9 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import optimize
 from torch.nn import functional as F
 
 import atlas_lab as lab
+from atlas_lab.losses import best_probability
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -255,3 +257,13 @@ def test_tversky_slice_by_slice_is_the_mean_of_each_slice_s_own_loss():
 def test_what_the_counts_are_summed_over_must_be_known():
     with pytest.raises(lab.DataError, match="reduction is 'scan'; choose one of batch, slice"):
         lab.tversky_loss(*batch(), reduction="scan")
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0, 10.0, 100.0])
+def test_the_best_probability_is_where_the_expected_loss_is_least(weight):
+    for chance in (0.003, 0.2, 0.9):
+        def expected(p, chance=chance):
+            return -weight * chance * math.log(p) - (1 - chance) * math.log(1 - p)
+
+        least = optimize.minimize_scalar(expected, bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-9})
+        assert best_probability(chance, weight) == pytest.approx(least.x, abs=1e-5)

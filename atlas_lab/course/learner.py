@@ -1,14 +1,13 @@
 """What a learner has done so far, in a file of the learner's own that git doesn't take up."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
+from atlas_lab.course.class_files import refuse_students_in_repository
 from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, Result
-from atlas_lab.files import REPOSITORY, DataError, lab_home, working_on, write_json
-from atlas_lab.system.work_tree import tree_that_takes_up
+from atlas_lab.files import DataError, lab_home, working_on, write_json
 
 __all__ = ["note_guess", "note_result", "progress", "progress_file", "read_progress"]
 
@@ -63,11 +62,7 @@ def _in_a_notebook():
 
 def _change(change):
     """Read, change and write progress, alone."""
-    path = Path(os.path.realpath(progress_file()))
-    tree = tree_that_takes_up(path, REPOSITORY)
-    if tree is not None:
-        raise DataError(f"{path}: git would take up a learner's progress in {tree}; set ATLAS_LAB_HOME to a folder "
-                        "outside of it, or to one that git ignores")
+    path = refuse_students_in_repository(progress_file(), "a learner's progress, kept below ATLAS_LAB_HOME,")
     path.parent.mkdir(parents=True, exist_ok=True)
     with working_on(path, "noting progress"):
         kept = read_progress()

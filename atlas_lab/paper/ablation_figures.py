@@ -19,7 +19,7 @@ from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfall
 from atlas_lab.plots.slices import plot_grid
-from atlas_lab.plots.style import mask_legend
+from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
     "best_masks", "control_lines", "departures_figure", "names_of", "networks_by_split", "rates_figure",
@@ -65,8 +65,9 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
         predictions.append(predicted)
         dice = dice_coefficient(predicted, store.masks[rows])
         titles += [f"by {run.config.split_by}: Dice {value:.2f}" for value in dice]
-    figure = plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 6)
-    figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0, from small lesions to large", fontsize=9)
+    figure = plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 3, True)
+    figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0,\nfrom small lesions to large",
+                    fontsize=SMALL + 0.5)
     mask_legend(figure)
     return figure, names_of(runs)
 

@@ -21,7 +21,7 @@ from atlas_lab.plots.architecture import plot_architecture
 from atlas_lab.plots.brain import plot_overlap_map
 from atlas_lab.plots.curves import plot_split_curves
 from atlas_lab.plots.slices import plot_grid, show_pair
-from atlas_lab.plots.style import mask_legend
+from atlas_lab.plots.style import SMALL, mask_legend
 from atlas_lab.splits import split_slices
 from atlas_lab.train import evaluate, predict
 
@@ -67,11 +67,11 @@ def figure_3(live, store) -> tuple[Figure, dict]:
     rows = with_lesion[shown]
     predictions = predict(model, store.images[rows]) > 0.5
     titles = [f"area x {ratio[i]:.1f}" for i in shown]
-    figure = plot_grid(store.images[rows], store.masks[rows], titles, predictions, columns=6)
+    figure = plot_grid(store.images[rows], store.masks[rows], titles, predictions, columns=3, in_column=True)
     total = precision_recall_area(counts.tp, counts.fp, counts.fn)[2]
     figure.suptitle(
-        f"After {config.epochs} epochs the baseline overestimates {np.mean(ratio > 1):.0%} of dev's lesion slices; "
-        f"its masks cover {total:.1f} times the true area", fontsize=9,
+        f"After {config.epochs} epochs the baseline overestimates {np.mean(ratio > 1):.0%} of\ndev's lesion slices; "
+        f"its masks cover {total:.1f} times the true area", fontsize=SMALL + 0.5,
     )
     mask_legend(figure)
     return figure, {

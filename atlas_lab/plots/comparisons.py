@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from atlas_lab.experiment.run import finals, last_epoch, scores
-from atlas_lab.plots.style import BLUE, COLOURS, GREEN, GREY, ORANGE, PURPLE, mark_source
+from atlas_lab.plots.style import BLUE, COLOURS, COLUMN, GREEN, GREY, ORANGE, PURPLE, SMALL, mark_source
 from atlas_lab.statistics import mean_interval
 
 __all__ = ["plot_splits", "plot_variants", "plot_waterfall"]
@@ -47,8 +47,6 @@ SPLIT_MARKS = {
 }
 COPIED = (GREY, "x", "agreement with the\ncopying machine")
 PANELS = ("networks", "controls: no networks", "published by others, on ATLAS R1.1 itself")
-SMALL = 6.5  # points, of text in a figure that is one column wide
-COLUMN = 3.35  # inches, 8.5 cm
 
 
 def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=None, last=None):
@@ -62,7 +60,7 @@ def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=No
         The last epoch to show.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(3.5, 2.8), layout="constrained")
+        _, ax = plt.subplots(figsize=(COLUMN, 2.7), layout="constrained")
     ends = []
     for i, (name, runs) in enumerate(groups.items()):
         curves = np.array([run.curve(score, part)[:last] for run in runs])

@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from atlas_lab.plots.comparisons import COLUMN, SMALL, in_lines
-from atlas_lab.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE
+from atlas_lab.plots.comparisons import in_lines
+from atlas_lab.plots.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PURPLE, SMALL
 from atlas_lab.statistics import Interval
 
 __all__ = ["plot_intervals"]

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from atlas_lab.plots.comparisons import COLUMN, SMALL, SPLIT_MARKS
+from atlas_lab.plots.comparisons import SPLIT_MARKS
+from atlas_lab.plots.style import COLUMN, SMALL
 
 __all__ = ["plot_roads"]
 

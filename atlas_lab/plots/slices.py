@@ -7,23 +7,26 @@ from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.slicing import axial_slices
 from atlas_lab.grid import to_ras
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.plots.style import COLUMN, SMALL
 
 __all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice", "show_triplet"]
 
 
-def show_slice(image, mask=None, prediction=None, title="", ax=None):
+def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9):
     """Draw one axial slice with its masks and the orientation letters; returns the axes.
 
-    Arrays as for `overlay`; rows from front to back, columns from the patient's left to right.
+    Arrays as for `overlay`; rows from front to back, columns from the patient's left to right. `fontsize` is the
+    title's, in points.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(3, 3.5), layout="constrained")
     zoom = max(2, round(400 / image.shape[0]))
     ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
-    ax.set_title(title, fontsize=9)
+    ax.set_title(title, fontsize=fontsize, pad=0.7 * fontsize)
     ax.set_axis_off()
-    for letter, x, y in (("L", 0.04, 0.5), ("R", 0.96, 0.5), ("A", 0.5, 0.97), ("P", 0.5, 0.03)):
-        ax.text(x, y, letter, color="white", fontsize=8, ha="center", va="center", transform=ax.transAxes)
+    style = {"color": "white", "fontsize": min(8, fontsize), "ha": "center", "va": "center"}
+    for letter, x, y in (("L", 0.05, 0.5), ("R", 0.95, 0.5), ("A", 0.5, 0.95), ("P", 0.5, 0.05)):
+        ax.text(x, y, letter, transform=ax.transAxes, **style)
     return ax
 
 
@@ -59,13 +62,17 @@ def plot_prediction(found, title):
     return figure
 
 
-def plot_grid(images, masks, titles, predictions=None, columns=4):
-    """Draw slices in rows of `columns`; arrays (N, H, W). Returns the figure."""
+def plot_grid(images, masks, titles, predictions=None, columns=4, in_column=False):
+    """Draw slices in rows of `columns`; arrays (N, H, W). Returns the figure.
+
+    With `in_column` it is as wide as a journal's column, and its text is small.
+    """
     rows = -(-len(images) // columns)
-    size = (1.8 * columns, 2.3 * rows)
+    width, fontsize = (COLUMN / columns, SMALL) if in_column else (1.8, 9)
+    size = (width * columns, (1.18 * width + 1.7 * fontsize / 72) * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
     for i, ax in enumerate(axes.flat[: len(images)]):
-        show_slice(images[i], masks[i], None if predictions is None else predictions[i], titles[i], ax)
+        show_slice(images[i], masks[i], None if predictions is None else predictions[i], titles[i], ax, fontsize)
     return figure

@@ -10,11 +10,13 @@ from matplotlib.patches import Patch
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR
 
 __all__ = [
-    "BLUE", "COLOURS", "GREEN", "GREY", "ORANGE", "PURPLE", "few_colours", "mark_source", "mask_legend",
-    "small_pictures",
+    "BLUE", "COLOURS", "COLUMN", "GREEN", "GREY", "ORANGE", "PURPLE", "SMALL", "few_colours", "mark_source",
+    "mask_legend", "small_pictures",
 ]
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"  # Okabe-Ito
+COLUMN = 3.35  # inches, 8.5 cm: the width of a journal's column
+SMALL = 6.5  # points, of text in a figure of that width
 COLOURS = [BLUE, ORANGE, GREEN, PURPLE, "#56B4E9", "#000000"]  # in the order in which curves take them
 
 

@@ -68,7 +68,7 @@ def test_tries_and_mistakes_are_counted_and_stubs_are_not(in_a_notebook):
 def test_progress_never_lands_where_git_takes_it_up(in_a_notebook, tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / "home"))
-    with pytest.raises(lab.DataError, match="git would take up a learner's progress"):
+    with pytest.raises(lab.DataError, match="a learner's progress, kept below ATLAS_LAB_HOME, would lie in"):
         learner.note_result(Result("n_updates", True, "Passed"))
     assert not (tmp_path / "home").exists()
 

@@ -84,6 +84,11 @@ def test_each_verdict_turns_on_the_number_it_is_about(claim, variant, change):
     assert verdicts(all_runs(**numbers))[claim] == "does not hold"
 
 
+def test_a_swing_that_shrinks_and_is_still_wide_is_no_calm():
+    runs = all_runs(**PAPER | {"weight_1": {"dev": 0.45, "swing": 0.5}, "decayed": {"dev": 0.48, "swing": 0.2}})
+    assert verdicts(runs)["C7"] == "does not hold"
+
+
 def test_by_slice_above_by_subject_is_claim_13():
     finding = judge_claims(Records(all_runs(), COHORT))["C13"]["slice"]
     assert finding.holds and "+0.200 [+0.200, +0.200] weight 100" in finding.measured

@@ -101,6 +101,25 @@ def test_numbers_that_spread_over_the_bound_are_undecided_and_say_what_would_dec
     assert f"about {needed} seeds" in found.decides
 
 
+def test_several_open_parts_each_say_what_would_decide_and_what_holds_says_nothing():
+    near, far = Part("near", [0.1, -0.05, 0.08]), Part("far", [1.0, 1.01, 0.99])
+    level = Part("level", [1.0, -1.0, 0.01, 0.02])
+    found = conclude([near, far, level])
+    one, other = found.decides.split("; level: ")
+    assert one.startswith("near: 3 seeds") and other.endswith("over 100 seeds") and found.parts == (near, far, level)
+    held = conclude([far])
+    assert (held.verdict, held.decides, held.parts) == (HOLDS, "", (far,))
+
+
+@pytest.mark.parametrize("values", [[0.1, -0.05, 0.08, -0.02, 0.03], [0.4, 0.1, -0.2], [0.2, 0.1, -0.1, 0.1]])
+def test_the_seeds_that_an_effect_takes_are_those_of_a_search(values):
+    """The first number of seeds whose interval, half as wide as scipy says, leaves out 0."""
+    mean, spread = np.mean(values), np.std(values, ddof=1)
+    halves = {n: stats.t.interval(0.95, n - 1, 0, spread / math.sqrt(n))[1] for n in range(len(values) + 1, 101)}
+    needed = min(n for n, half in halves.items() if half < mean)
+    assert f"about {needed} seeds" in conclude([Part("change", values)]).decides
+
+
 def test_networks_that_find_nothing_are_compared_exactly():
     """Zeros have no spread; of three against five all 56 ways of dealing out the labels are counted."""
     zeros, base = [0.0, 0.0, 0.0], [0.2, 0.21, 0.19, 0.2, 0.22]

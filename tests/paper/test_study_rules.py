@@ -9,6 +9,7 @@ from scipy import stats
 from test_study import BASE, all_runs
 
 from atlas_lab.paper.ablations import variant_config
+from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_claims import STUDY_CLAIMS
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NEEDS_ATLAS, UNDECIDED
@@ -129,6 +130,23 @@ def test_a_rule_reads_the_epochs_and_scores_that_it_names(runs, claim):
 
 def judge(claim, runs, diameters=DIAMETERS):
     return STUDY_CLAIMS[claim].judge(StudyRecords(runs, diameters), "slice")
+
+
+@pytest.mark.parametrize("claim, variant, epochs", [
+    ("C1", "baseline", 10), ("C2", "baseline", 10), ("C3", "baseline", 40), ("C3", "weight 10", 60),
+    ("C3", "weight 1", 60), ("C4", "weight 1", 20), ("C4", "weight 0.1", 20), ("C5", "weight 10, batch 10", 8),
+    ("C5", "weight 10", 20), ("C6", "weight 10, batch 200", 40), ("C6", "weight 10", 20), ("C7", "weight 1", 60),
+    ("C7", "decayed", 60), ("C8", "equation 3", 10), ("C9", POOLING, 30), ("C9", "weight 10", 30), ("C10", DEPTH, 30),
+    ("C10", "weight 10", 30), ("C11", "decayed", 60), ("C12", "decayed", 60), ("C13", "baseline", 20),
+    ("C14", "decayed", 60),
+])
+def test_runs_that_are_an_epoch_short_are_not_run(claim, variant, epochs):
+    found = all_runs()
+    config = replace(longest(found, variant)[0].config, seed=0, cohort=0, epochs=60)
+    of_variant = [run for run in found if replace(run.config, seed=0, cohort=0, epochs=60) == config]
+    others = [run for run in found if run not in of_variant]
+    with pytest.raises(NotRecorded, match=f"{epochs} epochs: 0 of"):
+        judge(claim, others + [replace(run, history=run.history[: epochs - 1]) for run in of_variant])
 
 
 @pytest.mark.parametrize("dice, verdict", [(0.0, HOLDS), (0.3, FAILS)])

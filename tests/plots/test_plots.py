@@ -14,6 +14,7 @@ from atlas_lab.experiment.run import Run
 from atlas_lab.files import REPOSITORY
 from atlas_lab.plots import saving
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.statistics import Interval
 
 matplotlib.use("Agg")
 SYNTHETIC = {"cohort": "synthetic", "source": "test"}
@@ -105,11 +106,28 @@ def test_controls_and_published_numbers_have_panels_of_their_own():
     assert networks.get_xlim()[0] == beside.get_xlim()[0] == others.get_xlim()[0] == 0
 
 
-def test_the_figure_of_splits_can_be_read_in_a_column():
+def column_figures():
+    """The figures that a paper prints one column wide, from made-up runs and noise."""
     runs = {"slice": [fake_run(0, [0.5])] * 2, "subject": [fake_run(0, [0.1])] * 2}
-    figure = lab.plots.plot_splits({"three convolutions, kernels 10 and 3, 20 epochs": runs})
+    noise = np.random.default_rng(0).integers(0, 255, (6, 20, 16), np.uint8)
+    return {
+        "splits": lab.plots.plot_splits({"three convolutions, kernels 10 and 3, 20 epochs": runs}),
+        "variants": lab.plots.plot_variants({"weight 10": [fake_run(0, [0.1, 0.2])] * 2}).figure,
+        "grid": lab.plots.plot_grid(noise, noise > 200, ["by subject: Dice 0.55"] * 6, columns=3, in_column=True),
+        "intervals": lab.plots.plot_intervals({"all": {"a long name, of two lines": Interval(0.3, 0.2, 0.4)}}, "Dice"),
+    }
+
+
+@pytest.mark.parametrize("name", ["splits", "variants", "grid", "intervals"])
+def test_figures_can_be_read_in_a_column(name):
+    figure = column_figures()[name]
     assert figure.get_figwidth() * 2.54 <= 8.6
-    assert min(text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()) >= 6
+    shown = [text for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in shown) >= 6
+    figure.canvas.draw()
+    for ax in figure.axes:
+        room = figure.get_window_extent()
+        assert room.x0 - 1 <= ax.title.get_window_extent().x0 and ax.title.get_window_extent().x1 <= room.x1 + 1
 
 
 def test_architecture_is_drawn_from_the_model():
