@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab import __version__
-from atlas_lab.commands import completion, data, notebooks, records
+from atlas_lab.commands import completion, data, notebooks, people, records
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
@@ -117,12 +117,7 @@ def parser():
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")
 
-    sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
-    sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
-    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
-    sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
-    sub.add_argument("--ship", action="store_true", help="write the network that predict uses, and its model card")
-    sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
+    people.add(command)
 
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
     sub = command("controls", _run_controls, text)
@@ -273,22 +268,6 @@ def _is_meant(configs, options):
                         f"pos_weight=1,10; or write --seeds {len(configs)}")
     print("\n".join([f"{what}, {options.jobs} at a time:", *map(run_name, configs)]))
     return input("train them? [y/N] ").strip().lower() in ("y", "yes")
-
-
-def _run_people(options):
-    """The command `people`; a later call goes on with what is not recorded yet."""
-    from atlas_lab.paper.people_claims import people_page
-    from atlas_lab.paper.people_plan import plan_table
-    from atlas_lab.paper.people_records import load_people, people_folder, record_people
-
-    if options.plan:
-        return print(plan_table())
-    if options.ship:
-        from atlas_lab.paper.shipped_network import ship_network
-
-        return print(ship_network(options.out))
-    record_people(options.names, options.out, options.jobs)
-    print(people_page(load_people(options.out or people_folder())))
 
 
 def _run_controls(options):

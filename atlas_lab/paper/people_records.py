@@ -11,7 +11,6 @@ import torch
 from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, RunConfig, plain_settings, run_name
 from atlas_lab.data.metadata import match_metadata
-from atlas_lab.data.scans import find_scans
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.checkpoint import load_model
@@ -26,21 +25,19 @@ from atlas_lab.experiment.people import (
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import checksum, load_run, read_record, runs_folder, without_nan
 from atlas_lab.experiment.sweep import sweep
-from atlas_lab.files import DataError, lab_home, write_json
+from atlas_lab.files import DataError, write_json
 from atlas_lab.nets.cascade import BLOCK
+from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices, slices_without_mimics
 from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
-from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.shipped import SHIPPED
 
-__all__ = ["SHIPPED_PEOPLE", "healthy_slices", "load_people", "people_folder", "record_people", "study_slices",
-           "trained"]
+__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "study_slices", "trained"]
 
 SHIPPED_PEOPLE = SHIPPED / "figures" / "people"  # the scores that the lab ships: embedded cohorts only
 SMALLEST_ML = 0.1  # components that post-processing leaves out
-HEALTHY = 60       # people without lesion on whom false alarms are counted
 DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
 
 
@@ -51,6 +48,7 @@ def people_folder() -> Path:
 
 def record_people(
     names: Sequence[str] = (), folder: str | Path | None = None, jobs: int = 2, report: Callable[[str], None] = print,
+    lesions: Path | None = None,
 ) -> list[Path]:
     """Train every run of the plan's rows and write each one's scores by person; what is recorded already stays.
 
@@ -62,6 +60,8 @@ def record_people(
         For records and scores; `people_folder()` by default.
     jobs : int
         Processes at a time, of one thread each.
+    lesions : path, optional
+        Folder of real lesion masks, on whose shapes the networks of final rows are scored too.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def record_people(
         for one in configs:
             path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(one)}.json"
             if not path.exists():
-                scores = _scores(name, one, folder)
+                scores = _scores(name, one, folder, lesions)
                 values = {"row": name, "config": plain_settings(one), "code": code_version(),
                           "environment": environment(), "scores": scores}
                 values = without_nan(values)
@@ -126,10 +126,10 @@ def _territories(number):
     return {name: {"territory": text} for name, text in table["Vascular territory"].items()}
 
 
-def _scores(name, config, folder):
+def _scores(name, config, folder, lesions):
     """The scores of a trained run: on its own dev people; of a final row, on people of a cohort of its own."""
     if name.startswith("final: "):
-        return _final_scores(config, folder)
+        return _final_scores(config, folder, lesions)
     store, model = study_slices(config), trained(config, folder)
     rows = choose_split(config, store).dev
     if config.stage == "mask":
@@ -172,18 +172,20 @@ def _by_post_processing(config, models, store, rows, about):
     return found | {"calibration": {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}}
 
 
-def _final_scores(config, folder):
-    """Scores on all people of cohort 100 + seed, none of whom anything was chosen on; and on people without lesion.
+def _final_scores(config, folder, lesions):
+    """Scores on all people of cohort 100 + seed, none of whom anything was chosen on, and on others of that seed.
 
+    The others are people without lesion, the first people without their mimics, and, if given, lesions of real shapes.
     The ensemble of the row's seeds is scored by the last of them.
     """
     number = FINAL_COHORTS + config.seed
     store = _slices(number, config.scale, config.z_step)
     rows, model = np.arange(len(store)), trained(config, folder)
     found = _by_post_processing(config, [model], store, rows, _territories(number))
-    healthy = healthy_slices(config)
-    of_healthy = predict_rows(model, config, healthy, np.arange(len(healthy))) > 0.5
-    found["false alarms"] = false_alarms(scores_of_masks(of_healthy, healthy, np.arange(len(healthy))))
+    found["false alarms"] = false_alarms(_whole_scores(model, config, healthy_slices(config)))
+    found["without mimics"] = _whole_scores(model, config, slices_without_mimics(config, number))
+    if lesions is not None:
+        found["real shapes"] = _whole_scores(model, config, real_lesion_slices(config, number, lesions))
     seeds = PEOPLE["final: U-Net"].seeds
     if config.seed == seeds - 1:
         models = [trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
@@ -192,9 +194,7 @@ def _final_scores(config, folder):
     return found
 
 
-@cache
-def healthy_slices(config: RunConfig) -> SliceStore:
-    """Slices of people without lesion, made on first use."""
-    place = lab_home() / "cohorts" / f"healthy-{HEALTHY}-seed{FINAL_COHORTS}-version2"
-    scans = find_scans(make_cohort(place, HEALTHY, FINAL_COHORTS, n_lesions=0))
-    return prepare_slices(scans, config.scale, config.z_step)
+def _whole_scores(model, config, store):
+    """Every score of each scan of a store."""
+    rows = np.arange(len(store))
+    return scores_of_masks(predict_rows(model, config, store, rows) > 0.5, store, rows)

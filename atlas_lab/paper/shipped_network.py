@@ -12,8 +12,9 @@ from atlas_lab.experiment.people import false_alarms, scores_of_masks
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import load_run
 from atlas_lab.files import DataError, write_text
+from atlas_lab.paper.other_people import healthy_slices
 from atlas_lab.paper.people_claims import groups_table, people_scores
-from atlas_lab.paper.people_records import healthy_slices, load_people, people_folder, study_slices, trained
+from atlas_lab.paper.people_records import load_people, people_folder, study_slices, trained
 from atlas_lab.scoring.bootstrap import people_interval
 from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED_NETWORK
 

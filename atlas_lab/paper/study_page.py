@@ -9,6 +9,7 @@ from atlas_lab.files import REPOSITORY, write_text
 from atlas_lab.paper.control_records import controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
+from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
@@ -54,6 +55,8 @@ def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
     table, controls = "\n".join(lines), load_controls(profile="study")
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
     beside += f"{PEOPLE}{effects_table(people)}" if people else ""
+    final = dict.fromkeys(record["row"] for record in people if record["row"].startswith("final: "))
+    beside += "".join(f"\n### {row}\n\n{error_analysis(people, row)}" for row in final)
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
 

@@ -115,11 +115,12 @@ def test_the_page_has_groups_of_people_and_the_verdicts():
 
 def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
     people = [record | {"code": {"commit": "0123456789"}} for record in
-              records_of("U-Net") + records_of("volumetric, width 4", 0.2, seed=1)]
+              records_of("U-Net") + records_of("volumetric, width 4", 0.2, seed=1) + records_of("final: U-Net")]
     page = study_page(StudyRecords([]), people)
     (c16,) = [line for line in page.splitlines() if line.startswith("| C16 ")]
     assert "more than 0.05 above" in c16 and "|  | **holds**: volumetric minus" in c16 and "0123456" in page
     assert "## People never seen" in page and "| volumetric, width 4 | 0." in page
+    assert "### final: U-Net" in page and "| all people | 0." in page and "### U-Net" not in page
     assert "## People never seen" not in study_page(StudyRecords([]))
 
 

@@ -1,0 +1,32 @@
+"""`people`: the runs on people never seen, and the network that comes of them."""
+
+from pathlib import Path
+
+__all__ = ["add"]
+
+
+def add(command):
+    """Add this command."""
+    sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
+    sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
+    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--lesions", type=Path, help="folder of real lesion masks, on which final networks are scored too")
+    sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
+    sub.add_argument("--ship", action="store_true", help="write the network that predict uses, and its model card")
+    sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')
+
+
+def _run_people(options):
+    """The command `people`; a later call goes on with what is not recorded yet."""
+    from atlas_lab.paper.people_claims import people_page
+    from atlas_lab.paper.people_plan import plan_table
+    from atlas_lab.paper.people_records import load_people, people_folder, record_people
+    from atlas_lab.paper.shipped_network import ship_network
+
+    if options.plan:
+        print(plan_table())
+    elif options.ship:
+        print(ship_network(options.out))
+    else:
+        record_people(options.names, options.out, options.jobs, lesions=options.lesions)
+        print(people_page(load_people(options.out or people_folder())))
