@@ -32,11 +32,12 @@ from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
-from atlas_lab.system.shipped import SHIPPED
+from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "study_slices", "trained"]
+__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "study_slices", "trained",
+           "whole_scores"]
 
-SHIPPED_PEOPLE = SHIPPED / "figures" / "people"  # the scores that the lab ships: embedded cohorts only
+SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 SMALLEST_ML = 0.1  # components that post-processing leaves out
 DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
 
@@ -182,10 +183,10 @@ def _final_scores(config, folder, lesions):
     store = _slices(number, config.scale, config.z_step)
     rows, model = np.arange(len(store)), trained(config, folder)
     found = _by_post_processing(config, [model], store, rows, _territories(number))
-    found["false alarms"] = false_alarms(_whole_scores(model, config, healthy_slices(config)))
-    found["without mimics"] = _whole_scores(model, config, slices_without_mimics(config, number))
+    found["false alarms"] = false_alarms(whole_scores(model, config, healthy_slices(config)))
+    found["without mimics"] = whole_scores(model, config, slices_without_mimics(config, number))
     if lesions is not None:
-        found["real shapes"] = _whole_scores(model, config, real_lesion_slices(config, number, lesions))
+        found["real shapes"] = whole_scores(model, config, real_lesion_slices(config, number, lesions))
     seeds = PEOPLE["final: U-Net"].seeds
     if config.seed == seeds - 1:
         models = [trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
@@ -194,7 +195,7 @@ def _final_scores(config, folder, lesions):
     return found
 
 
-def _whole_scores(model, config, store):
-    """Every score of each scan of a store."""
+def whole_scores(model: torch.nn.Module, config: RunConfig, store: SliceStore) -> list[dict]:
+    """Every score of each scan of a store, see `scores_of_masks`."""
     rows = np.arange(len(store))
     return scores_of_masks(predict_rows(model, config, store, rows) > 0.5, store, rows)

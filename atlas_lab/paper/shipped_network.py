@@ -8,13 +8,12 @@ import numpy as np
 from atlas_lab.architecture import count_parameters
 from atlas_lab.config import RunConfig, changed_settings, config_from_plain, run_name
 from atlas_lab.experiment.inference import save_model
-from atlas_lab.experiment.people import false_alarms, scores_of_masks
-from atlas_lab.experiment.prediction import predict_rows
+from atlas_lab.experiment.people import false_alarms
 from atlas_lab.experiment.run import load_run
 from atlas_lab.files import DataError, write_text
 from atlas_lab.paper.other_people import healthy_slices
 from atlas_lab.paper.people_claims import groups_table, people_scores
-from atlas_lab.paper.people_records import load_people, people_folder, study_slices, trained
+from atlas_lab.paper.people_records import load_people, people_folder, study_slices, trained, whole_scores
 from atlas_lab.scoring.bootstrap import people_interval
 from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED_NETWORK
 
@@ -93,9 +92,7 @@ def ship_network(folder: str | Path | None = None, out: Path = SHIPPED_NETWORK) 
     config = config_from_plain(record["config"])
     model, store = trained(config, folder), study_slices(config)
     save_model(out, model, config, store)
-    healthy = healthy_slices(config)
-    rows = np.arange(len(healthy))
-    alarms = false_alarms(scores_of_masks(predict_rows(model, config, healthy, rows) > 0.5, healthy, rows))
+    alarms = false_alarms(whole_scores(model, config, healthy_slices(config)))
     alarms["without"] = alarms.pop("people")
     run = load_run(folder / f"{run_name(config)}.json")
     about = {"source": store.about["source"], "slices": len(store), "people": store.table["subject"].nunique(),
