@@ -5,12 +5,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from boxes import store_of
 
 import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
+from atlas_lab.data.scans import find_scans
 from atlas_lab.experiment.build import build_loss, build_model
-from atlas_lab.paper import people_records
+from atlas_lab.paper import other_people, people_plan, people_records
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
 from atlas_lab.paper.people_figure import people_figure, people_lines
@@ -27,6 +29,7 @@ from atlas_lab.paper.people_plan import (
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_page
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
+from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.statistics import Interval
 
 
@@ -155,9 +158,10 @@ def test_the_command_prints_the_plan(capsys):
 
 def test_rows_are_recorded_once_and_judged(small_people, tmp_path):
     lines = []
-    people_records.record_people(small_people, tmp_path, 1, lines.append)
+    rows = [name for name in small_people if not name.startswith("final: ")]
+    people_records.record_people(rows, tmp_path, 1, lines.append)
     assert len(lines) == 4
-    again = people_records.record_people(small_people, tmp_path, 1, lines.append)
+    again = people_records.record_people(rows, tmp_path, 1, lines.append)
     assert len(lines) == 4 and len(again) == 4
     records = people_records.load_people(tmp_path)
     dice = people_scores(records, "U-Net")
@@ -184,3 +188,29 @@ def test_records_are_plain_json(small_people, tmp_path):
     values = json.loads(path.read_text())
     assert values["row"] == "baseline" and values["config"]["net"] == "baseline"
     assert {"plain", "flipped too", "without small", "calibration"} == set(values["scores"])
+
+
+def test_a_final_row_is_scored_on_all_the_people_that_nothing_was_chosen_on(small_people, tmp_path, monkeypatch):
+    healthy = store_of(3)
+    healthy.masks[:] = False
+    asked = []
+    monkeypatch.setattr(people_records, "healthy_slices", lambda config: healthy)
+    monkeypatch.setattr(people_records, "slices_without_mimics",
+                        lambda config, number: asked.append(number) or store_of(2))
+    monkeypatch.setattr(people_records, "real_lesion_slices", lambda config, *where: asked.append(where) or store_of(4))
+    path, *_ = people_records.record_people(["final: U-Net"], tmp_path, 1, lambda line: None, tmp_path / "lesions")
+    found = json.loads(path.read_text())["scores"]
+    assert asked == [100, (100, tmp_path / "lesions")] and found["false alarms"]["people"] == 3
+    assert {way: len(found[way]) for way in ("plain", "without mimics", "real shapes", "ensemble")} == {
+        "plain": 7, "without mimics": 2, "real shapes": 4, "ensemble": 7}
+    assert found["ensemble"] == found["plain"]  # of one network
+
+
+def test_other_people_are_what_they_are_called(tmp_path, monkeypatch):
+    monkeypatch.setattr(other_people, "PEOPLE", 1)
+    config = replace(people_plan.BASE, z_step=27)
+    healthy, plain = other_people.healthy_slices(config), other_people.slices_without_mimics(config, 100)
+    usual = lab.prepare_slices(find_scans(make_cohort(tmp_path / "usual", 1, 100)), config.scale, config.z_step)
+    assert not healthy.masks.any() and usual.masks.any()
+    np.testing.assert_array_equal(plain.masks, usual.masks)  # the same person, with the same lesion
+    assert (plain.images != usual.images).any()
