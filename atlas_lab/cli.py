@@ -129,7 +129,7 @@ def parser():
     sub = command("predict", _run_predict, text)
     sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
     sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
-    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's own)")
+    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's, if any)")
     sub.add_argument("--register", action="store_true", help="register to the MNI152 template first (SimpleITK)")
     sub.add_argument("--strip", action="store_true", help="take skull and scalp away first (deepbet)")
     sub.add_argument("--probability", type=Path, metavar="FILE", help="also write the lesion probability of each voxel")

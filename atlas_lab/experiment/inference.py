@@ -76,6 +76,9 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
         "no lesion" -, or if there is no such device.
     """
     path = Path(path).expanduser()
+    if path == SHIPPED_NETWORK and not path.is_file():
+        raise DataError("no network comes with this version of the lab; give one with --model, which atlas-lab train "
+                        "--save-model FILE writes")
     if not path.is_file():
         raise DataError(f"{path}: no such file; make one with: atlas-lab train --save-model {path.name}")
     try:

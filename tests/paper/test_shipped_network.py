@@ -50,3 +50,12 @@ def test_a_wheel_s_network_is_not_written_over(monkeypatch):
     monkeypatch.setattr(shipped_network, "IN_A_CLONE", False)
     with pytest.raises(lab.DataError, match="work in a clone"):
         ship_network()
+
+
+def test_where_no_network_comes_with_the_lab_predict_says_so(tmp_path, monkeypatch, capsys):
+    nowhere = tmp_path / "none.pt"
+    monkeypatch.setattr("atlas_lab.cli.SHIPPED_NETWORK", nowhere)
+    monkeypatch.setattr("atlas_lab.experiment.inference.SHIPPED_NETWORK", nowhere)
+    scan = lab.cohort(2, progress=False)[0].t1w
+    assert main(["predict", str(scan), "-o", str(tmp_path / "mask.nii.gz")]) == 2
+    assert "no network comes with this version" in capsys.readouterr().err and not (tmp_path / "mask.nii.gz").exists()
