@@ -24,7 +24,9 @@ def mask_legend(figure):
     """A legend for the two colours of the masks, below a figure."""
     target = Patch(edgecolor=np.array(TARGET_COLOUR) / 255, facecolor="none", linewidth=1.5, label="target")
     prediction = Patch(color=np.array(PREDICTION_COLOUR) / 255, alpha=0.6, label="prediction")
-    figure.legend(handles=[target, prediction], loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    # In a column it stands left, beside the line on whose data it shows, which stands right.
+    side, size = ("left", SMALL) if figure.get_figwidth() <= COLUMN else ("center", 8)
+    figure.legend(handles=[target, prediction], loc=f"outside lower {side}", ncols=2, fontsize=size, frameon=False)
 
 
 def mark_source(figure, source):

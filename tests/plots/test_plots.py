@@ -130,6 +130,23 @@ def test_figures_can_be_read_in_a_column(name):
         assert room.x0 - 1 <= ax.title.get_window_extent().x0 and ax.title.get_window_extent().x1 <= room.x1 + 1
 
 
+def test_the_legend_of_a_column_leaves_the_source_its_place(tmp_path, monkeypatch):
+    """Where a figure is saved, the legend moves to the lower edge of all that is drawn, where the source stands too."""
+    figure = column_figures()["grid"]
+    lab.plots.mask_legend(figure)
+    boxes = []
+
+    def note(file, **options):
+        figure.canvas.draw()
+        artists = [figure.legends[0], *(text for text in figure.texts if text.get_gid() == "source")]
+        boxes.extend(artist.get_window_extent() for artist in artists)
+
+    monkeypatch.setattr(figure, "savefig", note)
+    lab.plots.save_figure(figure, tmp_path / "grid.png", SYNTHETIC)
+    legend, source = boxes[:2]
+    assert legend.x1 < source.x0
+
+
 def test_architecture_is_drawn_from_the_model():
     shown = texts(lab.plots.plot_architecture(lab.BaselineNet((56, 48), pool="avg", convs_per_stage=3)))
     for shape in ("1 ch\n56 x 48", "8 ch\n28 x 24", "16 ch\n14 x 12", "2,688", "1,024", "256"):
