@@ -18,7 +18,7 @@ from atlas_lab.scoring.scans import by_group, by_subject, size_group
 from atlas_lab.statistics import Interval
 
 __all__ = ["CANDIDATES", "RULE_TEXTS", "chosen_best", "effect", "effects_table", "groups_table", "judge_people",
-           "people_page", "people_scores"]
+           "named_scans", "people_page", "people_scores"]
 
 A_LOT = 0.05  # of subject Dice: our reading of C16's "a lot"
 CANDIDATES = tuple(name for name, row in PEOPLE.items()
@@ -35,14 +35,19 @@ def people_scores(records: Sequence[Mapping], row: str, score: str = "dice", way
 
 
 def _scans_of(records, row, score, way="plain"):
-    """The scans of all runs of a row, their people named with their cohort, a score that is none as NaN."""
+    """The scans of all runs of a row, see `named_scans`."""
     mine = [record for record in records if record["row"] == row]
     needed = FOLDS.get(PEOPLE[row].folds, PEOPLE[row].seeds)
     if len(mine) < needed:
         raise DataError(f"{row}: {len(mine)} of {needed} runs are recorded; make the others with: atlas-lab people")
+    return named_scans(mine, score, way)
+
+
+def named_scans(records: Sequence[Mapping], score: str, way: str = "plain") -> list[dict]:
+    """The scans of some records, their people named with their cohort, a score that is none as NaN."""
     return [scan | {"subject": f"{record['config']['cohort']}/{scan['subject']}",
                     score: np.nan if scan[score] is None else scan[score]}
-            for record in mine for scan in record["scores"][way]]
+            for record in records for scan in record["scores"][way]]
 
 
 def effect(records: Sequence[Mapping], row: str, score: str = "dice", way: str = "plain") -> Interval:

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from atlas_lab.paper.people_claims import groups_table, people_scores
+from atlas_lab.paper.people_claims import groups_table, named_scans, people_scores
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.statistics import Interval
@@ -33,10 +33,10 @@ def error_analysis(records: Sequence[Mapping], row: str) -> str:
     """A final row's scores in each way that is recorded, by group, and on people without lesion, as Markdown."""
     lines = [f"| {row} | subject Dice | lesion F1 |", "|---|---|---|"]
     for way, name in WAYS.items():
-        scans = [scan | {"subject": f"{record['config']['cohort']}/{scan['subject']}"} for record in records
-                 if record["row"] == row for scan in record["scores"].get(way, [])]
-        if scans:
-            dice, f1 = (people_interval(by_subject(scans, score)) for score in ("dice", "lesion_f1"))
+        having = [record for record in records if record["row"] == row and way in record["scores"]]
+        if having:
+            dice, f1 = (people_interval(by_subject(named_scans(having, score, way), score))
+                        for score in ("dice", "lesion_f1"))
             lines.append(f"| {name} | {dice} | {f1} |")
     parts = ["\n".join(lines) + "\n", groups_table(records, row)]
     with suppress(KeyError):  # not scored so

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from atlas_lab.files import DataError
 from atlas_lab.paper.control_records import ControlRecord, control_intervals, load_controls
+from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE
@@ -75,7 +76,8 @@ def people_figure(people: Sequence[Mapping], controls: Sequence[ControlRecord] |
     """
     controls = load_controls(profile="study", split_by="subject", labels="true") if controls is None else controls
     lines = people_lines(people, controls)
-    recorded = {panel: list(by_name) for panel, by_name in people_lines(people).items() if by_name}
+    rows = {panel: [name for name in by_name if name not in CONTROLS] for panel, by_name in lines.items()}
+    recorded = {panel: names for panel, names in rows.items() if names}
     if not recorded:
         raise NotRecorded("no row of the plan on new people is recorded with all its seeds")
     beside = [lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
