@@ -65,6 +65,7 @@ PEOPLE = {
     "cascade: presence": Row("U-Net", {"stage": "presence"}),
     "cascade: place": Row("U-Net", {"stage": "place"}),
     "weight 1": Row("U-Net", {"pos_weight": 1.0}),
+    "batch 25": Row("U-Net", {"batch_size": 25}),
     "Dice and cross-entropy": Row("U-Net", {"loss": "dice_cross_entropy"}),
     "focal Tversky": Row("U-Net", {"loss": "focal_tversky"}),
     "boundary": Row("Dice and cross-entropy", {"loss": "boundary"}, cost=1.2),

@@ -34,8 +34,8 @@ from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "study_slices", "trained",
-           "whole_scores"]
+__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "record_scores", "study_slices",
+           "trained", "whole_scores"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 SMALLEST_ML = 0.1  # components that post-processing leaves out
@@ -82,17 +82,23 @@ def record_people(
         config = chosen_best(load_people(folder)) if name == "final: best" else row_config(name)
         configs = row_runs(name, config)
         sweep(configs, study_slices, folder, jobs, report)
-        for one in configs:
-            path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(one)}.json"
-            if not path.exists():
-                scores = _scores(name, one, folder, lesions)
-                values = {"row": name, "config": plain_settings(one), "code": code_version(),
-                          "environment": environment(), "scores": scores}
-                values = without_nan(values)
-                write_json(path, {**values, "checksum": checksum(values)}, study_slices(one).about["source"])
-                report(f"scored {path.name}")
-            written.append(path)
+        written += [record_scores(name, one, folder, report, lesions) for one in configs]
     return written
+
+
+def record_scores(
+    name: str, config: RunConfig, folder: Path, report: Callable[[str], None] = print, lesions: Path | None = None,
+) -> Path:
+    """Score one trained run of a row, unless it is done, and write it; returns the file. See `record_people`."""
+    path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
+    if not path.exists():
+        values = without_nan({
+            "row": name, "config": plain_settings(config), "code": code_version(), "environment": environment(),
+            "scores": _scores(name, config, folder, lesions),
+        })
+        write_json(path, {**values, "checksum": checksum(values)}, study_slices(config).about["source"])
+        report(f"scored {path.name}")
+    return path
 
 
 def load_people(folder: str | Path | None = None) -> list[dict]:
