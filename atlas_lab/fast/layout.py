@@ -29,11 +29,14 @@ def place(model: nn.Module, device=None) -> nn.Module:
     frees, see `keep_freed_memory`.
     """
     keep_freed_memory()
+    device = torch.device(device or pick_device())
+    if device.type == "cuda":
+        return model.to(device)  # cuDNN has its float32 kernels for channels first, and torch its own as they are
     if _is_baseline(model):
         model.forward = MethodType(_fast_forward, model)
     is_volumetric = any(parameter.dim() == 5 for parameter in model.parameters())
     layout = torch.channels_last_3d if is_volumetric else torch.channels_last
-    return model.to(device or pick_device(), memory_format=layout)
+    return model.to(device, memory_format=layout)
 
 
 def _is_baseline(model):
