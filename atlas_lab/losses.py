@@ -17,8 +17,7 @@ def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, pos_weigh
 
     Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number.
     """
-    weight = torch.as_tensor(pos_weight, dtype=logits.dtype, device=logits.device)
-    return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weight)
+    return F.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_full((), pos_weight))
 
 
 def best_probability(chance, pos_weight: float):

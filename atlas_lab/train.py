@@ -13,7 +13,7 @@ from atlas_lab.dataset import SliceDataset
 from atlas_lab.files import DataError
 from atlas_lab.metrics import centroid_distances, confusion_counts, dice_from_counts, nan_mean, precision_recall_area
 
-__all__ = ["SCORED", "Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch"]
+__all__ = ["SCORED", "Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch", "train_step"]
 
 SCORED = 250  # slices that are scored or predicted at a time
 
@@ -27,7 +27,7 @@ def fit(
     model: nn.Module, loss: Callable, optimizer: torch.optim.Optimizer, train: SliceDataset, dev: SliceDataset,
     epochs: int, *, batch_size: int = 100, max_grad_norm: float = 5.0, learning_rate: Callable | None = None,
     seed: int = 0, batches: Callable = random_batches, scores: Callable | None = None, history: list | tuple = (),
-    after_epoch: Callable | None = None, train_scored_every: int = 1,
+    after_epoch: Callable | None = None, train_scored_every: int = 1, step: Callable | None = None,
 ) -> list[dict]:
     """Train any network with any loss; after each epoch score it on train and dev.
 
@@ -60,6 +60,8 @@ def fit(
         Called with the history after every epoch: to print it, draw it, or save a checkpoint.
     train_scored_every : int
         Train is scored after every so many-th epoch alone.
+    step : callable, optional
+        One step of training, by default `train_step`.
 
     Returns
     -------
@@ -80,7 +82,7 @@ def fit(
         if learning_rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch)
-        step_loss = train_epoch(model, train, loss, optimizer, batches(len(train), batch_size), max_grad_norm)
+        step_loss = train_epoch(model, train, loss, optimizer, batches(len(train), batch_size), max_grad_norm, step)
         rate = optimizer.param_groups[0]["lr"]
         if not math.isfinite(step_loss):
             raise DataError(
@@ -96,20 +98,23 @@ def fit(
     return history
 
 
-def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0) -> float:
+def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0, step=None) -> float:
     """One step for each batch of row numbers; returns the mean loss of the steps."""
     device = next(model.parameters()).device
     model.train()
-    losses = []
-    for batch in batches:
-        images, target = (tensor.to(device) for tensor in train[batch])
-        step_loss = loss(model(images), target)
-        optimizer.zero_grad()
-        step_loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-        optimizer.step()
-        losses.append(step_loss.item())
-    return float(np.mean(losses))
+    of_batches = ((tensor.to(device) for tensor in train[batch]) for batch in batches)
+    losses = [(step or train_step)(model, loss, optimizer, *batch, max_grad_norm) for batch in of_batches]
+    return float(np.mean(torch.stack(losses).tolist()))
+
+
+def train_step(model, loss, optimizer, images, target, max_grad_norm=5.0) -> torch.Tensor:
+    """One update of the weights from one batch on the model's device; returns the batch's loss before it."""
+    step_loss = loss(model(images), target)
+    optimizer.zero_grad()
+    step_loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return step_loss.detach()
 
 
 @dataclass
@@ -138,10 +143,7 @@ class Evaluation:
 def evaluate(
     model: nn.Module, dataset: SliceDataset, loss: Callable | None = None, batch_size: int = SCORED,
 ) -> Evaluation:
-    """Predict every slice of a dataset with dropout off and count; the mask is sigmoid(logits) > 0.5.
-
-    Without a loss that of the Evaluation is NaN.
-    """
+    """Predict every slice with dropout off and count; the mask is sigmoid(logits) > 0.5. Without a loss that is NaN."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -156,8 +158,8 @@ def evaluate(
         counts.append(np.stack(confusion_counts(pred, target))[..., 0])
         distances.append(centroid_distances(pred[:, 0], target[:, 0]))
     model.train(was_training)
-    mean_loss = total_loss / len(dataset) if loss is not None else float("nan")
-    return Evaluation(*np.concatenate(counts, axis=1), centroid_distance=np.concatenate(distances), loss=mean_loss)
+    mean_loss = float("nan") if loss is None else total_loss / len(dataset)
+    return Evaluation(*np.concatenate(counts, axis=1), np.concatenate(distances), mean_loss)
 
 
 @torch.no_grad()

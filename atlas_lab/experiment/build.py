@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from atlas_lab.config import SETTINGS, RunConfig
+from atlas_lab.fast.graphs import RecordedStep
 from atlas_lab.files import DataError
 from atlas_lab.losses import tversky_loss, weighted_cross_entropy
 from atlas_lab.model import BaselineNet
@@ -16,7 +17,7 @@ from atlas_lab.nets.losses import boundary_loss, deeply_supervised, dice_cross_e
 from atlas_lab.nets.unet import UNet
 from atlas_lab.nets.volume import VolumeNet, scan_slices
 
-__all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "learning_rate"]
+__all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "build_step", "learning_rate"]
 
 
 def _baseline(config, input_shape):
@@ -82,6 +83,12 @@ def build_loss(config: RunConfig) -> Callable:
 def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Adam, as the paper has it."""
     return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+
+
+def build_step(config: RunConfig, device: torch.device) -> Callable | None:
+    """How one step is trained, as `fit` takes it: on a GPU recorded and replayed, unless a part of it cannot be."""
+    comes_back = config.loss == "boundary" or config.stage == "place" or config.precision == "bfloat16"
+    return RecordedStep() if device.type == "cuda" and not comes_back else None
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float:

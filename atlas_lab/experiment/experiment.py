@@ -13,7 +13,7 @@ from atlas_lab.config import RunConfig, check_config
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import SliceDataset, SliceStore, scan_name
 from atlas_lab.experiment.artifacts import scores_with_first_slices
-from atlas_lab.experiment.build import learning_rate
+from atlas_lab.experiment.build import build_step, learning_rate
 from atlas_lab.experiment.checkpoint import keep_state, kept_folder, restore_checkpoint, run_folder, save_checkpoint
 from atlas_lab.experiment.copying_machine import copied_masks
 from atlas_lab.experiment.datasets import build_dataset
@@ -90,7 +90,8 @@ def run_experiment(
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
     train, dev = ranks.shared_data(
         build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev))
-    train, dev = resident(train, dev, device=next(model.parameters()).device)
+    on = next(model.parameters()).device
+    train, dev = resident(train, dev, device=on)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
     if (together := ranks.agree(config, store)) and ranks.writes:
         report(together)
@@ -120,6 +121,7 @@ def run_experiment(
             learning_rate=partial(learning_rate, config), batches=start.batches,
             scores=ranks.shared_scores(partial(scores_with_first_slices, config)),
             train_scored_every=config.train_scored_every, history=history, after_epoch=after_epoch,
+            step=build_step(config, on) if ranks.device is None else None,
         )
         final = _all_final_scores(config, start, partial(final_scores, model, evaluate=ranks.evaluate))
         if fine_store is not None:
