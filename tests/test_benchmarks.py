@@ -30,6 +30,15 @@ def test_the_page_s_table_is_that_of_the_results(modules):
     assert marked_block("bench", table) in text
 
 
+def test_the_page_s_table_of_the_gpu_is_that_of_its_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import gpu
+
+    table = gpu.page_table(json.loads((BENCHMARKS / "gpu.json").read_text()))
+    assert marked_block("gpu", table) in (REPOSITORY / "docs" / "speed.md").read_text(encoding="utf-8")
+    assert "| baseline, 4 mm | 4.2 ms | 1.8 ms | 2.4 x |" in table
+
+
 def test_numbers_in_the_table_need_no_exponent(modules):
     run, _ = modules
     texts = {1854.17: "1,854", 123.6: "124", 99.4: "99.4", 1.4438: "1.44", 0.4634: "0.463"}
