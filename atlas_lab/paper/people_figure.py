@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from atlas_lab.files import DataError
 from atlas_lab.paper.control_records import ControlRecord, control_intervals, load_controls
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.evidence import NotRecorded
-from atlas_lab.paper.people_claims import people_scores
-from atlas_lab.paper.people_plan import PEOPLE
+from atlas_lab.paper.people_plan import PEOPLE, row_runs
+from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.plots.intervals import plot_intervals
 from atlas_lab.plots.style import mark_source
 from atlas_lab.scoring.bootstrap import people_interval
@@ -28,6 +27,8 @@ def people_lines(
 ) -> dict[str, dict[str, Interval]]:
     """Panel -> row -> subject Dice on people never seen with its interval; what is not recorded is left out.
 
+    A row of which only some runs are recorded says how many: "flips (2/3)".
+
     Parameters
     ----------
     people : list of dict
@@ -38,10 +39,11 @@ def people_lines(
     lines = {panel: {} for panel in PANELS}
     for name, row in PEOPLE.items():
         way = "cascade" if name == "cascade: place" else "plain"
-        try:
-            lines[_panel(name, row)][NAMES.get(name, name)] = people_interval(people_scores(people, name, way=way))
-        except (DataError, KeyError):  # some of its seeds are missing, or a stage of the cascade that has no mask
-            continue
+        scores, count = recorded_so_far(people, name, way=way)
+        if scores:  # a stage of the cascade that has no mask has none
+            called, planned = NAMES.get(name, name), len(row_runs(name))
+            called += f" ({count}/{planned})" if count < planned else ""
+            lines[_panel(name, row)][called] = people_interval(scores)
     for (control, *_), found in control_intervals(controls, "subject_dice").items():
         lines[PANELS[0]][control] = found
     return lines
@@ -72,16 +74,18 @@ def people_figure(people: Sequence[Mapping], controls: Sequence[ControlRecord] |
     controls : list of ControlRecord, optional
         As for `people_lines`; by default those that the lab ships of the study point.
 
-    Raises NotRecorded where no row is recorded with all its seeds.
+    Raises NotRecorded where no run of any row is recorded.
     """
     controls = load_controls(profile="study", split_by="subject", labels="true") if controls is None else controls
     lines = people_lines(people, controls)
     rows = {panel: [name for name in by_name if name not in CONTROLS] for panel, by_name in lines.items()}
     recorded = {panel: names for panel, names in rows.items() if names}
     if not recorded:
-        raise NotRecorded("no row of the plan on new people is recorded with all its seeds")
+        raise NotRecorded("no run of the plan on new people is recorded")
     beside = [lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
               if name in lines[panel]]
-    figure = plot_intervals(lines, "subject Dice on people never seen", beside)
+    in_part = any(name.endswith(")") for by_name in lines.values() for name in by_name)
+    label = "subject Dice on people never seen" + ("; (2/3): runs recorded" if in_part else "")
+    figure = plot_intervals(lines, label, beside)
     mark_source(figure, "synthetic cohorts, not patient data")
     return figure, {"rows": recorded, "controls": [record.config.name for record in controls]}

@@ -10,6 +10,7 @@ from atlas_lab.paper.control_records import controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
+from atlas_lab.paper.people_progress import partial_table
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
@@ -37,6 +38,9 @@ Subject Dice of networks on people that they were not trained on, mean with its 
 difference is to the row it is compared with, on the same people. `atlas-lab people --plan` prints what is planned.
 
 """
+PARTIAL = """Of these rows only some runs are recorded. Until the others are, no verdict and no choice rests on them.
+
+"""
 
 
 def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
@@ -55,6 +59,8 @@ def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
     table, controls = "\n".join(lines), load_controls(profile="study")
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
     beside += f"{PEOPLE}{effects_table(people)}" if people else ""
+    partial = partial_table(people)
+    beside += f"\n{PARTIAL}{partial}" if partial else ""
     final = dict.fromkeys(record["row"] for record in people if record["row"].startswith("final: "))
     beside += "".join(f"\n### {row}\n\n{error_analysis(people, row)}" for row in final)
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))

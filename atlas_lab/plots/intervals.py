@@ -13,6 +13,7 @@ from atlas_lab.statistics import Interval
 
 __all__ = ["plot_intervals"]
 
+LETTERS = 28  # of a name in one line
 PANEL_COLOURS = (GREY, BLUE, GREEN, ORANGE, PURPLE, "black")  # in turn
 
 
@@ -38,7 +39,7 @@ def plot_intervals(panels: Mapping[str, Mapping[str, Interval]], label: str, bes
             ax.errorbar(mean, row, xerr=error, color=colour, fmt="o", markersize=3.5, capsize=1.5, linewidth=0.8)
         for place in beside:
             ax.axvline(place, color="black", linewidth=0.6, linestyle=":")
-        ax.set_yticks(range(len(lines)), [in_lines(name) for name in lines])
+        ax.set_yticks(range(len(lines)), [in_lines(name, LETTERS) for name in lines])
         ax.set_ylim(len(lines) - 0.4, -0.6)
         ax.set_title(title, fontsize=SMALL + 0.5, loc="left", pad=2)
         ax.tick_params(labelsize=SMALL, length=2)

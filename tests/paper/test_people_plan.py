@@ -26,6 +26,7 @@ from atlas_lab.paper.people_plan import (
     row_config,
     row_runs,
 )
+from atlas_lab.paper.people_progress import partial_rows, partial_table
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_page
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
@@ -134,12 +135,27 @@ def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
     lines = {ax.get_title(loc="left"): [label.get_text() for label in ax.get_yticklabels()] for ax in figure.axes}
     assert lines == {
         "the paper's network, and no network": ["baseline", "copying machine", "lesion map", "local classifier"],
-        "the network": ["U-Net"], "context": ["cascade"]}  # of 2.5D a seed is missing
-    assert about["rows"]["context"] == ["cascade"]
+        "the network": ["U-Net"], "context": ["2.5D, three slices (2/3)", "cascade"]}
+    assert about["rows"]["context"] == ["2.5D, three slices (2/3)", "cascade"]
+    assert figure.axes[-1].get_xlabel().endswith("(2/3): runs recorded")
     dice = people_scores(people, "U-Net")
     assert people_lines(people)["the network"]["U-Net"].mean == pytest.approx(np.mean(list(dice.values())))
-    with pytest.raises(NotRecorded, match="no row of the plan"):
-        people_figure(people[:2])
+    with pytest.raises(NotRecorded, match="no run of the plan"):
+        people_figure([])
+
+
+def test_rows_recorded_in_part_stand_apart_and_are_compared_on_the_same_people():
+    people = records_of("baseline") + records_of("U-Net", 0.1) + records_of("flips", 0.15, seed=1)[1:]
+    assert partial_rows(people) == {"flips": (2, 3)}
+    (row,) = [line for line in partial_table(people).splitlines() if line.startswith("| flips")]
+    gains = [mine["dice"] - theirs["dice"] for cohort in (1, 2) for mine, theirs in zip(
+        records_of("flips", 0.15, seed=1)[cohort]["scores"]["plain"],
+        records_of("U-Net", 0.1)[cohort]["scores"]["plain"], strict=True)]
+    assert "| 2 of 3 |" in row and f"| U-Net | {np.mean(gains):+.3f} [" in row
+    assert "| flips | not run |" in effects_table(people)  # where only whole rows count
+    page = study_page(StudyRecords([]), [record | {"code": {"commit": "0123456789"}} for record in people])
+    assert "only some runs are recorded" in page and row in page
+    assert partial_table(people[:6]) == ""
 
 
 def test_every_row_with_masks_has_its_panel():
@@ -147,7 +163,7 @@ def test_every_row_with_masks_has_its_panel():
     people = [record for name, row in PEOPLE.items() if name != "cascade: presence"
               for record in records_of(name, ways=ways.get(name, ("plain",))) * (FOLDS.get(row.folds) or 1)]
     panels = people_lines(people)
-    assert [len(lines) for lines in panels.values()] == [1, 7, 5, 10, 2, 3]
+    assert [len(lines) for lines in panels.values()] == [1, 7, 5, 11, 2, 3]
 
 
 def test_the_command_prints_the_plan(capsys):
