@@ -24,7 +24,7 @@ from atlas_lab.paper.card import write_card
 from atlas_lab.paper.control_records import cohort_diameters, load_controls
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
-from atlas_lab.paper.people_figure import people_figure
+from atlas_lab.paper.people_figure import draw_people
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
@@ -98,7 +98,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         })
         if page is not None:
             draw({"scaling": lambda: scaling_figure(StudyRecords().runs),
-                  "people": lambda: people_figure(load_people())})
+                  "people": lambda: draw_people(load_people())})
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
 

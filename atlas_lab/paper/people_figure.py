@@ -14,7 +14,7 @@ from atlas_lab.plots.style import mark_source
 from atlas_lab.scoring.bootstrap import people_interval
 from atlas_lab.statistics import Interval
 
-__all__ = ["people_figure", "people_lines"]
+__all__ = ["draw_people", "people_lines"]
 
 PANELS = ("the paper's network, and no network", "the network", "context", "training", "other people left out",
           "people that nothing was chosen on")
@@ -38,8 +38,7 @@ def people_lines(
     """
     lines = {panel: {} for panel in PANELS}
     for name, row in PEOPLE.items():
-        way = "cascade" if name == "cascade: place" else "plain"
-        scores, count = recorded_so_far(people, name, way=way)
+        scores, count = recorded_so_far(people, name)
         if scores:  # a stage of the cascade that has no mask has none
             called, planned = NAMES.get(name, name), len(row_runs(name))
             called += f" ({count}/{planned})" if count < planned else ""
@@ -62,7 +61,7 @@ def _panel(name, row):
     return PANELS[1] if row.settings.keys() & {"net", "skips", "code", "width"} else PANELS[3]
 
 
-def people_figure(people: Sequence[Mapping], controls: Sequence[ControlRecord] | None = None) -> tuple[Figure, dict]:
+def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | None = None) -> tuple[Figure, dict]:
     """The picture of all rows, the paper's network and the controls on top; returns it with its provenance.
 
     Dotted lines stand at the means of the paper's network and of the U-Net, with which the rows are compared.

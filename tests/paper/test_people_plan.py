@@ -15,7 +15,7 @@ from atlas_lab.experiment.build import build_loss, build_model
 from atlas_lab.paper import other_people, people_plan, people_records
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
-from atlas_lab.paper.people_figure import people_figure, people_lines
+from atlas_lab.paper.people_figure import draw_people, people_lines
 from atlas_lab.paper.people_plan import (
     BUDGET_HOURS,
     CORES,
@@ -26,7 +26,7 @@ from atlas_lab.paper.people_plan import (
     row_config,
     row_runs,
 )
-from atlas_lab.paper.people_progress import partial_rows, partial_table
+from atlas_lab.paper.people_progress import difference_so_far, difference_table, partial_rows, partial_table
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_page
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
@@ -131,7 +131,7 @@ def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
 def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
     people = records_of("baseline") + records_of("U-Net", 0.1) + records_of("2.5D, three slices", 0.2)[:2]
     people += records_of("cascade: place", 0.1, ("cascade", "mask alone", "perfect start"))
-    figure, about = people_figure(people)
+    figure, about = draw_people(people)
     lines = {ax.get_title(loc="left"): [label.get_text() for label in ax.get_yticklabels()] for ax in figure.axes}
     assert lines == {
         "the paper's network, and no network": ["baseline", "copying machine", "lesion map", "local classifier"],
@@ -141,7 +141,7 @@ def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
     dice = people_scores(people, "U-Net")
     assert people_lines(people)["the network"]["U-Net"].mean == pytest.approx(np.mean(list(dice.values())))
     with pytest.raises(NotRecorded, match="no run of the plan"):
-        people_figure([])
+        draw_people([])
 
 
 def test_rows_recorded_in_part_stand_apart_and_are_compared_on_the_same_people():
@@ -156,6 +156,15 @@ def test_rows_recorded_in_part_stand_apart_and_are_compared_on_the_same_people()
     page = study_page(StudyRecords([]), [record | {"code": {"commit": "0123456789"}} for record in people])
     assert "only some runs are recorded" in page and row in page
     assert partial_table(people[:6]) == ""
+
+
+def test_the_cascade_is_compared_with_its_own_mask_network_and_rows_without_runs_say_so():
+    people = records_of("cascade: place", 0.1, ("cascade", "mask alone", "perfect start"))[:1]
+    assert difference_so_far(people, "cascade: place").mean == pytest.approx(0.1, abs=0.02)
+    table = difference_table(people, ["cascade: place", "flips"])
+    assert "| 1 of 3 |" in table and "| its mask network alone | +0." in table
+    assert "| flips | 0 of 3 | not run |" in table
+    assert difference_so_far(people, "flips") is None and difference_so_far(people, "baseline") is None
 
 
 def test_every_row_with_masks_has_its_panel():
