@@ -123,7 +123,7 @@ def _write_tables(runs, store, out, page, report):
     records = Records(runs, cohort_facts)
     write_ledger(records, out, page)
     if page is not None:  # the study point's records are of the embedded cohorts
-        write_study(StudyRecords(diameters=cohort_diameters(load_controls(profile="study"))), out)
+        write_study(StudyRecords(diameters=cohort_diameters(load_controls(profile="study"))), out, page)
         write_hook(records, REPOSITORY / "README.md", report)
     try:
         write_card(records, out)

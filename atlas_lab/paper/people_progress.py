@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from atlas_lab.paper.people_claims import named_scans
+from atlas_lab.paper.people_claims import groups_table, named_scans
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.statistics import Interval
 
-__all__ = ["difference_so_far", "difference_table", "partial_rows", "partial_table", "recorded_so_far"]
+__all__ = ["difference_so_far", "difference_table", "partial_rows", "partial_table", "people_summary",
+           "recorded_so_far"]
 
 CASCADE = "cascade: place"  # the row that is scored with all stages, and with the mask's network alone
 
@@ -43,7 +44,7 @@ def difference_table(records: Sequence[Mapping], rows: Sequence[str]) -> str:
     lines = ["| row | runs | subject Dice | against | on the same people |", "|" + "---|" * 5]
     for name in rows:
         (scores, count), difference = recorded_so_far(records, name), difference_so_far(records, name)
-        cells = [name, f"{count} of {len(row_runs(name))}", str(people_interval(scores)) if scores else "not run",
+        cells = [name, f"{count} of {len(row_runs(name))}", f"{people_interval(scores)}" if scores else "not run",
                  "its mask network alone" if name == CASCADE else PEOPLE[name].against or "",
                  "" if difference is None else format(difference, "+.3f")]
         lines.append(f"| {' | '.join(cells)} |")
@@ -60,3 +61,13 @@ def partial_table(records: Sequence[Mapping]) -> str:
     """Those rows as Markdown, see `difference_table`; "" where there are none. They serve no choice and no verdict."""
     rows = [name for name in partial_rows(records) if recorded_so_far(records, name)[1]]
     return difference_table(records, rows) if rows else ""
+
+
+def people_summary(records: Sequence[Mapping]) -> str:
+    """The rows of which all runs are recorded, and the U-Net's people by the size of their lesions, as Markdown."""
+    partial = partial_rows(records)
+    rows = [name for name in PEOPLE if name not in partial and recorded_so_far(records, name)[1]]
+    by_size = [line.replace("| size: ", "| ") for line in groups_table(records, "U-Net").splitlines()
+               if line.startswith("| size: ")]
+    head = ["| the U-Net, by lesion size | people | subject Dice |", "|---|---|---|"]
+    return difference_table(records, rows) + "\n" + "\n".join(head + by_size) + "\n"

@@ -10,10 +10,11 @@ from atlas_lab.paper.control_records import controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
-from atlas_lab.paper.people_progress import partial_table
+from atlas_lab.paper.people_progress import partial_table, people_summary
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
+from atlas_lab.paper.tables import write_block
 from atlas_lab.paper.verdicts import Finding, holm
 
 __all__ = ["study_page", "write_study"]
@@ -85,8 +86,14 @@ def _commit_of(rules):
         return "unknown"
 
 
-def write_study(records: StudyRecords, out: Path) -> str:
-    """Write out/study.md, with the scores on new people that the lab ships; returns its text."""
-    text = study_page(records, load_people())
+def write_study(records: StudyRecords, out: Path, page: Path | None = None) -> str:
+    """Write out/study.md, with the scores on new people that the lab ships; returns its text.
+
+    Given the page of results, those scores are put there too.
+    """
+    people = load_people()
+    text = study_page(records, people)
     write_text(out / "study.md", text)
+    if page is not None and people:
+        write_block(page, "people", people_summary(people))
     return text

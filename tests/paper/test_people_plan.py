@@ -12,6 +12,7 @@ from atlas_lab.cli import main
 from atlas_lab.config import check_config, run_name
 from atlas_lab.data.scans import find_scans
 from atlas_lab.experiment.build import build_loss, build_model
+from atlas_lab.files import REPOSITORY
 from atlas_lab.paper import other_people, people_plan, people_records
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_claims import CANDIDATES, effect, effects_table, judge_people, people_page, people_scores
@@ -26,9 +27,16 @@ from atlas_lab.paper.people_plan import (
     row_config,
     row_runs,
 )
-from atlas_lab.paper.people_progress import difference_so_far, difference_table, partial_rows, partial_table
+from atlas_lab.paper.people_progress import (
+    difference_so_far,
+    difference_table,
+    partial_rows,
+    partial_table,
+    people_summary,
+)
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_page
+from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.statistics import Interval
@@ -151,11 +159,20 @@ def test_rows_recorded_in_part_stand_apart_and_are_compared_on_the_same_people()
     gains = [mine["dice"] - theirs["dice"] for cohort in (1, 2) for mine, theirs in zip(
         records_of("flips", 0.15, seed=1)[cohort]["scores"]["plain"],
         records_of("U-Net", 0.1)[cohort]["scores"]["plain"], strict=True)]
-    assert "| 2 of 3 |" in row and f"| U-Net | {np.mean(gains):+.3f} [" in row
+    dice = np.mean([scan["dice"] for record in people[-2:] for scan in record["scores"]["plain"]])
+    assert f"| 2 of 3 | {dice:.3f} [" in row and f"| U-Net | {np.mean(gains):+.3f} [" in row
     assert "| flips | not run |" in effects_table(people)  # where only whole rows count
     page = study_page(StudyRecords([]), [record | {"code": {"commit": "0123456789"}} for record in people])
     assert "only some runs are recorded" in page and row in page
     assert partial_table(people[:6]) == ""
+
+
+def test_the_page_of_results_has_the_recorded_rows_and_the_u_net_s_people_by_size():
+    people = people_records.load_people()
+    assert marked_block("people", people_summary(people)) in (REPOSITORY / "docs" / "results.md").read_text("utf-8")
+    summary = people_summary(records_of("baseline") + records_of("U-Net", 0.1) + records_of("flips")[:1])
+    assert "| U-Net | 3 of 3 | 0." in summary and "flips" not in summary
+    assert "| none | 45 | 0." in summary and "| 1 to 5 ml | 45 | 0." in summary
 
 
 def test_the_cascade_is_compared_with_its_own_mask_network_and_rows_without_runs_say_so():
