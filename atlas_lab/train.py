@@ -23,11 +23,21 @@ def random_batches(n_slices: int, batch_size: int) -> list[torch.Tensor]:
     return list(torch.randperm(n_slices).split(batch_size))
 
 
+def train_step(model, loss, optimizer, images, target, max_grad_norm=5.0) -> torch.Tensor:
+    """One update of the weights from one batch on the model's device; returns the batch's loss before it."""
+    step_loss = loss(model(images), target)
+    optimizer.zero_grad()
+    step_loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return step_loss.detach()
+
+
 def fit(
     model: nn.Module, loss: Callable, optimizer: torch.optim.Optimizer, train: SliceDataset, dev: SliceDataset,
     epochs: int, *, batch_size: int = 100, max_grad_norm: float = 5.0, learning_rate: Callable | None = None,
     seed: int = 0, batches: Callable = random_batches, scores: Callable | None = None, history: list | tuple = (),
-    after_epoch: Callable | None = None, train_scored_every: int = 1, step: Callable | None = None,
+    after_epoch: Callable | None = None, train_scored_every: int = 1, step: Callable = train_step,
 ) -> list[dict]:
     """Train any network with any loss; after each epoch score it on train and dev.
 
@@ -60,8 +70,8 @@ def fit(
         Called with the history after every epoch: to print it, draw it, or save a checkpoint.
     train_scored_every : int
         Train is scored after every so many-th epoch alone.
-    step : callable, optional
-        One step of training, by default `train_step`.
+    step : callable
+        One step of training, see `train_step`.
 
     Returns
     -------
@@ -87,8 +97,7 @@ def fit(
         if not math.isfinite(step_loss):
             raise DataError(
                 f"the loss of epoch {epoch} is {step_loss}, so training ended: a learning rate of {rate:g} may be too "
-                "large, or the loss is undefined on a batch (equation 3 without smoothing is 0 / 0 without lesion)"
-            )
+                "large, or the loss is undefined on a batch (equation 3 without smoothing is 0 / 0 without lesion)")
         scored = {"train": some_train, "dev": dev} if epoch % train_scored_every == 0 else {"dev": dev}
         found = {part: scores(evaluate(model, dataset, loss)) for part, dataset in scored.items()}
         seconds = round(time.perf_counter() - started, 3)
@@ -98,23 +107,15 @@ def fit(
     return history
 
 
-def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0, step=None) -> float:
+def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0, step=train_step) -> float:
     """One step for each batch of row numbers; returns the mean loss of the steps."""
     device = next(model.parameters()).device
     model.train()
-    of_batches = ((tensor.to(device) for tensor in train[batch]) for batch in batches)
-    losses = [(step or train_step)(model, loss, optimizer, *batch, max_grad_norm) for batch in of_batches]
+    losses = []
+    for batch in batches:
+        images, target = (tensor.to(device) for tensor in train[batch])
+        losses.append(step(model, loss, optimizer, images, target, max_grad_norm))
     return float(np.mean(torch.stack(losses).tolist()))
-
-
-def train_step(model, loss, optimizer, images, target, max_grad_norm=5.0) -> torch.Tensor:
-    """One update of the weights from one batch on the model's device; returns the batch's loss before it."""
-    step_loss = loss(model(images), target)
-    optimizer.zero_grad()
-    step_loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
-    optimizer.step()
-    return step_loss.detach()
 
 
 @dataclass

@@ -16,6 +16,7 @@ from atlas_lab.nets.cascade import StageNet
 from atlas_lab.nets.losses import boundary_loss, deeply_supervised, dice_cross_entropy, focal_tversky
 from atlas_lab.nets.unet import UNet
 from atlas_lab.nets.volume import VolumeNet, scan_slices
+from atlas_lab.train import train_step
 
 __all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "build_step", "learning_rate"]
 
@@ -85,10 +86,10 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
     return torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
 
 
-def build_step(config: RunConfig, device: torch.device) -> Callable | None:
+def build_step(config: RunConfig, device: torch.device) -> Callable:
     """How one step is trained, as `fit` takes it: on a GPU recorded and replayed, unless a part of it cannot be."""
     comes_back = config.loss == "boundary" or config.stage == "place" or config.precision == "bfloat16"
-    return RecordedStep() if device.type == "cuda" and not comes_back else None
+    return RecordedStep() if device.type == "cuda" and not comes_back else train_step
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float:

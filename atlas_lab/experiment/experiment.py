@@ -31,7 +31,7 @@ from atlas_lab.provenance import code_version, environment, made_by
 from atlas_lab.splits import neighbour_exposure, seen_in_train
 from atlas_lab.statistics import bootstrap_scores
 from atlas_lab.system.progress import time_left
-from atlas_lab.train import evaluate, fit
+from atlas_lab.train import evaluate, fit, train_step
 
 __all__ = ["final_scores", "run_experiment"]
 
@@ -121,7 +121,7 @@ def run_experiment(
             learning_rate=partial(learning_rate, config), batches=start.batches,
             scores=ranks.shared_scores(partial(scores_with_first_slices, config)),
             train_scored_every=config.train_scored_every, history=history, after_epoch=after_epoch,
-            step=build_step(config, on) if ranks.device is None else None,
+            step=build_step(config, on) if ranks.device is None else train_step,
         )
         final = _all_final_scores(config, start, partial(final_scores, model, evaluate=ranks.evaluate))
         if fine_store is not None:
