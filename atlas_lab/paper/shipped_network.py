@@ -48,8 +48,8 @@ clinical use**: it has never seen a patient.
 {groups}
 ## What it can't do
 
-- It learnt from brains without skull in MNI space. For a scan with skull, or in its own space: `predict --register
-  --strip`.
+- It learnt from whole heads, their faces removed, in MNI space. For a scan in its own space: `predict --register`. A
+  brain whose skull is gone looks to it like nothing that it has seen.
 - It sees {seen}, at {scale} mm: lesions of a few pixels are lost, see the table above.
 - Synthetic lesions are dark and grown along vessels' territories. Real ones have older and younger parts, distort what
   lies around them, and stand beside changes of the white matter that no phantom here has.
