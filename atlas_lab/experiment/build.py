@@ -87,9 +87,13 @@ def build_optimizer(config: RunConfig, model: nn.Module) -> torch.optim.Optimize
 
 
 def build_step(config: RunConfig, device: torch.device) -> Callable:
-    """How one step is trained, as `fit` takes it: on a GPU recorded and replayed, unless a part of it cannot be."""
+    """How one step is trained, as `fit` takes it: on a GPU recorded and replayed, where it can be and where it pays.
+
+    The kernels of a volume or of slices of 1 mm are long enough for the processor to start the next meanwhile.
+    """
+    pays = device.type == "cuda" and config.scale > 1 and config.net != "volume_unet"
     comes_back = config.loss == "boundary" or config.stage == "place" or config.precision == "bfloat16"
-    return RecordedStep() if device.type == "cuda" and not comes_back else train_step
+    return RecordedStep() if pays and not comes_back else train_step
 
 
 def learning_rate(config: RunConfig, epoch: int) -> float:
