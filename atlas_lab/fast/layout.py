@@ -25,13 +25,14 @@ def place(model: nn.Module, device=None) -> nn.Module:
 
     By default it will run where `pick_device` says. Channels last in memory make a step of the full-size baseline on a
     processor 1.4 times as fast, fully connected layers through oneDNN 2 times, upsampling within the transposed
-    convolution 1.1 times, and what else `_fast_forward` does 1.05 times. From now on the process keeps memory that it
-    frees, see `keep_freed_memory`.
+    convolution 1.1 times, and what else `_fast_forward` does 1.05 times. On a GPU the model stays as torch lays it out:
+    with channels last, steps of the baseline, the U-Net and the volumetric U-Net took 1.1, 1.2 and 1.4 times as long.
+    From now on the process keeps memory that it frees, see `keep_freed_memory`.
     """
     keep_freed_memory()
     device = torch.device(device or pick_device())
     if device.type == "cuda":
-        return model.to(device)  # cuDNN has its float32 kernels for channels first, and torch its own as they are
+        return model.to(device)
     if _is_baseline(model):
         model.forward = MethodType(_fast_forward, model)
     is_volumetric = any(parameter.dim() == 5 for parameter in model.parameters())
