@@ -15,7 +15,8 @@ from nibabel import Nifti1Image, save
 from nilearn.image import resample_img
 from scipy.spatial.transform import Rotation
 
-from atlas_lab.data.scans import find_scans, load_scan
+from atlas_lab.cohorts import cohort
+from atlas_lab.data.scans import load_scan
 from atlas_lab.experiment.inference import open_model
 from atlas_lab.experiment.own_scan import predict_scan
 from atlas_lab.files import REPOSITORY
@@ -23,23 +24,23 @@ from atlas_lab.grid import AFFINE
 from atlas_lab.metrics import dice_from_counts
 from atlas_lab.paper.people_plan import FINAL_COHORTS
 from atlas_lab.paper.tables import write_block
-from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.provenance import code_version
-from atlas_lab.statistics import Interval, mean_interval
+from atlas_lab.scoring.bootstrap import people_interval
+from atlas_lab.statistics import Interval
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 OUT = Path(__file__).with_suffix(".json")
-PEOPLE, LEAST_ML = 12, 1.0  # smaller lesions are a few voxels on the new grid
-SHAPE, VOXEL = (150, 150, 130), 1.5  # of the new grid, mm
-TURN, SHIFT, RESIZE = 20, 25, 0.1    # degrees and mm at most; share of the size
+PEOPLE, LEAST_ML = 12, 1.0               # smaller lesions are a few voxels on the new grid
+SHAPE, VOXEL = (150, 150, 130), 1.5      # of the new grid, mm
+TURN, SHIFT, SIZE = 20, 25, (0.85, 1.0)  # degrees and mm at most; heads are smaller than the template's
 WAYS = {"where the template is": None, "moved, --register": (True, False), "moved, --register --strip": (True, True)}
 
 
 def random_place(rng):
     """A place in the world for a head: affine that takes mm to mm."""
     place = np.eye(4)
-    place[:3, :3] = rng.uniform(1 - RESIZE, 1 + RESIZE) * Rotation.from_rotvec(
-        np.deg2rad(rng.uniform(-TURN, TURN, 3))).as_matrix()
+    turn = Rotation.from_rotvec(np.deg2rad(rng.uniform(-TURN, TURN, 3)))
+    place[:3, :3] = rng.uniform(*SIZE) * turn.as_matrix()
     place[:3, 3] = rng.uniform(-SHIFT, SHIFT, 3)
     return place
 
@@ -81,15 +82,14 @@ def main():
     """Predict everyone in every way, and write the scores."""
     saved, rng = open_model(), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        scans = find_scans(make_cohort(folder / "people", 2 * PEOPLE, FINAL_COHORTS))
+        scans = cohort(2 * PEOPLE, FINAL_COHORTS, version=2)
         chosen = [scan for scan in scans if load_scan(scan).mask.sum() / 1000 > LEAST_ML][:PEOPLE]
         people = []
         for scan in chosen:
             people.append({"scan": scan.name, "ml": float(load_scan(scan).mask.sum() / 1000),
-                           **scores(saved, scan, rng, folder)})
-            print(people[-1])
-    means = {way: mean_interval([person[way] for person in people])._asdict() for way in WAYS}
+                           **scores(saved, scan, rng, Path(folder))})
+            print(people[-1], flush=True)
+    means = {way: people_interval({person["scan"]: person[way] for person in people})._asdict() for way in WAYS}
     found = {"network": SHIPPED_NETWORK.name, "code": code_version(), "people": people, "subject_dice": means}
     OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     write_block(REPOSITORY / "docs" / "real_data.md", "moved", page_table(found))

@@ -3,9 +3,11 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 from atlas_lab.files import REPOSITORY
+from atlas_lab.grid import GRID
 from atlas_lab.paper.tables import marked_block
 
 BENCHMARKS = REPOSITORY / "benchmarks"
@@ -37,6 +39,21 @@ def test_the_page_s_table_of_the_gpu_is_that_of_its_results(monkeypatch):
     table = gpu.page_table(json.loads((BENCHMARKS / "gpu.json").read_text()))
     assert marked_block("gpu", table) in (REPOSITORY / "docs" / "speed.md").read_text(encoding="utf-8")
     assert "| baseline, 4 mm | 4.2 ms | 1.8 ms | 2.4 x |" in table
+
+
+def test_the_page_s_table_of_moved_heads_is_that_of_its_results_and_each_head_fits_its_new_grid(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import moved_heads
+
+    table = moved_heads.page_table(json.loads((BENCHMARKS / "moved_heads.json").read_text()))
+    assert marked_block("moved", table) in (REPOSITORY / "docs" / "real_data.md").read_text(encoding="utf-8")
+    head, rng = np.zeros(GRID, np.float32), np.random.default_rng(1)
+    head[40:150, 30:200, 20:180] = 1
+    for _ in range(5):
+        place = moved_heads.random_place(rng)
+        image = moved_heads.moved(head, place, "nearest")
+        ml = np.count_nonzero(image.get_fdata() > 0.5) * moved_heads.VOXEL**3 / 1000
+        assert ml == pytest.approx(head.sum() / 1000 * np.linalg.det(place[:3, :3]), rel=0.02)
 
 
 def test_numbers_in_the_table_need_no_exponent(modules):

@@ -121,7 +121,7 @@ def card_text(people: Sequence[Mapping], record: Mapping, config: RunConfig, abo
     where = "cohorts 100 and up, of which nothing was chosen" if row.startswith("final") else "people of dev"
     return CARD.format(
         what="A U-Net" if config.net == "unet" else "A volumetric U-Net", net=config.net, row=row, seed=config.seed,
-        cohort=config.cohort, batch=config.batch_size, scale=config.scale, dice=dice, f1=f1, hd95=hd95,
+        cohort=config.cohort, batch=config.batch_size, scale=config.scale, dice=dice, f1=f1, hd95=f"{hd95:.1f}",
         settings=", ".join(f"{name} {value}" for name, value in changed_settings(config).items()),
         scored_on=f"The row's networks, on {where}", groups=groups_table(people, row),
         seen=f"{2 * config.context + 1} slices at a time" if config.context else "one slice at a time",
