@@ -59,6 +59,12 @@ def test_all_else_is(commit, name, content):
     assert commit(name, content) == (0, "")
 
 
+def test_the_network_that_comes_with_the_lab_is_taken_if_it_says_that_no_patient_made_it(commit):
+    assert commit("figures/people/network.pt", "source: synthetic cohort, not patient data")[0] == 0
+    code, error = commit("figures/people/network.pt", "source: ATLAS R1.1")
+    assert code == 1 and "figures/people/network.pt is a volume" in error
+
+
 def test_the_hook_has_nothing_against_what_is_here(tmp_path):
     scope = {"__name__": "hook"}
     exec(HOOK.read_text(encoding="utf-8"), scope)
