@@ -21,7 +21,7 @@ from atlas_lab.experiment.inference import open_model
 from atlas_lab.experiment.own_scan import predict_scan
 from atlas_lab.files import REPOSITORY
 from atlas_lab.grid import AFFINE
-from atlas_lab.metrics import dice_from_counts
+from atlas_lab.metrics import subject_dice
 from atlas_lab.paper.people_plan import FINAL_COHORTS
 from atlas_lab.paper.tables import write_block
 from atlas_lab.provenance import code_version
@@ -53,21 +53,15 @@ def moved(volume, place, interpolation):
                         force_resample=True, interpolation=interpolation)
 
 
-def dice(pred, true):
-    """Dice of two masks."""
-    tp = np.count_nonzero(pred & true)
-    return float(dice_from_counts(tp, pred.sum() - tp, true.sum() - tp, empty="one"))
-
-
-def scores(saved, scan, rng, folder):
+def scores(saved, t1w, loaded, place, folder):
     """Way -> Dice of one person."""
-    loaded, place = load_scan(scan), random_place(rng)
     image, truth = moved(loaded.image, place, "linear"), moved(loaded.mask, place, "nearest")
     path, found = folder / "t1w.nii.gz", {}
     save(image, path)
     for way, steps in WAYS.items():
-        source, true = (scan.t1w, loaded.mask) if steps is None else (path, truth.get_fdata() > 0.5)
-        found[way] = dice(predict_scan(saved, source, *(steps or (False, False))).mask, true.astype(bool))
+        source, true = (t1w, loaded.mask) if steps is None else (path, truth.get_fdata() > 0.5)
+        pred = predict_scan(saved, source, *(steps or (False, False))).mask
+        found[way] = subject_dice(pred, true, len(pred) * ["all"])["all"]
     return found
 
 
@@ -80,15 +74,15 @@ def page_table(found):
 
 def main():
     """Predict everyone in every way, and write the scores."""
-    saved, rng = open_model(), np.random.default_rng(0)
+    saved, rng, people = open_model(), np.random.default_rng(0), []
     with tempfile.TemporaryDirectory() as folder:
-        scans = cohort(2 * PEOPLE, FINAL_COHORTS, version=2)
-        chosen = [scan for scan in scans if load_scan(scan).mask.sum() / 1000 > LEAST_ML][:PEOPLE]
-        people = []
-        for scan in chosen:
-            people.append({"scan": scan.name, "ml": float(load_scan(scan).mask.sum() / 1000),
-                           **scores(saved, scan, rng, Path(folder))})
-            print(people[-1], flush=True)
+        for scan in cohort(2 * PEOPLE, FINAL_COHORTS, version=2):
+            loaded = load_scan(scan)
+            ml = float(loaded.mask.sum() / 1000)
+            if ml > LEAST_ML and len(people) < PEOPLE:
+                found = scores(saved, scan.t1w, loaded, random_place(rng), Path(folder))
+                people.append({"scan": scan.name, "ml": ml, **found})
+                print(people[-1], flush=True)
     means = {way: people_interval({person["scan"]: person[way] for person in people})._asdict() for way in WAYS}
     found = {"network": SHIPPED_NETWORK.name, "code": code_version(), "people": people, "subject_dice": means}
     OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from atlas_lab.config import PROFILES
@@ -88,6 +89,7 @@ def gpu_pace(inputs, release):
     return replace(on_processor, step=gpu_step(), slice_scored=scored + inputs["measured"]["counting"])
 
 
+@cache
 def gpu_step():
     """Seconds of a full-size step in tf32, as benchmarks/gpu.py found it."""
     return json.loads(ON_GPU.read_text(encoding="utf-8"))["epoch_s"]["tf32"] / STEPS_MEASURED

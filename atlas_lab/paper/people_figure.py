@@ -8,7 +8,7 @@ from atlas_lab.paper.control_records import ControlRecord, control_intervals, lo
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
-from atlas_lab.paper.people_progress import recorded_so_far
+from atlas_lab.paper.people_progress import CASCADE, partial_rows, recorded_so_far
 from atlas_lab.plots.intervals import plot_intervals
 from atlas_lab.plots.style import mark_source
 from atlas_lab.scoring.bootstrap import people_interval
@@ -18,7 +18,7 @@ __all__ = ["draw_people", "people_lines"]
 
 PANELS = ("the paper's network, and no network", "the network", "context", "training", "other people left out",
           "people that nothing was chosen on")
-NAMES = {"cascade: place": "cascade"}  # the row that is scored with all its stages
+NAMES = {CASCADE: "cascade"}  # the row that is scored with all its stages
 CONTEXT = {"context", "stage"}  # settings by which a network sees more than one slice, or goes in stages
 
 
@@ -83,8 +83,7 @@ def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | N
         raise NotRecorded("no run of the plan on new people is recorded")
     beside = [lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
               if name in lines[panel]]
-    in_part = any(name.endswith(")") for by_name in lines.values() for name in by_name)
-    label = "subject Dice on people never seen" + ("; (2/3): runs recorded" if in_part else "")
+    label = "subject Dice on people never seen" + ("; (2/3): runs recorded" if partial_rows(people) else "")
     figure = plot_intervals(lines, label, beside)
     mark_source(figure, "synthetic cohorts, not patient data")
     return figure, {"rows": recorded, "controls": [record.config.name for record in controls]}

@@ -8,7 +8,7 @@ from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.statistics import Interval
 
-__all__ = ["difference_so_far", "difference_table", "partial_rows", "partial_table", "people_summary",
+__all__ = ["CASCADE", "difference_so_far", "difference_table", "partial_rows", "partial_table", "people_summary",
            "recorded_so_far"]
 
 CASCADE = "cascade: place"  # the row that is scored with all stages, and with the mask's network alone
@@ -52,14 +52,14 @@ def difference_table(records: Sequence[Mapping], rows: Sequence[str]) -> str:
 
 
 def partial_rows(records: Sequence[Mapping]) -> dict[str, tuple[int, int]]:
-    """Row -> how many of its runs are recorded, and how many there should be, where that is some but not all."""
-    counts = {name: (sum(record["row"] == name for record in records), len(row_runs(name))) for name in PEOPLE}
+    """Row with masks -> how many of its runs are recorded, and how many there should be, where some are and not all."""
+    counts = {name: (recorded_so_far(records, name)[1], len(row_runs(name))) for name in PEOPLE}
     return {name: count for name, count in counts.items() if 0 < count[0] < count[1]}
 
 
 def partial_table(records: Sequence[Mapping]) -> str:
     """Those rows as Markdown, see `difference_table`; "" where there are none. They serve no choice and no verdict."""
-    rows = [name for name in partial_rows(records) if recorded_so_far(records, name)[1]]
+    rows = list(partial_rows(records))
     return difference_table(records, rows) if rows else ""
 
 
