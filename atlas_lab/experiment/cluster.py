@@ -21,6 +21,7 @@ __all__ = ["cluster_at", "train_on_cluster"]
 
 WAIT = 60  # seconds in which a scheduler must answer, and a first worker be there
 TOPIC = "atlas-lab-epochs"  # under which workers tell how far a run is
+WATCHING = ("profile", "profile-cycle", "tick")  # what a worker's loop does up to 100 times a second to watch itself
 STORE_FILES = ("images.npy", "masks.npy", "table.csv", "about.json")  # the last makes a store whole
 LARGEST_COPY = 1_000_000_000  # bytes of a store that is sent through the scheduler; a larger one needs a shared disk
 
@@ -126,11 +127,28 @@ def _train_there(config, places, keep, digest):
     if why:
         return None, f"{run_name(config)}: {worker.address}: {why}"
     try:
-        found = train_alone(config, [place and _found_here(*place) for place in places], keep, count)
+        with _unwatched(worker):
+            found = train_alone(config, [place and _found_here(*place) for place in places], keep, count)
     except DataError as error:  # of slices that it has not
         return None, f"{run_name(config)}: {worker.address}: {error}"
     worker.log_event(TOPIC, (run_name(config), config.epochs))
     return found
+
+
+@contextmanager
+def _unwatched(worker):
+    """A worker that doesn't take samples of its threads meanwhile: each interrupts the one that trains.
+
+    Its profile in Dask's dashboard has a gap there; its heartbeat, by which it is known to live, goes on.
+    """
+    callbacks = [worker.periodic_callbacks[name] for name in WATCHING if name in worker.periodic_callbacks]
+    for callback in callbacks:
+        worker.loop.add_callback(callback.stop)  # in the loop's own thread
+    try:
+        yield
+    finally:
+        for callback in callbacks:
+            worker.loop.add_callback(callback.start)
 
 
 @contextmanager

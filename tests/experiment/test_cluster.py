@@ -13,11 +13,11 @@ import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import with_seeds
 from atlas_lab.experiment import cluster as cluster_module
-from atlas_lab.experiment.cluster import cluster_at
+from atlas_lab.experiment.cluster import cluster_at, train_on_cluster
 from atlas_lab.experiment.run import run_to_dict
 from atlas_lab.files import REPOSITORY
 
-pytest.importorskip("distributed")
+get_worker = pytest.importorskip("distributed").get_worker
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
 
 
@@ -88,6 +88,28 @@ def test_a_sweep_on_a_cluster_that_loses_a_worker_gives_one_machine_s_records(st
         assert lab.experiment.compare_runs(run, alone).identical and run.examples == alone.examples
         assert run_to_dict(run)["final"] == run_to_dict(alone)["final"]
         assert {entry["made_by"]["host"] for entry in run.history} == {alone.history[0]["made_by"]["host"]}
+
+
+def test_a_worker_does_not_sample_itself_while_it_trains(store, local_cluster, monkeypatch):
+    address, seen, train = local_cluster(1), [], cluster_module.train_alone
+
+    def running(worker):
+        return {name for name, callback in worker.periodic_callbacks.items() if callback.is_running()}
+
+    def looked_at(*args):
+        worker = get_worker()
+        worker.loop.asyncio_loop.call_soon_threadsafe(lambda: seen.append(running(worker)))
+        return train(*args)
+
+    monkeypatch.setattr(cluster_module, "train_alone", looked_at)
+    with cluster_at(address) as client:
+        before = client.run(lambda dask_worker: running(dask_worker))
+        run, line = next(train_on_cluster(client, [CONFIG], [(store, None, None)], lambda epochs: None))
+        after = client.run(lambda dask_worker: running(dask_worker))
+    assert run is not None, line
+    (idle,) = before.values()
+    assert {"profile", "tick", "heartbeat"} <= idle and seen == [idle - set(cluster_module.WATCHING)]
+    assert after == before
 
 
 def test_workers_of_several_threads_are_refused(store, local_cluster, tmp_path):
