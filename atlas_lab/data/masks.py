@@ -109,11 +109,10 @@ def find_lesion(values, name, unit_ml=None, label=None):
     if label is not None:
         refuse_not_finite(values, name)
         return _choose_label(values, name, label)
-    lesion = values if values.dtype == bool else values > 0
-    if values.dtype != bool:
-        order = "F" if values.flags.f_contiguous else "C"  # as it lies in memory, which is far faster
-        inside = values.ravel(order)[np.flatnonzero(lesion.ravel(order))]
-        low = float(values.min())
+    lesion = values != 0  # one look at every voxel; as a rule the rest can be asked of the few that are marked
+    if values.dtype != bool and not _is_usual(_where(values, lesion)):
+        lesion, low = values > 0, float(values.min())
+        inside = _where(values, lesion)
         if not (low >= -NEAR and _is_usual(inside)):  # nor is it if a voxel is NaN or infinite
             refuse_not_finite(values, name)
             lesion = _unusual_lesion(values, inside, low, name, unit_ml)
@@ -121,8 +120,14 @@ def find_lesion(values, name, unit_ml=None, label=None):
     return lesion
 
 
+def _where(values, marked):
+    """The values of marked voxels, in the order in which they lie in memory: looking for them is far faster so."""
+    order = "F" if values.flags.f_contiguous else "C"
+    return values.ravel(order)[np.flatnonzero(marked.ravel(order))]
+
+
 def _is_usual(inside):
-    """True if values above 0 are all about 1 or about 255."""
+    """True if values are all about 1 or about 255."""
     return bool(((np.abs(inside - 1.0) <= NEAR) | (np.abs(inside - 255.0) <= 255 * NEAR)).all())
 
 

@@ -1,6 +1,7 @@
 """Masks are looked at before they are believed: a bad one gets its own line, or a note and the right voxels."""
 
 import shutil
+import warnings
 
 import nibabel
 import numpy as np
@@ -28,6 +29,7 @@ def soft():
 @pytest.mark.parametrize(("mask", "voxels", "line"), [
     (BOX * 0.999, 1680, None), (BOX * 254.7, 1680, None), (BOX.astype(np.uint8) * 255, 1680, None),
     (BOX + box_mask((90, 80, 60)) * 255, 3360, None), (BOX.astype(bool), 1680, None),
+    (BOX + box_mask((90, 80, 60)) * 255 - 0.005 * box_mask((120, 80, 60)), 3360, None),  # a hair below 0 is outside
     (soft(), 1680, "the mask was interpolated: .* between 0 and 1; taken as lesion above 0.5"),
     (soft() * 255, 1680, "the mask was interpolated: .* between 0 and 255; taken as lesion above 127.5"),
     (BOX * 2, 1680, "its lesion has the value 2, not 1 or 255"),
@@ -35,7 +37,9 @@ def soft():
 ])
 def test_masks_of_many_kinds_give_the_lesion_that_was_drawn(mask, voxels, line):
     if line is None:
-        lesion = find_lesion(mask, "mask.nii", 0.001)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            lesion = find_lesion(mask, "mask.nii", 0.001)
     else:
         with pytest.warns(ScanWarning, match=rf"mask\.nii: {line}"):
             lesion = find_lesion(mask, "mask.nii", 0.001)
