@@ -17,4 +17,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "people_figure": ["draw_people"],
     "people_progress": ["difference_so_far", "difference_table"],
     "people_records": ["load_people"],
+    "study_page": ["short_study_table", "study_verdicts"],
 })

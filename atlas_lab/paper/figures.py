@@ -21,7 +21,6 @@ from atlas_lab.files import REPOSITORY, lab_home, write_json
 from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rates_figure, splits_figure, weights_figure
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
-from atlas_lab.paper.control_records import cohort_diameters, load_controls
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.people_figure import draw_people
@@ -123,7 +122,7 @@ def _write_tables(runs, store, out, page, report):
     records = Records(runs, cohort_facts)
     write_ledger(records, out, page)
     if page is not None:  # the study point's records are of the embedded cohorts
-        write_study(StudyRecords(diameters=cohort_diameters(load_controls(profile="study"))), out, page)
+        write_study(out, page)
         write_hook(records, REPOSITORY / "README.md", report)
     try:
         write_card(records, out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, write_text
-from atlas_lab.paper.control_records import controls_text, load_controls
+from atlas_lab.paper.control_records import cohort_diameters, controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
@@ -17,7 +17,7 @@ from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import write_block
 from atlas_lab.paper.verdicts import Finding, holm
 
-__all__ = ["study_page", "write_study"]
+__all__ = ["short_study_table", "study_findings", "study_page", "study_verdicts", "write_study"]
 
 RULES = ("study_claims.py", "study.py", "verdicts.py")
 PEOPLE_RULES = ("people_claims.py", "people_plan.py")
@@ -44,9 +44,32 @@ PARTIAL = """Of these rows only some runs are recorded. Until the others are, no
 """
 
 
+def study_findings(records: StudyRecords, people: Sequence[Mapping] = ()) -> dict[str, dict[str, Finding]]:
+    """Claim -> {"slice" and "subject": Finding}, from the study's records and the scores of the runs on new people."""
+    return judge_study(records) | {name: {"subject": found} for name, found in judge_people(people).items()}
+
+
+def short_study_table(findings: Mapping[str, Mapping[str, Finding]]) -> str:
+    """The verdicts alone as a Markdown table: claim, the paper, by slice, by subject."""
+    lines = ["| claim | the paper | by slice | by subject, our question |", "|---|---|---|---|"]
+    for name, found in findings.items():
+        verdicts = [found[split].verdict if split in found else "" for split in ("slice", "subject")]
+        lines.append(f"| {name} | {STUDY_CLAIMS[name].text} | {' | '.join(verdicts)} |")
+    return "\n".join(lines) + "\n"
+
+
+def study_verdicts() -> dict[str, dict[str, Finding]]:
+    """The findings from the records that the lab ships, see `study_findings`."""
+    return study_findings(_shipped_study(), load_people())
+
+
+def _shipped_study():
+    return StudyRecords(diameters=cohort_diameters(load_controls(profile="study")))
+
+
 def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
     """The page as Markdown, from the records of the study and the scores of the runs on new people."""
-    findings = judge_study(records) | {name: {"subject": found} for name, found in judge_people(people).items()}
+    findings = study_findings(records, people)
     kept = holm({name: found["slice"].p for name, found in findings.items() if "slice" in found})
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
@@ -86,14 +109,16 @@ def _commit_of(rules):
         return "unknown"
 
 
-def write_study(records: StudyRecords, out: Path, page: Path | None = None) -> str:
-    """Write out/study.md, with the scores on new people that the lab ships; returns its text.
+def write_study(out: Path, page: Path | None = None) -> str:
+    """Write out/study.md from the records that the lab ships; returns its text.
 
-    Given the page of results, those scores are put there too.
+    Given the page of results, the verdicts are put there too, and the scores on new people.
     """
-    people = load_people()
+    records, people = _shipped_study(), load_people()
     text = study_page(records, people)
     write_text(out / "study.md", text)
-    if page is not None and people:
-        write_block(page, "people", people_summary(people))
+    if page is not None:
+        write_block(page, "study", short_study_table(study_findings(records, people)))
+        if people:
+            write_block(page, "people", people_summary(people))
     return text

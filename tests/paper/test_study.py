@@ -11,10 +11,12 @@ from scipy import stats
 import atlas_lab as lab
 from atlas_lab.config import PROFILES
 from atlas_lab.experiment.first_steps import first_losses
+from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import STUDY, sweep_configs
 from atlas_lab.paper.study import STUDY_RECORDS, StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
-from atlas_lab.paper.study_page import study_page
+from atlas_lab.paper.study_page import short_study_table, study_page, study_verdicts
+from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NEEDS_ATLAS, NOT_RUN, UNDECIDED, Part, conclude, failure_share, holm
 
 BASE = PROFILES["study"].config
@@ -169,6 +171,13 @@ def test_the_table_of_runs_counts_each_epoch_once():
 def test_the_page_names_what_was_not_run():
     page = study_page(StudyRecords([]))
     assert page.count("**undecided: not run**") == 20 and "0 of 5 seeds are recorded" in page
+
+
+def test_the_verdicts_on_the_page_of_results_are_those_of_the_shipped_records():
+    """After new records: `make figures`."""
+    table = short_study_table(study_verdicts())
+    assert table.count("\n| C") == 17 and f"| {STUDY_CLAIMS['C1'].text} | {NEEDS_ATLAS} |" in table
+    assert marked_block("study", table) in (REPOSITORY / "docs" / "results.md").read_text("utf-8")
 
 
 def shipped_epochs():
