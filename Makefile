@@ -1,8 +1,8 @@
-# make figures | make lab | make test | make coverage | make bench | make torture | make clean; each first sets up .venv, if it is missing or its inputs have changed.
+# make figures | make lab | make test | make replay | make coverage | make bench | make torture | make clean; each first sets up .venv, if it is missing or its inputs have changed.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: figures lab test coverage notebooks site bench torture clean
+.PHONY: figures lab test replay coverage notebooks site bench torture clean
 
 figures: $(VENV)/ready
 	$(VENV)/bin/python -m atlas_lab figures
@@ -13,6 +13,10 @@ lab: $(VENV)/ready
 test: $(VENV)/ready
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest
+
+# Train the first epoch of every record again and hold it against the record: hours; atlas-lab replay RECORD takes some.
+replay: $(VENV)/ready
+	$(VENV)/bin/python -m atlas_lab replay
 
 # The tests once more, counting the lines of atlas_lab that they run, in every process: at least 95 of 100.
 coverage: $(VENV)/ready

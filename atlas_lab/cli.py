@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab import __version__
-from atlas_lab.commands import completion, data, notebooks, people, records
+from atlas_lab.commands import completion, data, notebooks, people, records, replay
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
@@ -147,6 +147,7 @@ def parser():
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
     records.add(command)
+    replay.add(command)
     notebooks.add(command)
     completion.add(command, parser)
     sub = commands.add_parser("class", help="For teachers: notebooks, marks, slides and the runs of a class.")

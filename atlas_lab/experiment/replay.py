@@ -8,7 +8,10 @@ from atlas_lab.config import config_until
 from atlas_lab.files import DataError
 from atlas_lab.provenance import pick_device
 
-__all__ = ["Agreement", "agreement_text", "compare_runs", "device_like", "largest_difference", "steps_text"]
+__all__ = [
+    "Agreement", "agreement_text", "compare_runs", "device_like", "is_on_its_device", "largest_difference",
+    "steps_text",
+]
 
 # On another kind of processor, or with other libraries, sums are rounded in another order, and two trainings
 # drift apart step by step. With a processor's instruction sets restricted (AVX-512, AVX2, none) the Dice of the
@@ -74,6 +77,11 @@ def device_like(run):
     return "cpu" if _made_on_processor(run) else pick_device()
 
 
+def is_on_its_device(run):
+    """Whether a live run here can be held against a record: it was made on a processor, or there is a GPU here too."""
+    return _made_on_processor(run) or pick_device().type != "cpu"
+
+
 def _made_on_processor(run):
     """Whether a run was made on a processor, not on a GPU: from the same seed each draws its own dropout masks."""
     return run.environment["device"] == "cpu"
@@ -105,7 +113,8 @@ def agreement_text(live, record):
         parts.append(text)
         if compared == agreement.epochs:
             break
-    losses = [[run.curve("loss", part)[0] for part in ("train", "dev")] for run in (live, record)]
+    parts_scored = [part for part in ("train", "dev") if any(part in run.history[0] for run in (live, record))]
+    losses = [[run.curve("loss", part)[0] for part in parts_scored] for run in (live, record)]
     drift = np.abs(np.divide(*losses) - 1).max()
     text = f"difference in the loss of the first epoch {drift:.2%}, tolerance {LOSS_TOLERANCE:.0%}"
     if not drift <= LOSS_TOLERANCE:  # NaN is no agreement

@@ -11,7 +11,6 @@ from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, config_until
 from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.data.slicing import prepare_slices
-from atlas_lab.dataset import open_store
 from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
 from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
@@ -25,6 +24,7 @@ from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.people_figure import draw_people
 from atlas_lab.paper.people_records import load_people
+from atlas_lab.paper.replays import first_epochs
 from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
@@ -34,7 +34,7 @@ from atlas_lab.plots.saving import save_figure
 from atlas_lab.system.progress import bar
 from atlas_lab.system.shipped import IN_A_CLONE
 
-__all__ = ["LIVE", "draw_figures", "first_epoch", "replay_first_steps"]
+__all__ = ["LIVE", "draw_figures", "replay_first_steps"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
@@ -140,17 +140,10 @@ def _replay(runs, store, report):
     recorded = {run.config: run for run in runs}
     found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
     chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
-    live = share_out(first_epoch, ((run, store.folder) for run in chosen.values()), 2)
+    live = share_out(first_epochs, ((run, store.folder) for run in chosen.values()), 2)
     pairs = bar(zip(chosen.items(), live, strict=True), "replays", len(chosen), shown=None)
     for (name, run), again in pairs:
         report(f"{name}, {run.name}: {agreement_text(again, run)}")
-
-
-def first_epoch(run, store_folder):
-    """The first epoch of a recorded run again, live, on one thread."""
-    torch.set_num_threads(1)
-    config, store = config_until(run.config, 1), open_store(store_folder)
-    return run_experiment(config, store, lambda line: None, fresh=True, device=device_like(run))
 
 
 def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> None:

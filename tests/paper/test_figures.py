@@ -11,7 +11,7 @@ import atlas_lab as lab
 from atlas_lab.experiment import replay
 from atlas_lab.experiment import run as runs
 from atlas_lab.files import lab_home
-from atlas_lab.paper import figures
+from atlas_lab.paper import figures, replays
 from atlas_lab.paper.tables import marked_block, measured_table
 
 LIVE = lab.RunConfig(epochs=2, batch_size=20, z_step=12)
@@ -136,10 +136,10 @@ def test_live_runs_are_made_on_the_kind_of_device_of_their_record(small_job, mon
     (record,) = lab.load_runs(records, split_by="slice")
     monkeypatch.setattr(replay, "pick_device", lambda: torch.device("cuda"))
     devices = []
-    monkeypatch.setattr(figures, "run_experiment", lambda *_, device, **__: devices.append(device))
-    monkeypatch.setattr(figures, "open_store", lambda folder: None)
+    monkeypatch.setattr(replays, "run_experiment", lambda *_, device, **__: devices.append(device))
+    monkeypatch.setattr(replays, "open_store", lambda folder: None)
     for run in (record, on_gpu(record)):
-        figures.first_epoch(run, "store")
+        replays.first_epochs(run, "store")
     assert devices == ["cpu", torch.device("cuda")]
 
 

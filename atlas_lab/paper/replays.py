@@ -1,0 +1,88 @@
+"""Records trained again for some epochs, on their own people, and held against what they say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+
+from atlas_lab.cohorts import cohort
+from atlas_lab.config import PROFILES, Profile, config_until
+from atlas_lab.data.slicing import prepare_slices
+from atlas_lab.dataset import open_store
+from atlas_lab.experiment.experiment import run_experiment
+from atlas_lab.experiment.replay import agreement_text, device_like, is_on_its_device
+from atlas_lab.experiment.run import Run
+from atlas_lab.fast.workers import share_out
+from atlas_lab.files import DataError
+from atlas_lab.system.progress import bar, note
+
+__all__ = ["first_epochs", "replay_records"]
+
+
+def replay_records(
+    runs: Sequence[Run], epochs: int = 1, jobs: int = 2, report: Callable[[str], None] = print,
+) -> int:
+    """Train the first epochs of recorded runs again and say of each how it agrees; returns how many don't.
+
+    Each is trained on its own people, made on first use, on the record's kind of device and one thread. Records that
+    were made on a GPU are left out where there is none, and so are those made on other data than are here.
+
+    Parameters
+    ----------
+    runs : list of Run
+    epochs : int
+        How many of each; all of those that have fewer.
+    jobs : int
+        Processes at a time.
+    report : callable
+        Called with a line for each record, and for those left out.
+
+    Raises DataError if `epochs` is less than 1.
+    """
+    if epochs < 1:
+        raise DataError(f"epochs is {epochs}; at least 1 must be trained again to be compared")
+    here = [run for run in runs if is_on_its_device(run)]
+    if len(here) < len(runs):
+        report(f"{len(runs) - len(here)} records were made on a GPU, which draws other dropout masks, and are left out")
+    seconds = sum(entry["seconds"] for run in here for entry in run.history[:epochs])
+    note(f"{len(here)} records, {seconds / 60 / jobs:.0f} minutes where they were made, {jobs} at a time, and the time "
+         "for scores, and for people who aren't made yet")
+    groups, wrong = {}, 0
+    for run in here:
+        groups.setdefault((_profile_of(run), run.config.cohort, run.config.scale, run.config.z_step), []).append(run)
+    for (profile, number, scale, z_step), group in groups.items():
+        store = prepare_slices(cohort(profile.n_subjects, number, version=profile.version), scale, z_step)
+        same = [run for run in group if run.data["data_hash"] == store.about["data_hash"]]
+        if len(same) < len(group):
+            report(f"{len(group) - len(same)} records were made on other data than the {store.about['source']} that is "
+                   "here, and are left out")
+        live = share_out(first_epochs, ((run, store.folder, epochs) for run in same), jobs)
+        for run, again in bar(zip(same, live, strict=True), "replays", len(same), shown=None):
+            wrong += not _agrees(run, again, report)
+    return wrong
+
+
+def _profile_of(run: Run) -> Profile:
+    """The profile whose people a record was made on; the course's records are older than points."""
+    return PROFILES.get(run.point["name"], PROFILES["study"]) if run.point else PROFILES["course"]
+
+
+def _agrees(run, again, report):
+    """Whether a record's epochs, made again, agree with it; reports how."""
+    try:
+        report(f"{run.name}: {agreement_text(again, run)}")
+    except DataError as error:
+        report(str(error))
+        return False
+    return True
+
+
+def first_epochs(run: Run, store_folder, epochs: int = 1) -> Run:
+    """The first epochs of a recorded run again, live, on one thread."""
+    threads, config = torch.get_num_threads(), config_until(run.config, epochs)
+    torch.set_num_threads(1)
+    try:
+        return run_experiment(replace(config, epochs=min(epochs, run.config.epochs)), open_store(store_folder),
+                              lambda line: None, fresh=True, device=device_like(run))
+    finally:
+        torch.set_num_threads(threads)
