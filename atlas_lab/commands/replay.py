@@ -26,8 +26,8 @@ def _run_replay(options):
 
     shipped = [*sorted(RECORDS.glob("**/*.json")), *sorted(SHIPPED_PEOPLE.glob("*.json"))]
     paths = [path for given in options.records for path in _records_at(given)] or shipped
-    wrong = replay_records([load_run(path) for path in paths], options.epochs, options.jobs, result)
-    result(f"{wrong} of {len(paths)} records disagree")
+    compared, wrong = replay_records([load_run(path) for path in paths], options.epochs, options.jobs, result)
+    result(f"{wrong} of {compared} records disagree")
     return 1 if wrong else 0
 
 

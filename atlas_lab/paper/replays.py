@@ -21,8 +21,8 @@ __all__ = ["first_epochs", "replay_records"]
 
 def replay_records(
     runs: Sequence[Run], epochs: int = 1, jobs: int = 2, report: Callable[[str], None] = print,
-) -> int:
-    """Train the first epochs of recorded runs again and say of each how it agrees; returns how many don't.
+) -> tuple[int, int]:
+    """Train the first epochs of recorded runs again and say of each how it agrees.
 
     Each is trained on its own people, made on first use, on the record's kind of device and one thread. Records that
     were made on a GPU are left out where there is none, and so are those made on other data than are here.
@@ -37,6 +37,11 @@ def replay_records(
     report : callable
         Called with a line for each record, and for those left out.
 
+    Returns
+    -------
+    tuple of int
+        How many were compared, and how many of these disagree.
+
     Raises DataError if `epochs` is less than 1.
     """
     if epochs < 1:
@@ -47,7 +52,7 @@ def replay_records(
     seconds = sum(entry["seconds"] for run in here for entry in run.history[:epochs])
     note(f"{len(here)} records, {seconds / 60 / jobs:.0f} minutes where they were made, {jobs} at a time, and the time "
          "for scores, and for people who aren't made yet")
-    groups, wrong = {}, 0
+    groups, compared, wrong = {}, 0, 0
     for run in here:
         groups.setdefault((_profile_of(run), run.config.cohort, run.config.scale, run.config.z_step), []).append(run)
     for (profile, number, scale, z_step), group in groups.items():
@@ -58,8 +63,8 @@ def replay_records(
                    "here, and are left out")
         live = share_out(first_epochs, ((run, store.folder, epochs) for run in same), jobs)
         for run, again in bar(zip(same, live, strict=True), "replays", len(same), shown=None):
-            wrong += not _agrees(run, again, report)
-    return wrong
+            compared, wrong = compared + 1, wrong + (not _agrees(run, again, report))
+    return compared, wrong
 
 
 def _profile_of(run: Run) -> Profile:

@@ -52,7 +52,7 @@ def test_a_changed_number_is_found_where_its_epoch_is_made_again(record, tmp_pat
 def test_what_cannot_be_compared_here_is_left_out_and_counted(record, monkeypatch):
     monkeypatch.setattr("atlas_lab.experiment.replay.pick_device", lambda: torch.device("cpu"))
     elsewhere, lines = replace(record, data=record.data | {"data_hash": "0" * 16}), []
-    assert replays.replay_records([changed(record, device="NVIDIA T4"), elsewhere], 3, report=lines.append) == 0
+    assert replays.replay_records([changed(record, device="NVIDIA T4"), elsewhere], 3, report=lines.append) == (0, 0)
     gpu, data = lines
     assert gpu.startswith("1 records were made on a GPU") and data.startswith("1 records were made on other data")
 
