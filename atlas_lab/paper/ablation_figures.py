@@ -3,7 +3,8 @@
 Each function returns a figure and its provenance; NotRecorded where the records that it needs are not there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,14 +17,15 @@ from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, ControlRe
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
 from atlas_lab.paper.evidence import NotRecorded, Records
-from atlas_lab.paper.study import StudyRecords
+from atlas_lab.paper.example_slices import example_slices
+from atlas_lab.paper.study import BASE, StudyRecords
 from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfall
 from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
-    "best_masks", "control_lines", "departures_figure", "names_of", "networks_by_split", "rates_figure",
-    "splits_figure", "weights_figure",
+    "best_masks", "best_study_masks", "control_lines", "departures_figure", "names_of", "networks_by_split",
+    "rates_figure", "splits_figure", "weights_figure",
 ]
 
 RATES = {
@@ -54,20 +56,43 @@ def _curves_figure(records, variants, title, last=None):
 
 
 def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
-    """Fig. 5: masks of the best model, by slice and by subject, from small lesions to large ones."""
+    """Fig. 5: masks of the paper's best model, by slice and by subject, from small lesions to large ones."""
     runs = [records.variant("decayed", split)[0] for split in ("slice", "subject")]
+    return _masks_figure("Weight 1, decayed rate", runs, lambda run, rows: (store.images[rows], store.masks[rows]))
+
+
+def best_study_masks(records: StudyRecords) -> tuple[Figure, dict]:
+    """Fig. 5 at the study point: of the variants whose seed 0 is recorded by slice and by subject, that with the
+    highest Dice by slice; its longest runs."""
+    longest = {}
+    for run in sorted(records.runs, key=lambda run: len(run.history)):
+        if run.config.seed == 0 and run.config.scale == BASE.scale and run.config.labels == "true":
+            same = replace(run.config, split_by="slice", epochs=1, lr_drop_epoch=None)
+            longest.setdefault(same, {})[run.config.split_by] = run
+    both = [found for found in longest.values() if {"slice", "subject"} <= found.keys()]
+    if not both:
+        raise NotRecorded("no variant's seed 0 is recorded both by slice and by subject")
+    best = max(both, key=lambda found: found["slice"].curve()[-1])
+    runs = [best["slice"], best["subject"]]
+    figure, provenance = _masks_figure(f"Weight {runs[0].config.pos_weight:g}, 220 people", runs, example_slices)
+    return figure, provenance | {name: runs[0].data[name] for name in ("source", "data_hash")}
+
+
+def _masks_figure(name: str, runs: Sequence[Run], slices_of: Callable) -> tuple[Figure, dict]:
+    """Every second example of some runs, from small lesions to large.
+
+    `slices_of` gives the images and masks of a run's rows.
+    """
     images, masks, predictions, titles = [], [], [], []
     for run in runs:
-        rows = np.array(run.examples["rows"])[1::2]
-        predicted = unpack_masks(run.examples["masks"])[1::2]
-        images.append(store.images[rows])
-        masks.append(store.masks[rows])
+        rows, predicted = np.array(run.examples["rows"])[1::2], unpack_masks(run.examples["masks"])[1::2]
+        for found, part in zip((images, masks), slices_of(run, rows), strict=True):
+            found.append(part)
         predictions.append(predicted)
-        dice = dice_coefficient(predicted, store.masks[rows])
-        titles += [f"by {run.config.split_by}: Dice {value:.2f}" for value in dice]
+        titles += [f"by {run.config.split_by}: Dice {value:.2f}" for value in dice_coefficient(predicted, masks[-1])]
     figure = plot_grid(*(np.concatenate(p) for p in (images, masks)), titles, np.concatenate(predictions), 3, True)
-    figure.suptitle("Weight 1, decayed learning rate: dev slices of seed 0,\nfrom small lesions to large",
-                    fontsize=SMALL + 0.5)
+    trained = "; ".join(f"by {run.config.split_by} {len(run.history)} epochs" for run in runs)
+    figure.suptitle(f"{name}: dev slices of seed 0, from small lesions\nto large; {trained}", fontsize=SMALL + 0.5)
     mask_legend(figure)
     return figure, names_of(runs)
 

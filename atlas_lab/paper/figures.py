@@ -17,7 +17,14 @@ from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import REPOSITORY, lab_home, write_json
-from atlas_lab.paper.ablation_figures import best_masks, departures_figure, rates_figure, splits_figure, weights_figure
+from atlas_lab.paper.ablation_figures import (
+    best_masks,
+    best_study_masks,
+    departures_figure,
+    rates_figure,
+    splits_figure,
+    weights_figure,
+)
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.evidence import NotRecorded, Records
@@ -90,14 +97,16 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
             replay_first_steps(StudyRecords(), step)
         step("the ablations and the ledger")
         records = _write_tables(runs, store, out, page, step)
-        draw({
+        figures = {
             "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
             "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
             "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
-        })
+        }
         if page is not None:
-            draw({"scaling": lambda: scaling_figure(StudyRecords().runs),
-                  "people": lambda: draw_people(load_people())})
+            study = StudyRecords()
+            figures |= {"figure_5": partial(best_study_masks, study), "people": lambda: draw_people(load_people()),
+                        "scaling": lambda: scaling_figure(study.runs)}
+        draw(figures)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
 

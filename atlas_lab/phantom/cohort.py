@@ -40,7 +40,7 @@ MAKING = ".making"  # folder with the settings and finished subjects of a cohort
 
 def make_cohort(
     out, n_subjects=60, seed=0, layout="R1.1", lesions=None, jobs=None, progress=True, *,
-    version=2, heads=True, mimics=True, dark_cores=True, n_lesions=None,
+    version=2, heads=True, mimics=True, dark_cores=True, n_lesions=None, only=None,
 ):
     """Make synthetic subjects and write them as an ATLAS release.
 
@@ -72,6 +72,8 @@ def make_cohort(
         makes a lesion easy to find.
     n_lesions : {None, 0}
         0 makes a healthy cohort, without masks, to count false alarms on.
+    only : sequence of int, optional
+        Make these of the subjects, by their index, and not the others.
 
     Returns
     -------
@@ -88,7 +90,7 @@ def make_cohort(
     if lesions is not None:
         refuse_patients_in_repository(out / SYNTHETIC_MARKER, f"lesions out of {lesions}")
     switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
-    settings = _check_settings(n_subjects, seed, layout, lesions, version, switches)
+    settings = _check_settings(n_subjects, seed, layout, lesions, version, switches, only)
     release = out / LAYOUTS[layout].folder
     if _missing_subjects(release, settings) or not (release / SYNTHETIC_MARKER).exists():
         with working_on(release, "making the cohort"):
@@ -108,7 +110,7 @@ def _complete(release, settings, lesions, jobs, progress):
     shutil.rmtree(release / MAKING, ignore_errors=True)
 
 
-def _check_settings(n_subjects, seed, layout, lesions, version, switches):
+def _check_settings(n_subjects, seed, layout, lesions, version, switches, only=None):
     """The settings that tell one cohort from another, as written to its marker file."""
     if layout not in LAYOUTS:
         raise DataError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
@@ -122,6 +124,8 @@ def _check_settings(n_subjects, seed, layout, lesions, version, switches):
         raise DataError(f"lesions is {lesions}, n_lesions 0; expected one of them alone")
     if version == 1 and switches != {"heads": True, "mimics": True, "dark_cores": True, "n_lesions": None}:
         raise DataError("version 1 has no heads, mimics, dark cores or healthy subjects to switch; expected version=2")
+    if only is not None and not (len(only) and all(index in range(n_subjects) for index in only)):
+        raise DataError(f"only is {list(only)}; expected some of the subjects 0 to {n_subjects - 1}")
     source = None
     if lesions is not None:
         names = [path.name for path in mask_files(lesions)]
@@ -133,6 +137,8 @@ def _check_settings(n_subjects, seed, layout, lesions, version, switches):
         "lesions": source,
         "phantom_version": version,
     }
+    if only is not None:
+        settings["only"] = sorted(map(int, set(only)))
     return settings if version == 1 else settings | switches
 
 
@@ -144,9 +150,9 @@ def _missing_subjects(release, settings):
     marker, making = release / SYNTHETIC_MARKER, release / MAKING / "settings.json"
     if marker.exists() or making.exists():
         found = _read_json(marker if marker.exists() else making)
-        different = {key: found.get(key) for key in settings if found.get(key) != settings[key]}
+        different = {key: found.get(key) for key in [*settings, "only"] if found.get(key) != settings.get(key)}
         if different:
-            expected = {key: settings[key] for key in different}
+            expected = {key: settings.get(key) for key in different}
             raise DataError(
                 f"{release} holds a cohort with {different}, not {expected}; choose another folder"
             )
@@ -157,7 +163,7 @@ def _missing_subjects(release, settings):
     else:
         records = []
     done = {r["index"] for r in records if all(_is_whole(release / name) for name in r["files"])}
-    return [index for index in range(settings["n_subjects"]) if index not in done]
+    return [index for index in settings.get("only", range(settings["n_subjects"])) if index not in done]
 
 
 def _read_json(path):

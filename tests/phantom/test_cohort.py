@@ -3,6 +3,8 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -11,9 +13,12 @@ import pytest
 from scipy import ndimage
 
 from atlas_lab.check import check_scans
+from atlas_lab.config import RunConfig
 from atlas_lab.data.scans import load_scan
+from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
+from atlas_lab.paper import example_slices
 from atlas_lab.phantom import cohort as phantom
 from atlas_lab.phantom.cohort import make_cohort
 
@@ -120,6 +125,31 @@ def test_marker_says_that_the_cohort_is_synthetic(cohort):
 def test_same_seed_gives_the_same_bytes_whatever_the_jobs_and_the_cohort_size(cohort, pair):
     large, small = volumes_of(cohort), volumes_of(pair)
     assert small and all(large[name] == digest for name, digest in small.items())
+
+
+def test_some_subjects_alone_are_those_of_the_cohort_and_another_choice_is_refused(cohort, tmp_path):
+    made = make_cohort(tmp_path, N_SUBJECTS, only=[4, 0], jobs=2, progress=False)
+    files = {path.relative_to(made) for path in made.rglob("*.nii.gz")}
+    wanted = {path.relative_to(cohort) for number in ("031700", "031704") for path in cohort.rglob(f"{number}*.nii.gz")}
+    assert files == wanted and all((made / path).read_bytes() == (cohort / path).read_bytes() for path in files)
+    for only in (None, [0]):
+        with pytest.raises(DataError, match=r"holds a cohort with \{'only': \[0, 4\]\}"):
+            make_cohort(tmp_path, N_SUBJECTS, only=only, progress=False)
+    for only in ([], [N_SUBJECTS], [-1]):
+        with pytest.raises(DataError, match="expected some of the subjects 0 to 7"):
+            make_cohort(tmp_path / "none", N_SUBJECTS, only=only, progress=False)
+
+
+def test_the_slices_of_examples_are_those_of_the_whole_cohort(cohort, scans, monkeypatch):
+    monkeypatch.setattr(example_slices, "STUDY", replace(example_slices.STUDY, n_subjects=N_SUBJECTS))
+    order = [key for key, _ in example_slices.scans_in_order(N_SUBJECTS)]
+    assert order == [(scan.site, scan.subject, scan.session) for scan in scans] and len(order) == N_SUBJECTS + 1
+    config = RunConfig(z_step=40, cohort=0)
+    store = prepare_slices(scans, config.scale, config.z_step, progress=False)
+    repeated = next(number for number, key in enumerate(order) if key[2] == "t02")
+    rows = np.array([repeated * 5 + 3, 1, repeated * 5 - 2])  # five slices a scan
+    images, masks = example_slices.example_slices(SimpleNamespace(config=config), rows)
+    assert (images == store.images[rows]).all() and (masks == store.masks[rows]).all() and len(images) == 3
 
 
 def test_another_seed_gives_other_scans(pair, tmp_path):
