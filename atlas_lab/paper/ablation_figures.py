@@ -75,7 +75,7 @@ def best_study_masks(records: StudyRecords) -> tuple[Figure, dict]:
     best = max(both, key=lambda found: found["slice"].curve()[-1])
     runs = [best["slice"], best["subject"]]
     figure, provenance = _masks_figure(f"Weight {runs[0].config.pos_weight:g}, 220 people", runs, example_slices)
-    return figure, provenance | {name: runs[0].data[name] for name in ("source", "data_hash")}
+    return figure, provenance | _data_of(runs)
 
 
 def _masks_figure(name: str, runs: Sequence[Run], slices_of: Callable) -> tuple[Figure, dict]:
@@ -107,7 +107,7 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
     runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
     same_slices = controls_of(runs, controls)
     figure = plot_splits(networks, control_lines(same_slices), PUBLISHED)
-    return figure, names_of(runs) | {"controls": [record.config.name for record in same_slices]}
+    return figure, names_of(runs) | _data_of(runs) | {"controls": [record.config.name for record in same_slices]}
 
 
 def controls_of(runs: Iterable[Run], controls: list | None = None) -> list[ControlRecord]:
@@ -158,3 +158,9 @@ def departures_figure(records: Records) -> tuple[Figure, dict]:
 def names_of(runs) -> dict:
     """The provenance of a figure of records: which ones."""
     return {"runs": [run.name for run in runs]}
+
+
+def _data_of(runs):
+    """Whose slices a figure shows: the source, and the hash, or hashes where each seed has people of its own."""
+    hashes = sorted({run.data["data_hash"] for run in runs})
+    return {"source": runs[0].data["source"], "data_hash": hashes[0] if len(hashes) == 1 else hashes}

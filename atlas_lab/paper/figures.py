@@ -27,6 +27,7 @@ from atlas_lab.paper.ablation_figures import (
 )
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
+from atlas_lab.paper.control_records import load_controls
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.people_figure import draw_people
@@ -105,6 +106,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         if page is not None:
             study = StudyRecords()
             figures |= {"figure_5": partial(best_study_masks, study), "people": lambda: draw_people(load_people()),
+                        "study_splits": lambda: splits_figure(study, load_controls(profile="study")),
                         "scaling": lambda: scaling_figure(study.runs)}
         draw(figures)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")

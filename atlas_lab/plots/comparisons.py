@@ -107,7 +107,7 @@ def plot_splits(networks, controls=None, published=None, score="mean_dice", labe
     found = {name: _split_intervals(by_split, score) for name, by_split in networks.items()}
     parts = dict(zip(PANELS, (found, controls, published), strict=True))
     parts = {title: lines for title, lines in parts.items() if lines}
-    heights = [len(lines) + 0.6 for lines in parts.values()]
+    heights = [_places(lines)[-1] + 1.6 for lines in parts.values()]
     figure, axes = plt.subplots(len(parts), figsize=(COLUMN, 0.8 + 0.27 * sum(heights)), layout="constrained",
                                 sharex=True, squeeze=False, height_ratios=heights)
     for ax, (title, lines) in zip(axes[:, 0], parts.items(), strict=True):
@@ -134,7 +134,8 @@ def _split_intervals(by_split, score):
 
 def _draw_lines(ax, lines):
     """One line of markers with error bars for each name: name -> split -> (mean, low, high), or (low, high)."""
-    for row, by_split in enumerate(lines.values()):
+    places = _places(lines)
+    for row, by_split in zip(places, lines.values(), strict=True):
         spans = {split: span if len(span) == 3 else (np.mean(span), *span) for split, span in by_split.items()}
         means = [span[0] for split, span in spans.items() if split != "copied"]
         ax.plot([min(means), max(means)], [row, row], color="#CCCCCC", linewidth=1, zorder=0)
@@ -143,8 +144,14 @@ def _draw_lines(ax, lines):
             is_known = np.isfinite([low, high]).all()
             error = [[mean - low], [high - mean]] if is_known and split != "copied" else None
             ax.errorbar(mean, row, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
-    ax.set_yticks(range(len(lines)), [in_lines(name) for name in lines])
-    ax.set_ylim(len(lines) - 0.4, -0.6)
+    ax.set_yticks(places, [in_lines(name) for name in lines])
+    ax.set_ylim(places[-1] + 0.6, -0.6)
+
+
+def _places(lines):
+    """Where the lines of a panel lie: 1 apart, and further where a name takes more than two lines of text."""
+    extra = [0.25 * max(0, in_lines(name).count("\n") - 1) for name in lines]  # above and below the name
+    return np.arange(len(lines)) + 2 * np.cumsum(extra) - extra
 
 
 def in_lines(name: str, width: int = 24) -> str:
