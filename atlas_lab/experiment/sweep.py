@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -72,25 +72,41 @@ def sweep(
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]
-    stores = [(_store_of(store, config, folder), _store_of(replay_store, config), _store_of(fine_store, config))
-              for config in waiting]
-    folder.mkdir(parents=True, exist_ok=True)
-    total = sum(config.epochs for config in waiting)
-    every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
-    ended_early, bar_of = [], {"unit": "epoch", "mininterval": every, "shown": bool(waiting)}
-    with private_folder(folder) as place, progress.bar(total=total, **bar_of) as bar:
-        tally = place / "epochs"
-        tally.touch()
-        with _following(bar, tally):
-            found = (_on_this_machine(waiting, stores, folder, tally, keep, jobs) if backend == "loky"
-                     else _on_a_cluster(waiting, stores, folder, tally, keep, address))
-            for count, (is_recorded, line) in enumerate(found, start=1):
-                report(f"{count}/{len(waiting)} {line}")
-                ended_early += [] if is_recorded else [line]
+    with _cluster(address if waiting else None) as client:  # before slices are made: it may not be there
+        stores = [(_store_of(store, config, folder), _store_of(replay_store, config), _store_of(fine_store, config))
+                  for config in waiting]
+        folder.mkdir(parents=True, exist_ok=True)
+        ended_early = _train_all(waiting, stores, folder, keep, jobs, client, report)
     if ended_early:
         lines = "; ".join(ended_early)
         raise DataError(f"{len(ended_early)} of {len(waiting)} runs ended early, without a record: {lines}")
     return [load_run(folder / f"{run_name(config)}.json") for config in configs]
+
+
+def _cluster(address):
+    """A context with the client of a cluster, or None where there is no address."""
+    if address is None:
+        return nullcontext()
+    from atlas_lab.experiment.cluster import cluster_at
+
+    return cluster_at(address)
+
+
+def _train_all(configs, stores, folder, keep, jobs, client, report):
+    """Train and record every config, behind a bar; returns the lines of those that ended early."""
+    total = sum(config.epochs for config in configs)
+    every = 0.1 if sys.stderr.isatty() else 60  # seconds between two states of the bar; a log needs few
+    ended_early, bar_of = [], {"unit": "epoch", "mininterval": every, "shown": bool(configs)}
+    with private_folder(folder) as place, progress.bar(total=total, **bar_of) as bar:
+        tally = place / "epochs"
+        tally.touch()
+        with _following(bar, tally):
+            found = (_on_this_machine(configs, stores, folder, tally, keep, jobs) if client is None
+                     else _on_a_cluster(configs, stores, folder, tally, keep, client))
+            for count, (is_recorded, line) in enumerate(found, start=1):
+                report(f"{count}/{len(configs)} {line}")
+                ended_early += [] if is_recorded else [line]
+    return ended_early
 
 
 def _on_this_machine(configs, stores, folder, tally, keep, jobs):
@@ -100,17 +116,14 @@ def _on_this_machine(configs, stores, folder, tally, keep, jobs):
     return share_out(train_and_save, tasks, jobs, False)
 
 
-def _on_a_cluster(configs, stores, folder, tally, keep, address):
+def _on_a_cluster(configs, stores, folder, tally, keep, client):
     """The same with the workers of a cluster, whose records are saved here."""
-    from atlas_lab.experiment.cluster import cluster_at, train_on_cluster
+    from atlas_lab.experiment.cluster import train_on_cluster
 
-    if not configs:
-        return
-    with cluster_at(address) as client:
-        for run, line in train_on_cluster(client, configs, stores, partial(_add, tally), keep):
-            if run is not None:
-                save_run(run, folder)
-            yield run is not None, line
+    for run, line in train_on_cluster(client, configs, stores, partial(_add, tally), keep):
+        if run is not None:
+            save_run(run, folder)
+        yield run is not None, line
 
 
 def _store_of(store, config, records=None):

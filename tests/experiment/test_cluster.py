@@ -132,11 +132,13 @@ def test_a_run_that_ends_early_leaves_the_others(store, local_cluster, tmp_path)
     assert [run.config for run in lab.load_runs(tmp_path)] == [CONFIG]
 
 
-def test_a_scheduler_that_is_not_there_is_named(monkeypatch, capsys):
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(cluster_module, "WAIT", 1)
     with pytest.raises(lab.DataError, match=r"tcp://127\.0\.0\.1:9: no Dask scheduler answers"), cluster_at(
             "tcp://127.0.0.1:9"):
         pass
+    with pytest.raises(lab.DataError, match="no Dask scheduler answers"):  # before any slices are made
+        lab.sweep([CONFIG], pytest.fail, tmp_path, backend="dask", address="tcp://127.0.0.1:9")
     assert main(["sweep", "--profile", "quick", "--seeds", "1", "--backend", "dask"]) == 2
     assert "dask takes its scheduler's address" in capsys.readouterr().err
 
