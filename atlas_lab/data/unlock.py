@@ -59,9 +59,9 @@ def unlock(archive: str | Path, out: str | Path, key: str, progress: bool = True
     archive, out = Path(archive).expanduser(), Path(os.path.realpath(Path(out).expanduser()))
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; expected the encrypted archive of ATLAS")
-    refuse_patients_in_repository(out / "scan", "scans of ATLAS")
     refuse_taken(out)
     salt, is_base64 = _read_head(archive)
+    refuse_patients_in_repository(out / "scan", "scans of ATLAS")
     scheme, cipher_of = _find_scheme(archive, salt, is_base64, key)
     try:
         with locked(out, "unlocking an archive to"), incomplete_folder(out), Bar(archive, progress) as bar:
