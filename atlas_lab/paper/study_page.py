@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from atlas_lab.experiment.run import load_runs
-from atlas_lab.files import REPOSITORY, write_text
+from atlas_lab.files import REPOSITORY, DataError, write_text
 from atlas_lab.paper.control_records import cohort_diameters, controls_text, load_controls
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
+from atlas_lab.paper.people_plan import PEOPLE as PEOPLE_ROWS
 from atlas_lab.paper.people_progress import partial_table, people_summary
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import StudyRecords, study_table
@@ -85,10 +86,17 @@ def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
     beside += f"{PEOPLE}{effects_table(people)}" if people else ""
     partial = partial_table(people)
     beside += f"\n{PARTIAL}{partial}" if partial else ""
-    final = dict.fromkeys(record["row"] for record in people if record["row"].startswith("final: "))
-    beside += "".join(f"\n### {row}\n\n{error_analysis(people, row)}" for row in final)
+    beside += "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
+
+
+def _errors(people, row):
+    """A section on where a row's networks fail; empty where not all of its runs are recorded."""
+    try:
+        return f"\n### {row}\n\n{error_analysis(people, row)}"
+    except DataError:
+        return ""
 
 
 def _cell(found: Finding | None, starred: bool) -> str:

@@ -132,7 +132,8 @@ def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
     (c16,) = [line for line in page.splitlines() if line.startswith("| C16 ")]
     assert "more than 0.05 above" in c16 and "|  | **holds**: volumetric minus" in c16 and "0123456" in page
     assert "## People never seen" in page and "| volumetric, width 4 | 0." in page
-    assert "### final: U-Net" in page and "| all people | 0." in page and "### U-Net" not in page
+    assert "### final: U-Net" in page and "| all people | 0." in page
+    assert "### U-Net\n" in page and "### volumetric" not in page
     assert "## People never seen" not in study_page(StudyRecords([]))
 
 
