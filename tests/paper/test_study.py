@@ -224,6 +224,9 @@ def test_shipped_records_give_the_numbers_of_plain_pandas_and_scipy():
     assert found["C2"]["slice"].measured == f"predicted / true area {area}"
     tversky = by_seed(table, 10, loss="tversky", pos_weight=100).dev_mean_dice
     assert t_interval((tversky - baseline.dev_mean_dice).dropna(), "+.3f") in found["C8"]["slice"].measured
+    large, usual = by_seed(table, 40, pos_weight=10, batch_size=200), by_seed(table, 20, pos_weight=10)  # equal updates
+    worse = (large.dev_mean_dice - usual.dev_mean_dice).dropna()
+    assert len(worse) == 3 and t_interval(worse, "+.3f") in found["C6"]["slice"].measured
 
 
 def test_first_steps_are_held_against_every_record_of_a_variant(tree, monkeypatch, tmp_path):
