@@ -21,7 +21,8 @@ __all__ = ["cluster_at", "train_on_cluster"]
 
 WAIT = 60  # seconds in which a scheduler must answer, and a first worker be there
 TOPIC = "atlas-lab-epochs"  # under which workers tell how far a run is
-WATCHING = ("profile", "profile-cycle", "tick")  # what a worker's loop does up to 100 times a second to watch itself
+WATCHING = ("profile", "tick")  # what a worker does up to 100 times a second to watch itself
+SELDOM = 1000  # ms between two of these while a run is trained; Dask warns of a tick that takes 3 s
 STORE_FILES = ("images.npy", "masks.npy", "table.csv", "about.json")  # the last makes a store whole
 LARGEST_COPY = 1_000_000_000  # bytes of a store that is sent through the scheduler; a larger one needs a shared disk
 
@@ -127,7 +128,7 @@ def _train_there(config, places, keep, digest):
     if why:
         return None, f"{run_name(config)}: {worker.address}: {why}"
     try:
-        with _unwatched(worker):
+        with _seldom_watched(worker):
             found = train_alone(config, [place and _found_here(*place) for place in places], keep, count)
     except DataError as error:  # of slices that it has not
         return None, f"{run_name(config)}: {worker.address}: {error}"
@@ -136,19 +137,17 @@ def _train_there(config, places, keep, digest):
 
 
 @contextmanager
-def _unwatched(worker):
-    """A worker that doesn't take samples of its threads meanwhile: each interrupts the one that trains.
-
-    Its profile in Dask's dashboard has a gap there; its heartbeat, by which it is known to live, goes on.
-    """
+def _seldom_watched(worker):
+    """A worker that looks at its own threads once a second meanwhile: each look interrupts the one that trains."""
     callbacks = [worker.periodic_callbacks[name] for name in WATCHING if name in worker.periodic_callbacks]
+    usual = [callback.callback_time for callback in callbacks]
     for callback in callbacks:
-        worker.loop.add_callback(callback.stop)  # in the loop's own thread
+        callback.callback_time = SELDOM
     try:
         yield
     finally:
-        for callback in callbacks:
-            worker.loop.add_callback(callback.start)
+        for callback, milliseconds in zip(callbacks, usual, strict=True):
+            callback.callback_time = milliseconds
 
 
 @contextmanager
