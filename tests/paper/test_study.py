@@ -20,7 +20,7 @@ from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NEEDS_ATLAS, NOT_RUN, UNDECIDED, Part, conclude, failure_share, holm
 
 BASE = PROFILES["study"].config
-WOBBLE = (-0.004, 0.003, 0.0, 0.002, -0.001)  # of the seeds
+WOBBLE = (-0.004, 0.003, 0.0, 0.002, -0.001, 0.001)  # of the seeds
 
 
 def made_up(config, seed, dice=0.3, gap=0.05, area=2.0, recall=0.5, precision=0.5, swing=0.0, copied=0.4):
@@ -77,8 +77,7 @@ def test_all_seventeen_claims_have_a_rule_and_one_of_the_verdicts():
     assert {name for name, verdict in found.items() if verdict == NEEDS_ATLAS} == {"C1", "C12"}
     assert {name for name, verdict in found.items() if verdict == NOT_RUN} == {"C15", "C16"}
     assert {name for name, verdict in found.items() if verdict == HOLDS} == {
-        "C2", "C3", "C4", "C6", "C7", "C8", "C9", "C10", "C11", "C13", "C14", "C17"}
-    assert found["C5"] == UNDECIDED  # three networks of three that fail could be half of all: exact interval from 0.29
+        "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C13", "C14", "C17"}
 
 
 @pytest.mark.parametrize("claim, change", [
@@ -158,7 +157,8 @@ def test_holm_by_hand():
 
 def test_the_share_of_failures_is_exact():
     assert failure_share(2, 5)[1:] == pytest.approx((0.0527, 0.8534), abs=1e-4)  # Clopper and Pearson's table
-    assert failure_share(6, 6).low == pytest.approx(0.025 ** (1 / 6))
+    assert failure_share(6, 6).low == pytest.approx(0.025 ** (1 / 6)) and failure_share(6, 6).low > 0.5
+    assert failure_share(3, 3).low < 0.5  # three networks of three that fail could be less than half of all
 
 
 def test_the_table_of_runs_counts_each_epoch_once():
