@@ -218,10 +218,11 @@ def test_shipped_records_give_the_numbers_of_plain_pandas_and_scipy():
     baseline = by_seed(table, 10)
     assert list(baseline.index) == [0, 1, 2, 3, 4]
     assert t_interval(baseline.dev_mean_dice, ".3f") in found["C1"]["slice"].measured
-    logs = np.log(baseline.dev_area_ratio)
-    low, high = stats.t.interval(0.95, 4, logs.mean(), stats.sem(logs))
-    area = f"{np.exp(logs.mean()):.1f} [{np.exp(low):.1f}, {np.exp(high):.1f}]"
-    assert found["C2"]["slice"].measured == f"predicted / true area {area}"
+    for split in ("slice", "subject"):
+        logs = np.log(by_seed(table, 10, split_by=split).dev_area_ratio)
+        low, high = stats.t.interval(0.95, 4, logs.mean(), stats.sem(logs))
+        area = f"{np.exp(logs.mean()):.1f} [{np.exp(low):.1f}, {np.exp(high):.1f}]"
+        assert len(logs) == 5 and found["C2"][split].measured == f"predicted / true area {area}"
     tversky = by_seed(table, 10, loss="tversky", pos_weight=100).dev_mean_dice
     assert t_interval((tversky - baseline.dev_mean_dice).dropna(), "+.3f") in found["C8"]["slice"].measured
     large, usual = by_seed(table, 40, pos_weight=10, batch_size=200), by_seed(table, 20, pos_weight=10)  # equal updates
