@@ -109,7 +109,8 @@ def find_lesion(values, name, unit_ml=None, label=None):
     if label is not None:
         refuse_not_finite(values, name)
         return _choose_label(values, name, label)
-    lesion = values != 0  # one look at every voxel; as a rule the rest can be asked of the few that are marked
+    # One look at every voxel; as a rule the rest can be asked of the few that are marked.
+    lesion = values if values.dtype == bool else values != 0
     if values.dtype != bool and not _is_usual(_where(values, lesion)):
         lesion, low = values > 0, float(values.min())
         inside = _where(values, lesion)
