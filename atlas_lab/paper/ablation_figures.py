@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, last_epoch, unpack_masks
 from atlas_lab.metrics import dice_coefficient
-from atlas_lab.paper.ablations import STUDY, SWEEPS
+from atlas_lab.paper.ablations import STUDY, SWEEPS, VARIANTS, variant_config
 from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, ControlRecord, control_intervals, load_controls
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
@@ -24,8 +24,8 @@ from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
-    "best_masks", "best_study_masks", "control_lines", "departures_figure", "names_of", "networks_by_split",
-    "rates_figure", "splits_figure", "weights_figure",
+    "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "names_of",
+    "networks_by_split", "rates_figure", "splits_figure", "weights_figure",
 ]
 
 RATES = {
@@ -64,18 +64,18 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
 def best_study_masks(records: StudyRecords) -> tuple[Figure, dict]:
     """Fig. 5 at the study point: of the variants whose seed 0 is recorded by slice and by subject, that with the
     highest Dice by slice; its longest runs."""
-    longest = {}
-    for run in sorted(records.runs, key=lambda run: len(run.history)):
-        if run.config.seed == 0 and run.config.scale == BASE.scale and run.config.labels == "true":
-            same = replace(run.config, split_by="slice", epochs=1, lr_drop_epoch=None)
-            longest.setdefault(same, {})[run.config.split_by] = run
-    both = [found for found in longest.values() if {"slice", "subject"} <= found.keys()]
+    longest = {replace(run.config, epochs=1): run for run in sorted(records.runs, key=lambda run: len(run.history))}
+    both = {}
+    for name in VARIANTS:
+        config = replace(variant_config(name, BASE), epochs=1)
+        runs = [longest.get(replace(config, split_by=split)) for split in ("slice", "subject")]
+        if all(runs):
+            both[name] = runs
     if not both:
         raise NotRecorded("no variant's seed 0 is recorded both by slice and by subject")
-    best = max(both, key=lambda found: found["slice"].curve()[-1])
-    runs = [best["slice"], best["subject"]]
-    figure, provenance = _masks_figure(f"Weight {runs[0].config.pos_weight:g}, 220 people", runs, example_slices)
-    return figure, provenance | _data_of(runs)
+    name, runs = max(both.items(), key=lambda item: item[1][0].curve()[-1])
+    figure, provenance = _masks_figure(f"{name.capitalize()}, 220 people", runs, example_slices)
+    return figure, provenance | data_of(runs)
 
 
 def _masks_figure(name: str, runs: Sequence[Run], slices_of: Callable) -> tuple[Figure, dict]:
@@ -107,7 +107,7 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
     runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
     same_slices = controls_of(runs, controls)
     figure = plot_splits(networks, control_lines(same_slices), PUBLISHED)
-    return figure, names_of(runs) | _data_of(runs) | {"controls": [record.config.name for record in same_slices]}
+    return figure, names_of(runs) | data_of(runs) | {"controls": [record.config.name for record in same_slices]}
 
 
 def controls_of(runs: Iterable[Run], controls: list | None = None) -> list[ControlRecord]:
@@ -160,7 +160,7 @@ def names_of(runs) -> dict:
     return {"runs": [run.name for run in runs]}
 
 
-def _data_of(runs):
+def data_of(runs: Sequence[Run]) -> dict:
     """Whose slices a figure shows: the source, and the hash, or hashes where each seed has people of its own."""
     hashes = sorted({run.data["data_hash"] for run in runs})
     return {"source": runs[0].data["source"], "data_hash": hashes[0] if len(hashes) == 1 else hashes}

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from atlas_lab.config import PROFILES
 from atlas_lab.experiment.operating_point import PAPER_UPDATES
 from atlas_lab.experiment.run import Run
+from atlas_lab.paper.ablation_figures import data_of, names_of
 from atlas_lab.paper.ablations import variant_config
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.scaling_plan import EPOCHS
@@ -130,5 +131,4 @@ def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
     wanted = replace(variant_config("weight 10", BASE), epochs=1)
     used = [run for run in runs if wanted == replace(
         run.config, seed=0, cohort=0, epochs=1, scale=BASE.scale, people=None, split_by="slice")]
-    about = {"source": used[0].data["source"], "data_hash": sorted({run.data["data_hash"] for run in used})}
-    return plot_roads(roads, dict(ROADS.values())), about | {"runs": [run.name for run in used]}
+    return plot_roads(roads, dict(ROADS.values())), data_of(used) | names_of(used)
