@@ -4,9 +4,9 @@ from atlas_lab.config import setting_text
 from atlas_lab.experiment.artifacts import DEPARTURES
 from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.files import write_text
-from atlas_lab.paper.claims import FAILS, HOLDS, judge_claims
 from atlas_lab.paper.effects import departure_effects, effects_table, updates_text
 from atlas_lab.paper.evidence import difference
+from atlas_lab.paper.verdicts import FAILS, HOLDS
 from atlas_lab.statistics import mean_interval
 
 __all__ = ["card_text", "special_table", "write_card"]
@@ -64,8 +64,8 @@ R2.0 in 2022. That slices of one brain on both sides of a split inflate scores t
 much that can come to was measured later (Yagis et al., Scientific Reports 2021). The code is public; without it nothing
 on this card could be known.
 
-Split as they split, {n_hold} of their claims hold here ({hold}); {n_fail} do not ({fail}). The ledger (ledger.md) has
-the numbers.
+Split as they split, {n_hold} of their claims hold here ({hold}) and {n_fail} do not ({fail}); the others are undecided,
+or need ATLAS. The ledger (ledger.md) has the numbers.
 """
 
 
@@ -80,11 +80,14 @@ def special_table(records):
     return "\n".join(lines) + "\n"
 
 
-def card_text(records):
-    """The card as Markdown. Raises NotRecorded if a variant that it needs lacks its seeds."""
+def card_text(records, findings):
+    """The card as Markdown, from Records and what `judge_claims` finds in them.
+
+    Raises NotRecorded if a variant that it needs lacks its seeds.
+    """
     written, effects = departure_effects(records)
     by_slice, by_subject = (records.variant("decayed", split) for split in ("slice", "subject"))
-    verdicts = {name: found["slice"].verdict for name, found in judge_claims(records).items()}
+    verdicts = {name: found["slice"].verdict for name, found in findings.items()}
     hold, fail = ([name for name, verdict in verdicts.items() if verdict == wanted] for wanted in (HOLDS, FAILS))
     base = records.variant("as written")
     exposed = sum(run.split["neighbour_exposure"] for run in by_slice) / len(by_slice)
@@ -104,8 +107,8 @@ def card_text(records):
     ])
 
 
-def write_card(records, out):
+def write_card(records, findings, out):
     """Write out/card.md, atomically; returns its text."""
-    text = card_text(records)
+    text = card_text(records, findings)
     write_text(out / "card.md", text)
     return text

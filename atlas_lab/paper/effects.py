@@ -1,4 +1,4 @@
-"""."""
+"""What each departure of the public code from the paper's text changes, alone and one after the other."""
 
 from dataclasses import dataclass
 from itertools import pairwise

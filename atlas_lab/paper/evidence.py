@@ -34,16 +34,19 @@ class Records:
     runs : list of Run
     cohort : dict
         What figures/cohort.json says of the lesions, see `median_diameter`.
-    base : RunConfig
-        The profile's settings, from which the variants are made.
     """
 
-    def __init__(self, runs, cohort=None, base=PROFILES["course"].config):
-        self.runs, self.cohort, self.base = runs, cohort or {}, base
+    def __init__(self, runs, cohort=None):
+        self.runs, self.cohort = runs, cohort or {}
+
+    @property
+    def on_patients(self):
+        """Whether the runs were made on the real ATLAS, so that the paper's own numbers can be judged."""
+        return bool(self.runs) and all(run.data["source"].startswith("ATLAS") for run in self.runs)
 
     def variant(self, name, split="slice"):
         """The first MIN_SEEDS runs of a variant by seed, of the longest training of which there are so many."""
-        wanted = replace(variant_config(name, replace(self.base, epochs=60)), split_by=split, epochs=1)
+        wanted = replace(variant_config(name, replace(PROFILES["course"].config, epochs=60)), split_by=split, epochs=1)
         found = {}
         for run in self.runs:
             if replace(run.config, seed=wanted.seed, epochs=1) == wanted:

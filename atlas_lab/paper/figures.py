@@ -15,8 +15,8 @@ from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
 from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
 from atlas_lab.experiment.run import load_runs
-from atlas_lab.fast.workers import share_out
-from atlas_lab.files import REPOSITORY, lab_home, write_json
+from atlas_lab.fast.workers import processor_threads
+from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
 from atlas_lab.paper.ablation_figures import (
     best_masks,
     best_study_masks,
@@ -27,16 +27,17 @@ from atlas_lab.paper.ablation_figures import (
 )
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
+from atlas_lab.paper.claims import judge_claims
 from atlas_lab.paper.control_records import load_controls
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.people_figure import draw_people
 from atlas_lab.paper.people_records import load_people
-from atlas_lab.paper.replays import first_epochs
+from atlas_lab.paper.replays import replay_records
 from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
-from atlas_lab.paper.study_page import write_study
+from atlas_lab.paper.study_page import shipped_study, write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 from atlas_lab.system.progress import bar
@@ -92,10 +93,12 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         report(write_measured(recorded, out, page))
         runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
         step("a replay of the first epoch of a run of each sweep")
-        _replay(runs, store, step)
+        _replay(runs, step)
         if page is not None:  # the study point's records are of the embedded cohorts
+            study, people = shipped_study(), load_people()
             step("a replay of the first steps of every variant of the study point")
-            replay_first_steps(StudyRecords(), step)
+            replay_first_steps(study, step)
+            write_study(study, people, out, page)
         step("the ablations and the ledger")
         records = _write_tables(runs, store, out, page, step)
         figures = {
@@ -104,8 +107,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
             "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
         }
         if page is not None:
-            study = StudyRecords()
-            figures |= {"figure_5": partial(best_study_masks, study), "people": lambda: draw_people(load_people()),
+            figures |= {"figure_5": partial(best_study_masks, study), "people": partial(draw_people, people),
                         "study_splits": lambda: splits_figure(study, load_controls(profile="study")),
                         "scaling": lambda: scaling_figure(study.runs)}
         draw(figures)
@@ -131,30 +133,28 @@ def _write_tables(runs, store, out, page, report):
                     "diameter_mm": median_diameter(store)}
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
-    write_ledger(records, out, page)
-    if page is not None:  # the study point's records are of the embedded cohorts
-        write_study(out, page)
+    findings = judge_claims(records)
+    write_ledger(records, findings, out, page)
+    if page is not None:
         write_hook(records, REPOSITORY / "README.md", report)
     try:
-        write_card(records, out)
+        write_card(records, findings, out)
     except NotRecorded as error:
         report(f"the reproducibility card is not written: {error}")
     return records
 
 
-def _replay(runs, store, report):
+def _replay(runs, report):
     """Train one epoch of one recorded run of each sweep and hold it against the record.
 
-    Raises DataError where one disagrees. The replays run side by side in processes of one thread, as the records were
-    made, and on the same kind of device.
+    Raises DataError where one disagrees.
     """
     recorded = {run.config: run for run in runs}
-    found = {name: [recorded[c] for c in sweep_configs(name, LIVE) if c in recorded] for name in SWEEPS}
-    chosen = {name: of_sweep[-1] for name, of_sweep in found.items() if of_sweep}
-    live = share_out(first_epochs, ((run, store.folder) for run in chosen.values()), 2)
-    pairs = bar(zip(chosen.items(), live, strict=True), "replays", len(chosen), shown=None)
-    for (name, run), again in pairs:
-        report(f"{name}, {run.name}: {agreement_text(again, run)}")
+    found = [[recorded[config] for config in sweep_configs(name, LIVE) if config in recorded] for name in SWEEPS]
+    compared, wrong = replay_records([of_sweep[-1] for of_sweep in found if of_sweep], report=report)
+    if wrong:
+        raise DataError(f"{wrong} of {compared} records disagree with their replay, see above; a record or the code "
+                        "was changed: git log tells which")
 
 
 def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> None:
@@ -188,12 +188,8 @@ def _train_beside_record(store, report):
     same_loss = load_runs(loss=LIVE.loss, pos_weight=LIVE.pos_weight)
     recorded = [run for run in same_loss if run.data["data_hash"] == store.about["data_hash"]]
     twins = [run for run in recorded if run.config == LIVE]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(twins[0].environment["threads"] if twins else threads)
-    try:
+    with processor_threads(twins[0].environment["threads"] if twins else torch.get_num_threads()):
         device = device_like(twins[0]) if twins else None
         live = run_experiment(LIVE, store, report, fresh=True, device=device, times=True)
-    finally:
-        torch.set_num_threads(threads)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")
     return live, recorded

@@ -18,7 +18,7 @@ from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import write_block
 from atlas_lab.paper.verdicts import Finding, holm
 
-__all__ = ["short_study_table", "study_findings", "study_page", "study_verdicts", "write_study"]
+__all__ = ["shipped_study", "short_study_table", "study_findings", "study_page", "study_verdicts", "write_study"]
 
 RULES = ("study_claims.py", "study.py", "verdicts.py")
 PEOPLE_RULES = ("people_claims.py", "people_plan.py")
@@ -61,16 +61,18 @@ def short_study_table(findings: Mapping[str, Mapping[str, Finding]]) -> str:
 
 def study_verdicts() -> dict[str, dict[str, Finding]]:
     """The findings from the records that the lab ships, see `study_findings`."""
-    return study_findings(_shipped_study(), load_people())
+    return study_findings(shipped_study(), load_people())
 
 
-def _shipped_study():
+def shipped_study() -> StudyRecords:
+    """The study's records that the lab ships."""
     return StudyRecords(diameters=cohort_diameters(load_controls(profile="study")))
 
 
-def study_page(records: StudyRecords, people: Sequence[Mapping] = ()) -> str:
-    """The page as Markdown, from the records of the study and the scores of the runs on new people."""
-    findings = study_findings(records, people)
+def study_page(
+    records: StudyRecords, people: Sequence[Mapping], findings: Mapping[str, Mapping[str, Finding]],
+) -> str:
+    """The page as Markdown, from the records of the study, the scores on new people, and their `study_findings`."""
     kept = holm({name: found["slice"].p for name, found in findings.items() if "slice" in found})
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
@@ -117,16 +119,18 @@ def _commit_of(rules):
         return "unknown"
 
 
-def write_study(out: Path, page: Path | None = None) -> str:
-    """Write out/study.md from the records that the lab ships; returns its text.
+def write_study(
+    records: StudyRecords, people: Sequence[Mapping], out: Path, page: Path | None = None,
+) -> str:
+    """Write out/study.md from the study's records and the scores on new people; returns its text.
 
     Given the page of results, the verdicts are put there too, and the scores on new people.
     """
-    records, people = _shipped_study(), load_people()
-    text = study_page(records, people)
+    findings = study_findings(records, people)
+    text = study_page(records, people, findings)
     write_text(out / "study.md", text)
     if page is not None:
-        write_block(page, "study", short_study_table(study_findings(records, people)))
+        write_block(page, "study", short_study_table(findings))
         if people:
             write_block(page, "people", people_summary(people))
     return text

@@ -8,9 +8,10 @@ import numpy as np
 
 from atlas_lab.config import RunConfig
 from atlas_lab.experiment.run import Run
-from atlas_lab.files import write_text
-from atlas_lab.paper.claims import CLAIMS, Finding, judge_claims
+from atlas_lab.files import DataError, write_text
+from atlas_lab.paper.claims import CLAIMS, PENDING
 from atlas_lab.paper.evidence import Records
+from atlas_lab.paper.verdicts import Finding
 
 __all__ = [
     "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table",
@@ -29,10 +30,17 @@ def marked_block(name: str, text: str) -> str:
 
 
 def write_block(page: Path, name: str, text: str) -> None:
-    """Put a text between the marks of its name in a page, in place of what stands there."""
+    """Put a text between the marks of its name in a page, in place of what stands there.
+
+    Raises DataError if the marks aren't there, one after the other.
+    """
     begin, end = marked_block(name, "\n").split("\n\n")
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    write_text(page, before + marked_block(name, text) + rest.partition(end)[2])
+    before, begun, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not (begun and ended):
+        raise DataError(f"{page}: a line {begin} and below it a line {end.strip()} are expected around the table of "
+                        "that name, and aren't there; put them back")
+    write_text(page, before + marked_block(name, text) + after)
 
 
 def group_by_config(runs: list[Run]) -> dict[RunConfig, list[Run]]:
@@ -110,7 +118,7 @@ def _finding_cell(finding):
 def short_table(findings: dict[str, dict[str, Finding]]) -> str:
     """The short table: claim, verdict by slice, verdict by subject; claims without records are only counted."""
     lines = ["| claim | the paper | by slice, as the paper | by subject |", "|---|---|---|---|"]
-    pending = [name for name, found in findings.items() if found["slice"].pending]
+    pending = [name for name, found in findings.items() if found["slice"].verdict == PENDING]
     for name in [name for name in CLAIMS if name not in pending]:
         verdicts = [getattr(findings[name].get(split), "verdict", "") for split in ("slice", "subject")]
         lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(verdicts)} |")
@@ -118,23 +126,26 @@ def short_table(findings: dict[str, dict[str, Finding]]) -> str:
     return "\n".join(lines) + "\n" + note
 
 
-def ledger_text(records: Records) -> str:
-    """The page figures/ledger.md."""
+def ledger_text(records: Records, findings: dict[str, dict[str, Finding]]) -> str:
+    """The page figures/ledger.md, from records and what `judge_claims` finds in them."""
     sources = ", ".join(sorted({run.data["source"] for run in records.runs}))
     return (
         "# The ledger\n\n"
         f"Computed from {len(records.runs)} run records in figures/runs; {sources}. Numbers are means over seeds "
         "with the 95 % interval of Student's t in brackets; differences are taken seed by seed. A claim is judged by "
-        "the rule in the last column, which the whole interval has to meet unless the rule says otherwise; claims.py "
-        "has each rule as a function.\n\n"
-        f"{ledger_table(judge_claims(records))}"
+        "the rule in the last column: it holds where the whole interval meets it, does not hold where the whole "
+        "interval lies on the other side, and is undecided else; of several parts the weakest counts. claims.py has "
+        "each rule as a function.\n\n"
+        f"{ledger_table(findings)}"
     )
 
 
-def write_ledger(records: Records, out: Path, page: Path | None = None) -> str:
+def write_ledger(
+    records: Records, findings: dict[str, dict[str, Finding]], out: Path, page: Path | None = None,
+) -> str:
     """Write out/ledger.md and the short table between the two marks of a page; returns the ledger's text."""
-    text = ledger_text(records)
+    text = ledger_text(records, findings)
     write_text(out / "ledger.md", text)
     if page is not None:
-        write_block(page, "ledger", short_table(judge_claims(records)))
+        write_block(page, "ledger", short_table(findings))
     return text

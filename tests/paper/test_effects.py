@@ -82,7 +82,7 @@ def test_a_missing_cell_is_named(records):
 
 
 def test_the_card_holds_the_best_model_s_numbers_the_effects_and_the_verdicts(records, tmp_path):
-    text = write_card(records, tmp_path)
+    text = write_card(records, judge_claims(records), tmp_path)
     assert (tmp_path / "card.md").read_text() == text
     assert "| slice, as the paper | 0.300 [" in text and "| subject | 0.100 [" in text
     assert "The split alone is worth +0.200 [" in text and "90% of them" in text
@@ -99,7 +99,7 @@ def test_the_card_holds_the_best_model_s_numbers_the_effects_and_the_verdicts(re
 def test_there_is_no_card_without_the_runs_as_run(records, tmp_path):
     records.runs = [run for run in records.runs if run.config.dev_fraction == 0.3]
     with pytest.raises(NotRecorded, match="split reversed"):
-        write_card(records, tmp_path)
+        write_card(records, judge_claims(records), tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -108,7 +108,7 @@ def test_the_card_in_the_repository_is_that_of_its_records():
     card = REPOSITORY / "figures" / "card.md"
     records = Records(lab.load_runs(), json.loads((card.parent / "cohort.json").read_text()))
     try:
-        expected = card_text(records)
+        expected = card_text(records, judge_claims(records))
     except NotRecorded:
         assert not card.exists()
     else:

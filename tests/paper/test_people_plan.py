@@ -35,7 +35,7 @@ from atlas_lab.paper.people_progress import (
     people_summary,
 )
 from atlas_lab.paper.study import StudyRecords
-from atlas_lab.paper.study_page import study_page
+from atlas_lab.paper.study_page import study_findings, study_page
 from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NOT_RUN, UNDECIDED
 from atlas_lab.phantom.cohort import make_cohort
@@ -125,16 +125,22 @@ def test_the_page_has_groups_of_people_and_the_verdicts():
     assert "C15: undecided: not run. cascade: place: 0 of 3" in page
 
 
+def page_of(people):
+    """The ledger's page where nothing else is recorded."""
+    records = StudyRecords([])
+    return study_page(records, people, study_findings(records, people))
+
+
 def test_the_ledger_s_page_has_the_verdicts_and_scores_on_new_people():
     people = [record | {"code": {"commit": "0123456789"}} for record in
               records_of("U-Net") + records_of("volumetric, width 4", 0.2, seed=1) + records_of("final: U-Net")]
-    page = study_page(StudyRecords([]), people)
+    page = page_of(people)
     (c16,) = [line for line in page.splitlines() if line.startswith("| C16 ")]
     assert "more than 0.05 above" in c16 and "|  | **holds**: volumetric minus" in c16 and "0123456" in page
     assert "## People never seen" in page and "| volumetric, width 4 | 0." in page
     assert "### final: U-Net" in page and "| all people | 0." in page
     assert "### U-Net\n" in page and "### volumetric" not in page
-    assert "## People never seen" not in study_page(StudyRecords([]))
+    assert "## People never seen" not in page_of([])
 
 
 def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
@@ -163,7 +169,7 @@ def test_rows_recorded_in_part_stand_apart_and_are_compared_on_the_same_people()
     dice = np.mean([scan["dice"] for record in people[-2:] for scan in record["scores"]["plain"]])
     assert f"| 2 of 3 | {dice:.3f} [" in row and f"| U-Net | {np.mean(gains):+.3f} [" in row
     assert "| flips | not run |" in effects_table(people)  # where only whole rows count
-    page = study_page(StudyRecords([]), [record | {"code": {"commit": "0123456789"}} for record in people])
+    page = page_of([record | {"code": {"commit": "0123456789"}} for record in people])
     assert "only some runs are recorded" in page and row in page
     assert partial_table(people[:6]) == ""
 

@@ -15,7 +15,7 @@ from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import STUDY, sweep_configs
 from atlas_lab.paper.study import STUDY_RECORDS, StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
-from atlas_lab.paper.study_page import short_study_table, study_page, study_verdicts
+from atlas_lab.paper.study_page import short_study_table, study_findings, study_page, study_verdicts
 from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NEEDS_ATLAS, NOT_RUN, UNDECIDED, Part, conclude, failure_share, holm
 
@@ -169,7 +169,7 @@ def test_the_table_of_runs_counts_each_epoch_once():
 
 
 def test_the_page_names_what_was_not_run():
-    page = study_page(StudyRecords([]))
+    page = study_page(StudyRecords([]), [], study_findings(StudyRecords([])))
     assert page.count("**undecided: not run**") == 20 and "0 of 5 seeds are recorded" in page
 
 
