@@ -12,6 +12,8 @@ from atlas_lab.data.placement import SKULL, skull_brightness
 from atlas_lab.data.slicing import stack_affine
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
+from atlas_lab.experiment.fewer_people import some_people
+from atlas_lab.experiment.folds import choose_split
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.provenance import pick_device
 from atlas_lab.system.shipped import SHIPPED_NETWORK
@@ -31,11 +33,14 @@ class SavedModel(NamedTuple):
 
 
 def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, store: SliceStore) -> None:
-    """Write a trained network, its config and what it was trained on as one file of tensors and plain values."""
+    """Write a trained network, its config and what it learnt from as one file of tensors and plain values.
+
+    `store` has the slices that it was trained and scored on.
+    """
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     contents = {
-        "config": plain_settings(config), "input_shape": list(model.input_shape), "data": describe_training(store),
-        "state": state,
+        "config": plain_settings(config), "input_shape": list(model.input_shape),
+        "data": describe_training(config, store), "state": state,
     }
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
     room = sum(tensor.nbytes for tensor in state.values())
@@ -43,16 +48,24 @@ def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, stor
         torch.save(contents, file)
 
 
-def describe_training(store: SliceStore) -> dict:
-    """What a network has seen: "source", "scans", "hash", and "skull", whether the scans show skull and scalp."""
-    names = list(dict.fromkeys(store.scan_names))
+def describe_training(config: RunConfig, store: SliceStore) -> dict:
+    """What a network learnt from, of the slices that it was trained and scored on.
+
+    Returns
+    -------
+    dict
+        "source"; "scans", how many of them it has seen a slice of; "hash", of all slices; and "skull", whether the
+        scans show skull and scalp.
+    """
+    store = some_people(store, config.people, config.seed)
+    names = np.unique(store.scan_names[choose_split(config, store).train])
     looked_at = names[:: max(1, len(names) // LOOKED_AT)]
     brightness = []
     for name in looked_at:
         stack = np.asarray(store.images[store.scan_names == name])[:, ::-1].transpose(2, 1, 0)
         brightness.append(skull_brightness(stack, stack_affine(store)))
     return {
-        "source": store.about["source"], "scans": store.about["n_scans"], "hash": store.about["data_hash"],
+        "source": store.about["source"], "scans": len(names), "hash": store.about["data_hash"],
         "skull": bool(np.median(brightness) >= SKULL),
     }
 

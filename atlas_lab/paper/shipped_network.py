@@ -7,13 +7,15 @@ import numpy as np
 
 from atlas_lab.architecture import count_parameters
 from atlas_lab.config import RunConfig, changed_settings, config_from_plain, run_name
+from atlas_lab.experiment.checkpoint import load_model
+from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.inference import save_model
 from atlas_lab.experiment.people import false_alarms
 from atlas_lab.experiment.run import load_run
 from atlas_lab.files import DataError, write_text
 from atlas_lab.paper.other_people import healthy_slices
 from atlas_lab.paper.people_claims import groups_table, people_scores
-from atlas_lab.paper.people_records import load_people, people_folder, study_slices, trained, whole_scores
+from atlas_lab.paper.people_records import load_people, people_folder, study_slices, whole_scores
 from atlas_lab.scoring.bootstrap import people_interval
 from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED_NETWORK
 
@@ -29,7 +31,7 @@ clinical use**: it has never seen a patient.
 |---|---|
 | network | {net}, {parameters:,} parameters, float32, {mb:.1f} MB |
 | row of the plan | {row}, seed {seed}, cohort {cohort} |
-| data | {source}: {people} people, {slices:,} axial slices of {scale} mm pixels, lesions grown by the phantom |
+| learnt from | {source}: {people} people, {slices:,} axial slices of {scale} mm pixels, lesions grown by the phantom |
 | trained | {updates:,} updates in batches of {batch}; settings: {settings} |
 | code | commit {commit:.7} |
 
@@ -90,14 +92,15 @@ def ship_network(folder: str | Path | None = None, out: Path = SHIPPED_NETWORK) 
     people = load_people(folder)
     record = chosen_record(people)
     config = config_from_plain(record["config"])
-    model, store = trained(config, folder), study_slices(config)
+    run, store = load_run(folder / f"{run_name(config)}.json"), study_slices(config)
+    model = load_model(run, store)
     save_model(out, model, config, store)
-    alarms = false_alarms(whole_scores(model, config, healthy_slices(config)))
-    alarms["without"] = alarms.pop("people")
-    run = load_run(folder / f"{run_name(config)}.json")
-    about = {"source": store.about["source"], "slices": len(store), "people": store.table["subject"].nunique(),
+    alarms = record["scores"].get("false alarms") or false_alarms(whole_scores(model, config, healthy_slices(config)))
+    table = store.table.iloc[choose_split(config, store).train]
+    about = {"source": store.about["source"], "slices": len(table), "people": table["subject"].nunique(),
              "parameters": count_parameters(model), "mb": out.stat().st_size / 1e6, "updates": run.point["updates"],
              "commit": run.code["commit"] or "unknown"}
+    alarms = {"without": alarms["people"]} | {name: ml for name, ml in alarms.items() if name != "people"}
     write_text(out.with_suffix(".md"), card_text(people, record, config, about, alarms))
     return out
 
@@ -110,7 +113,7 @@ def card_text(people: Sequence[Mapping], record: Mapping, config: RunConfig, abo
     people : list of dict
         All scores, of which those of the row of `record` are summed up: those of all its seeds.
     about : dict
-        source, slices, people: of the data that it was trained on; parameters, mb: of the network; updates, commit: of
+        source, slices, people: of what it learnt from; parameters, mb: of the network; updates, commit: of
         its training.
     alarms : dict
         As `false_alarms` gives them, its "people" as "without".

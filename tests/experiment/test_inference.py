@@ -1,4 +1,6 @@
-"""A trained network as a file: the same network again, what it was trained on, and a word on broken ones."""
+"""A trained network as a file: the same network again, what it learnt from, and a word on broken ones."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -44,7 +46,13 @@ def test_a_saved_network_is_the_same_network(model_file):
 def test_skulls_in_the_training_data_are_seen():
     head, _ = whole_head()  # on a grid of 2 mm, 10 voxels wider on each side than the template's
     volume = head[10:-10, 10:-10, 10:-10].repeat(2, 0).repeat(2, 1).repeat(2, 2)[:197, :233, :189]
-    assert describe_training(store_of(volume))["skull"]
+    assert describe_training(CONFIG, store_of(volume))["skull"]
+
+
+def test_scans_that_only_score_are_none_that_a_network_learnt_from():
+    store, config = store_of(brain(1)[0], 10), replace(CONFIG, split_by="subject")
+    assert describe_training(config, store)["scans"] == 7
+    assert describe_training(replace(config, people=5), store)["scans"] == 3  # of five, round(0.3 * 5) score
 
 
 @pytest.mark.parametrize("contents", [b"", b"no network", b"PK\x03\x04"])
