@@ -23,7 +23,6 @@ __all__ = ["LOSSES", "NETS", "build_loss", "build_model", "build_optimizer", "bu
 
 def _baseline(config, input_shape):
     """The paper's network, or one with bridges or without its code."""
-    _refuse(config, "the baseline", "context", "deep_supervision", "stage")
     settings = (input_shape, config.pool, config.convs_per_stage, config.dropout, config.kernels,
                 config.start_probability, config.dropout_on)
     if config.skips == 0 and config.code == "dense":
@@ -33,14 +32,13 @@ def _baseline(config, input_shape):
 
 def _unet(config, input_shape):
     """The U-Net in two dimensions, with neighbouring slices as channels, or as a stage of the cascade."""
-    _refuse(config, "the U-Net", "skips", "code")
     if config.stage != "mask":
-        _refuse(config, "a stage before the mask", "deep_supervision")
+        _refuse(config, "a stage before the mask", ["deep_supervision"])
     net = UNet(input_shape, 1 + 2 * config.context, config.width, config.deep_supervision)
     return net if config.stage == "mask" else StageNet(net, config.stage)
 
 
-def _refuse(config, what, *names):
+def _refuse(config, what, names):
     """Raise DataError if settings are changed that a network does not have: they would change its name alone."""
     for name in names:
         value, default = getattr(config, name), SETTINGS[name].default
@@ -50,11 +48,16 @@ def _refuse(config, what, *names):
 
 def _volume_unet(config, input_shape):
     """The U-Net in three dimensions."""
-    _refuse(config, "the volumetric U-Net", "skips", "code", "context", "stage", "deep_supervision")
     return VolumeNet(UNet(input_shape, width=config.width, dims=3), scan_slices(config.z_step))
 
 
 NETS = {"baseline": _baseline, "unet": _unet, "volume_unet": _volume_unet}
+# Settings that not every network has.
+OWN = {
+    "baseline": {"pool", "convs_per_stage", "kernels", "dropout", "dropout_on", "start_probability", "skips", "code"},
+    "unet": {"width", "context", "deep_supervision", "stage"},
+    "volume_unet": {"width"},
+}
 # A loss and its arguments, each with the setting that it takes its value from.
 LOSSES = {
     "cross_entropy": (weighted_cross_entropy, {"pos_weight": "pos_weight"}),
@@ -69,6 +72,7 @@ def build_model(config: RunConfig, input_shape: tuple[int, int]) -> nn.Module:
     """The network that a RunConfig asks for. Raises DataError if there is none like it."""
     if config.net not in NETS:
         raise DataError(f"net is {config.net!r}; choose one of {', '.join(NETS)}")
+    _refuse(config, f"net {config.net}", sorted(set().union(*OWN.values()) - OWN[config.net]))
     return NETS[config.net](config, input_shape)
 
 

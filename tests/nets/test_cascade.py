@@ -40,7 +40,8 @@ def test_the_cascade_is_where_all_agree():
 
 def test_a_setting_that_the_network_does_not_have_is_refused():
     for settings in ({"context": 1}, {"stage": "place"}, {"net": "unet", "skips": 1}, {"net": "unet", "code": "none"},
-                     {"net": "unet", "stage": "place", "deep_supervision": 1}):
+                     {"net": "unet", "stage": "place", "deep_supervision": 1}, {"net": "unet", "dropout": 0.5},
+                     {"net": "unet", "pool": "avg"}, {"net": "volume_unet", "context": 1}, {"width": 4}):
         try:
             lab.experiment.build_model(lab.RunConfig(**settings), (16, 16))
         except lab.DataError as error:

@@ -17,7 +17,8 @@ def small_people(monkeypatch):
     """A plan of a few seconds: two rows and the cascade, one seed, on scans of boxes."""
     rows = {name: replace(PEOPLE[name], seeds=1, epochs=1) for name in
             ("baseline", "U-Net", "cascade: presence", "cascade: place", "final: U-Net")}
-    monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, width=2, batch_size=20, z_step=Z_STEP))
+    rows["U-Net"] = replace(rows["U-Net"], settings={"net": "unet", "width": 2})
+    monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, batch_size=20, z_step=Z_STEP))
     for name, row in rows.items():
         monkeypatch.setitem(PEOPLE, name, row)
     monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step: store_of(7))
