@@ -27,6 +27,7 @@ from atlas_lab.data.placement import displacement, measure_placement
 from atlas_lab.data.registration import register
 from atlas_lab.data.scans import find_scans, load_scan
 from atlas_lab.grid import AFFINE
+from atlas_lab.phantom.fields import refine
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from brains import moved  # the tests' own way of moving a scan
@@ -61,7 +62,8 @@ def own_shape(scan, root):
     rng = np.random.default_rng([about["seed"], index, 3])  # as `make_head` draws
     age, box = float(rng.beta(2, 2.5)), bounding_box(template.brain, margin=8)
     coarse = anatomy.random_displacement(rng, box) + anatomy.ventricle_displacement(age, template)
-    shift = anatomy.upsample(coarse + anatomy.ex_vacuo_displacement(components, box, template), box)
+    coarse += anatomy.ex_vacuo_displacement(components, box, template)
+    shift = refine(coarse, anatomy.COARSE, anatomy.size_of(box))
     at = np.argwhere(template.brain[box])[::97]
     there = at + [b.start for b in box] + AFFINE[:3, 3]
     source = np.c_[there + shift[:, at[:, 0], at[:, 1], at[:, 2]].T, np.ones(len(at))]

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from atlas_lab.config import PROFILES
 from atlas_lab.experiment.estimate import Pace, run_seconds
+from atlas_lab.experiment.operating_point import PAPER_PARAMETERS
 from atlas_lab.experiment.run import load_runs
+from atlas_lab.grid import GRID
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS
 from atlas_lab.paper.planning import plan_sweep
 
 INPUTS = Path(__file__).with_suffix(".json")
 ON_GPU = Path(__file__).parents[1] / "benchmarks" / "gpu.json"
 PAGE = Path(__file__).with_suffix(".md")
-PARAMETERS = 93_705_297
-SLICES_OF_A_SCAN = 189
 STEPS_MEASURED = 303  # of an epoch, on the GPU
 SCANS = {"R1.1": 229, "R2.0": 655}
 STEP_FLOPS = 1.03e9   # of a slice in a step at full size: counted from the layers, forward and backward
@@ -75,7 +75,7 @@ def measure():
 
 def pace_of(inputs, name, release):
     """A measured pace, with the sizes of a release: the copying machine averages each slice and compares all pairs."""
-    n = SCANS[release] * SLICES_OF_A_SCAN
+    n = SCANS[release] * GRID[2]
     pace = Pace(**inputs["measured"][name])
     averaging = pace.copying / (pace.n_train + pace.n_dev) * n
     copying = averaging + 2 * 0.7 * n * 0.3 * n * COMPARED / inputs["measured"]["product_flops"]
@@ -97,14 +97,14 @@ def gpu_step():
 
 def share_reached(inputs):
     """What a GPU's step would take at the peaks, the larger of arithmetic and memory, over what it takes."""
-    moved = STEP_PASSES * 4 * PARAMETERS + 100 * SLICE_BYTES
+    moved = STEP_PASSES * 4 * PAPER_PARAMETERS + 100 * SLICE_BYTES
     limits = 100 * STEP_FLOPS / inputs["gpu"]["tf32_flops"], moved / inputs["gpu"]["bytes_per_s"]
     return max(limits) / gpu_step()
 
 
 def exchange(inputs, ranks, over):
     """Seconds in which ranks add up their gradients by a ring, over links of so many bytes a second."""
-    return 2 * (ranks - 1) / ranks * 4 * PARAMETERS / (inputs | inputs["gpu"])[over]
+    return 2 * (ranks - 1) / ranks * 4 * PAPER_PARAMETERS / (inputs | inputs["gpu"])[over]
 
 
 def ledger():
@@ -136,8 +136,8 @@ def case_rows(inputs):
             seconds = [run_seconds(config, pace) for config in configs]
             wall = max(sum(seconds) / min(workers, len(seconds)), max(seconds))
             cells.append(f"{text_of(wall)}, ${sum(seconds) / 3600 * price:,.0f}")
-        slices = SCANS[release] * SLICES_OF_A_SCAN
-        size = (slices * 232 * 196 * 2 + len(configs) * 4 * PARAMETERS) / 1e9
+        slices = SCANS[release] * GRID[2]
+        size = (slices * 232 * 196 * 2 + len(configs) * 4 * PAPER_PARAMETERS) / 1e9
         yield [name, f"{len(configs)}", *cells, f"{size:,.0f} GB"]
 
 
@@ -154,7 +154,7 @@ def page(inputs):
     by_link = [[f"{ranks}", f"{own.step / ranks:.2f} s", f"{exchange(inputs, ranks, 'network_bytes_per_s'):.2f} s",
                 f"{own.step / (own.step / ranks + exchange(inputs, ranks, 'network_bytes_per_s')):.1f}",
                 f"{1e3 * exchange(inputs, ranks, 'link_bytes_per_s'):.2f} ms"] for ranks in (2, 4, 8)]
-    fixed = STEP_PASSES * 4 * PARAMETERS / gpu["bytes_per_s"]
+    fixed = STEP_PASSES * 4 * PAPER_PARAMETERS / gpu["bytes_per_s"]
     study = ledger()
     at_study = replace(Pace(**measured["study"]), n_train=29_106, n_dev=12_474, steps=291.06)
     study_seconds = [run_seconds(config, at_study) for config in study]

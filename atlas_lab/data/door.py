@@ -12,6 +12,7 @@ from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
 from atlas_lab.data.scans import Scan, load_scan, source_of
 from atlas_lab.data.stream import Unfit
+from atlas_lab.data.turning import ras_grid
 from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
@@ -140,8 +141,8 @@ def _lay_beside(mask, own_affine, name, shape, affine):
                             "has the axes of its image's file")
         return mask if affine is None else to_ras(mask, affine)[0]
     turned, found = to_ras(mask, own_affine)
-    expected_shape, expected = to_ras(np.empty(shape, bool), affine)
-    if turned.shape != expected_shape.shape:
+    expected_shape, expected = ras_grid(shape, affine)
+    if turned.shape != expected_shape:
         raise DataError(f"the {name} has shape {mask.shape} and the image {shape}; they must be equal")
     if not np.allclose(found, expected, atol=SAME):
         raise DataError(f"the {name} lies on another grid than the image, up to "

@@ -16,7 +16,7 @@ from atlas_lab.files import DataError, refuse_patients_in_repository
 from atlas_lab.system.locks import locked
 from atlas_lab.system.progress import bar
 
-__all__ = ["Bar", "Decrypted", "unlock"]
+__all__ = ["Decrypted", "unlock"]
 
 MAGIC = b"Salted__"       # what openssl puts in front of the salt
 GZIP = b"\x1f\x8b\x08"
@@ -64,8 +64,9 @@ def unlock(archive: str | Path, out: str | Path, key: str, progress: bool = True
     refuse_patients_in_repository(out / "scan", "scans of ATLAS")
     scheme, cipher_of = _find_scheme(archive, salt, is_base64, key)
     try:
-        with locked(out, "unlocking an archive to"), incomplete_folder(out), Bar(archive, progress) as bar:
-            _extract(Decrypted(archive, is_base64, cipher_of(), bar), out, archive)
+        with locked(out, "unlocking an archive to"), incomplete_folder(out), \
+                bar(None, "unlocking", archive.stat().st_size, progress, unit="B", unit_scale=True) as shown:
+            _extract(Decrypted(archive, is_base64, cipher_of(), shown.update), out, archive)
     except OSError as error:
         raise DataError(f"{error.filename or out}: can't be unpacked there: {error.strerror or error}; name another "
                         "folder with --out") from error
@@ -139,31 +140,14 @@ def _ciphertext(archive, is_base64, count=lambda size: None):
             skip = max(0, skip - len(block))
 
 
-class Bar:
-    """A progress bar over the bytes of a file; `tell` moves it."""
-
-    def __init__(self, path, progress):
-        self.bar = bar(None, "unlocking", path.stat().st_size, progress, unit="B", unit_scale=True)
-
-    def tell(self, size):
-        """So many bytes more were read."""
-        self.bar.update(size)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.bar.close()
-
-
 class Decrypted:
     """The decrypted and gunzipped archive as a stream that tarfile can read, a bounded piece at a time.
 
     `allowance` is how many bytes it may still give, or None: a header can claim to be as long as it likes.
     """
 
-    def __init__(self, archive, is_base64, cipher, bar):
-        self.blocks, self.cipher = _ciphertext(archive, is_base64, bar.tell), cipher
+    def __init__(self, archive, is_base64, cipher, count):
+        self.blocks, self.cipher = _ciphertext(archive, is_base64, count), cipher
         self.gunzip, self.packed, self.ready, self.allowance = zlib.decompressobj(31), b"", memoryview(b""), None
 
     def read(self, size):

@@ -6,7 +6,7 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.model import BaselineNet
 from atlas_lab.splits import Split
 
-__all__ = ["PAPER_UPDATES", "n_updates", "operating_point"]
+__all__ = ["PAPER_PARAMETERS", "PAPER_UPDATES", "n_updates", "operating_point"]
 
 PAPER_UPDATES = 303  # of an epoch on 70 % of ATLAS R1.1's 43,281 slices in batches of 100
 PAPER_PARAMETERS = 93_705_297

@@ -17,11 +17,12 @@ from atlas_lab.data.registration import register
 from atlas_lab.data.scans import read_t1w
 from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.data.stripping import find_brain
+from atlas_lab.data.turning import from_ras, ras_grid
 from atlas_lab.experiment.artifacts import scale_each_slice
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
-from atlas_lab.grid import AFFINE, GRID, is_on_grid, to_ras, voxel_ml
+from atlas_lab.grid import AFFINE, GRID, is_on_grid, voxel_ml
 
 __all__ = ["NOTICE", "Prediction", "back_to", "predict_scan"]
 
@@ -96,7 +97,7 @@ def predict_scan(
         report("segmenting")
         on_grid, _ = to_grid(image, placed, path)
     account[:0] = _said_of_the_file(caught)
-    if not is_on_grid(*_turned(image.shape, placed)):
+    if not is_on_grid(*ras_grid(image.shape, placed)):
         size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
         account.append(f"resampled from voxels of {size} mm to ATLAS's of 1 mm, and the mask back")
     found = _segment(saved, on_grid, path, account)
@@ -186,21 +187,13 @@ def _head(image: np.ndarray, white: float) -> np.ndarray:
     return head[: GRID[0], : GRID[1], : GRID[2]] | (np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0)
 
 
-def _turned(shape: tuple[int, ...], affine: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape and affine of a volume once its axes are turned to RAS."""
-    turned, turned_affine = to_ras(np.empty(shape, np.bool_), affine)
-    return turned.shape, turned_affine
-
-
 def back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """A volume on ATLAS's grid brought to another grid: by turning axes alone where that is enough."""
-    from nibabel import Nifti1Image, orientations
+    from nibabel import Nifti1Image
     from nilearn.image import resample_img
 
-    if is_on_grid(*_turned(shape, affine)):
-        ras = orientations.axcodes2ornt("RAS")
-        turn = orientations.ornt_transform(ras, orientations.io_orientation(affine))
-        return np.ascontiguousarray(orientations.apply_orientation(volume, turn))
+    if is_on_grid(*ras_grid(shape, affine)):
+        return from_ras(volume, affine)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Resampling binary images")  # probabilities of 0 and 1 alone are fine
         moved = resample_img(

@@ -9,6 +9,7 @@ import numpy as np
 
 from atlas_lab.dataset import SliceStore, scan_name
 from atlas_lab.experiment.copying_machine import copied_masks
+from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.files import DataError
 from atlas_lab.metrics import centroid_distances, confusion_counts, sums_by_subject
 from atlas_lab.paper.local_classifier import best_threshold, fit_classifier
@@ -91,7 +92,7 @@ def _classified(store, split, neighbours):
     """The masks of the local classifier."""
     in_train = np.zeros(len(store), bool)
     in_train[split.train] = True
-    scans = _rows_of_scans(store)
+    scans = list(scan_rows(store).values())
     without_lesion = sum(np.count_nonzero((store.images[rows] > 0) & ~store.masks[rows])
                          for rows in (rows[in_train[rows]] for rows in scans))
     share = min(1.0, PIXELS / max(1, int(without_lesion)))
@@ -102,13 +103,6 @@ def _classified(store, split, neighbours):
         if in_dev[rows].any():
             masks[rows[in_dev[rows]]] = classifier.predict(store.images[rows], in_dev[rows])
     return masks[split.dev], {"threshold": classifier.threshold, "share_of_pixels": share}
-
-
-def _rows_of_scans(store):
-    """For each scan the rows of its slices, from the lowest to the highest."""
-    names = store.scan_names
-    order = np.lexsort((store.table["z"].to_numpy(), names))
-    return np.split(order, np.flatnonzero(names[order][1:] != names[order][:-1]) + 1)
 
 
 CONTROLS = {

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.grid import GRID, bounding_box
+from atlas_lab.phantom.fields import nodes_of, refine
 
 __all__ = [
     "SITES", "Anatomy", "Head", "Site", "ex_vacuo_displacement", "load_anatomy", "make_head",
-    "random_displacement", "random_field", "sample_lesion", "scan_head", "upsample", "ventricle_displacement",
+    "random_displacement", "random_field", "sample_lesion", "scan_head", "size_of", "ventricle_displacement",
 ]
 
 COARSE = 4  # mm, spacing of the grid on which deformations and bias fields are drawn
@@ -123,7 +124,7 @@ def make_head(components, rng, anatomy):
     box = bounding_box(anatomy.brain, margin=8)
     own = random_displacement(rng, box) + ventricle_displacement(age, anatomy)
     pulled = own + ex_vacuo_displacement(components, box, anatomy)
-    own, pulled = upsample(own, box), upsample(pulled, box)
+    own, pulled = (refine(field, COARSE, size_of(box)) for field in (own, pulled))
     brain = _sample(anatomy.brain, pulled, box, np.ones(pulled.shape[1:], bool), order=0) > 0
     template = _sample(anatomy.t1w, pulled, box, brain)
     csf = _sample(anatomy.csf, pulled, box, brain)
@@ -131,9 +132,9 @@ def make_head(components, rng, anatomy):
     return Head(box, template, csf, brain, [mask for mask in moved if mask.any()], age)
 
 
-def _coarse_shape(box):
-    """Nodes of the coarse grid that spans a box."""
-    return tuple((b.stop - b.start - 1) // COARSE + 2 for b in box)
+def size_of(box):
+    """Voxels of a box along each axis."""
+    return tuple(b.stop - b.start for b in box)
 
 
 def random_displacement(rng, box):
@@ -144,7 +145,7 @@ def random_displacement(rng, box):
     for sigma_mm, amplitude in ((30, 2.6), (12, 0.9)):
         for_axes = []
         for _ in range(3):
-            noise = rng.standard_normal(_coarse_shape(box), dtype=np.float32)
+            noise = rng.standard_normal(nodes_of(size_of(box), COARSE), dtype=np.float32)
             field = ndimage.gaussian_filter(noise, sigma_mm / COARSE)
             for_axes.append(amplitude * field / field.std())
         total = total + np.stack(for_axes)
@@ -186,7 +187,7 @@ def _to_coarse(volume, box):
     low = [b.start for b in box]
     at = [
         np.minimum(start + COARSE * np.arange(n), size - 1)
-        for start, n, size in zip(low, _coarse_shape(box), volume.shape, strict=True)
+        for start, n, size in zip(low, nodes_of(size_of(box), COARSE), volume.shape, strict=True)
     ]
     return volume[np.ix_(*at)]
 
@@ -196,21 +197,6 @@ def _unit_gradient(field):
     gradient = np.stack(np.gradient(field))
     longest = np.sqrt((gradient**2).sum(axis=0)).max()
     return gradient / max(float(longest), 1e-9)
-
-
-def upsample(coarse, box):
-    """Fields on the coarse grid (..., *coarse shape) at every voxel of the box, by linear interpolation."""
-    fine = coarse.astype(np.float32)
-    for axis in (-1, -2, -3):  # the first axis last: whole planes are then copied at once
-        voxel = np.arange(box[axis].stop - box[axis].start)
-        node = voxel // COARSE
-        weight = (voxel % COARSE / np.float32(COARSE)).reshape([-1] + [1] * (-1 - axis)).astype(np.float32)
-        below, above = fine.take(node, axis), fine.take(node + 1, axis)
-        above -= below
-        above *= weight
-        above += below
-        fine = above
-    return fine
 
 
 def _sample(volume, displacement, box, where, order=1):
@@ -299,8 +285,8 @@ def _bias_field(rng, box):
     """A very smooth random field of standard deviation 1: the uneven sensitivity of a coil."""
     from scipy import ndimage
 
-    field = ndimage.gaussian_filter(rng.standard_normal(_coarse_shape(box)), 40 / COARSE)
-    return upsample((field - field.mean()) / field.std(), box)
+    field = ndimage.gaussian_filter(rng.standard_normal(nodes_of(size_of(box), COARSE)), 40 / COARSE)
+    return refine((field - field.mean()) / field.std(), COARSE, size_of(box))
 
 
 def random_field(rng, shape, sigma):

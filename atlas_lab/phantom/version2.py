@@ -33,7 +33,7 @@ def make_subject(index, settings, release, real_mask=None):
     ----------
     index : int
     settings : dict
-        As `check_settings` makes them.
+        As `_check_settings` makes them.
     release : Path
     real_mask : Path, optional
         A lesion mask to use instead of a grown lesion.

@@ -55,7 +55,7 @@ def slice_scores(store, rows, predictions, voxel_ml=None):
                              "uncertainty": -ml * doubt})
 
 
-def worst_first(store, rows, predictions, subject=None, site=None, size="any", order="dice"):
+def worst_first(store, rows, scores, subject=None, site=None, size="any", order="dice"):
     """Positions in `rows`, the worst first, by one of the columns of `slice_scores`.
 
     Slices that are empty in both masks, whose Dice is undefined, are left out.
@@ -65,7 +65,8 @@ def worst_first(store, rows, predictions, subject=None, site=None, size="any", o
     store : SliceStore
     rows : int array (N,)
         Rows of the store.
-    predictions : bool or float array (N, H, W)
+    scores : pandas.DataFrame
+        As `slice_scores` gives them.
     subject, site : str, optional
         Only these.
     size : a key of SIZES
@@ -77,7 +78,6 @@ def worst_first(store, rows, predictions, subject=None, site=None, size="any", o
     order : int array
     dice : float array (N,)
     """
-    scores = slice_scores(store, rows, predictions)
     table, dice = store.table.iloc[rows], scores["dice"].to_numpy()
     low, high = SIZES[size]
     chosen = ~np.isnan(dice) & table["lesion_pixels"].between(low, high, inclusive="left").to_numpy()
@@ -139,6 +139,7 @@ class Browser(Still, ipywidgets.VBox):
 
     def __init__(self, store, rows, predictions, count, zoom, scans=None):
         self.store, self.rows, self.predictions, self.count, self.zoom = store, rows, predictions, count, zoom
+        self.scores = slice_scores(store, rows, predictions)
         self.scans = {scan.name: scan for scan in scans or ()}
         self.controls = self._make_controls(store.table.iloc[rows])
         self.subject, self.site, self.size, self.order, self.page = self.controls
@@ -167,7 +168,7 @@ class Browser(Still, ipywidgets.VBox):
         chosen = {name: None if box.value == "any" else box.value
                   for name, box in (("subject", self.subject), ("site", self.site))}
         order, dice = worst_first(
-            self.store, self.rows, self.predictions, **chosen, size=self.size.value, order=self.order.value)
+            self.store, self.rows, self.scores, **chosen, size=self.size.value, order=self.order.value)
         self.page.max = max(1, -(-len(order) // self.count))
         self.pages.value = f"of {self.page.max}; {len(order)} slices"
         start = (min(self.page.value, self.page.max) - 1) * self.count

@@ -28,7 +28,7 @@ class SliceViewer(Still, anywidget.AnyWidget):
     ----------
     position : list of three int
         The voxel under the crosshair; `index` is its part along `plane` (0 axial, 1 coronal, 2 sagittal).
-    layout : "one", "three" (planes) or "side" (a pane for each prediction)
+    pane_layout : "one", "three" (planes) or "side" (a pane for each prediction)
     show : "masks", "errors", "differences" (first against chosen prediction), "heat" or "labels"
     chosen : int
         Number of the prediction shown; `thresholds` has the threshold of each, `threshold` that of the chosen one.

@@ -3,9 +3,10 @@
 import numpy as np
 
 from atlas_lab.data.nifti import GridWarning
+from atlas_lab.data.turning import from_ras, ras_grid
 from atlas_lab.experiment.own_scan import back_to
 from atlas_lab.files import DataError, atomic_path
-from atlas_lab.grid import SAME, to_ras, voxel_ml
+from atlas_lab.grid import SAME, voxel_ml
 from atlas_lab.widgets.volumes import unpack
 
 __all__ = ["put_back", "read_drawing", "write_drawing"]
@@ -26,12 +27,9 @@ def put_back(mask, affine, own):
 
     Resampling changes a mask; a GridWarning then says by how much.
     """
-    turned, turned_affine = to_ras(np.empty(own.shape, bool), own.affine)
-    if turned.shape == mask.shape and np.allclose(turned_affine, affine, atol=SAME):
-        from nibabel.orientations import apply_orientation, axcodes2ornt, io_orientation, ornt_transform
-
-        turn = ornt_transform(axcodes2ornt("RAS"), io_orientation(own.affine))
-        return np.ascontiguousarray(apply_orientation(mask, turn))
+    turned_shape, turned_affine = ras_grid(own.shape, own.affine)
+    if turned_shape == mask.shape and np.allclose(turned_affine, affine, atol=SAME):
+        return from_ras(mask, own.affine)
     import warnings
 
     moved = back_to(own.shape, own.affine, mask.astype(np.float32)) > 0.5

@@ -3,6 +3,7 @@
 import webbrowser
 from pathlib import Path
 
+from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError, check_target, lab_home, source_of_file
 
 __all__ = ["open_page", "write_page"]
@@ -29,7 +30,7 @@ def write_page(t1w, masks=(), model=None, out=None):
     from atlas_lab.widgets.viewer import view_slices
 
     t1w, masks = Path(t1w).expanduser(), [Path(mask).expanduser() for mask in masks]
-    stem = t1w.name.removesuffix(".gz").removesuffix(".nii")
+    stem = stem_of(t1w.name) or t1w.name
     out = Path(out).expanduser() if out else lab_home() / "views" / f"{stem}.html"
     if out.suffix != ".html":
         raise DataError(f"{out}: the name of a page must end in .html")
@@ -47,7 +48,7 @@ def _named(paths):
     """Paths by the names of their files, numbered where two are alike."""
     named = {}
     for path in paths:
-        name = path.name.removesuffix(".gz").removesuffix(".nii")
+        name = stem_of(path.name) or path.name
         named[name if name not in named else f"{name} ({len(named) + 1})"] = path
     return named
 

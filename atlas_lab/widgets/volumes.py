@@ -10,6 +10,7 @@ import numpy as np
 from atlas_lab.data.door import as_array, open_together, open_volume, source_of_image
 from atlas_lab.data.nifti import ScanWarning, read_header
 from atlas_lab.data.scans import Scan
+from atlas_lab.data.turning import ras_grid
 from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR, label_colours
@@ -171,8 +172,8 @@ def _describe_grid(volumes):
         return {}
     from nibabel.orientations import io_orientation
 
-    shape, affine = to_ras(np.empty(own.shape, bool), own.affine)
-    if shape.shape != volumes.image.shape or not np.allclose(affine, volumes.affine, atol=SAME):
+    shape, affine = ras_grid(own.shape, own.affine)
+    if shape != volumes.image.shape or not np.allclose(affine, volumes.affine, atol=SAME):
         return {}
     turn = io_orientation(own.affine)
     return {"shape": list(own.shape), "affine": own.affine.ravel().tolist(),

@@ -13,7 +13,7 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.unlock import Bar, Decrypted, unlock
+from atlas_lab.data.unlock import Decrypted, unlock
 from atlas_lab.data.unpack import INCOMPLETE, noted_folders
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not on this machine")
@@ -140,7 +140,7 @@ def test_work_grows_with_the_archive_and_memory_does_not(tmp_path):
 
     salt, is_base64 = _read_head(path)
     _, cipher_of = _find_scheme(path, salt, is_base64, KEY)
-    stream = Decrypted(path, is_base64, cipher_of(), Bar(path, False))
+    stream = Decrypted(path, is_base64, cipher_of(), lambda size: None)
     tracemalloc.start()
     length = sum(len(piece) for piece in iter(lambda: stream.read(10_240), b""))
     peak = tracemalloc.get_traced_memory()[1]

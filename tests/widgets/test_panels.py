@@ -14,7 +14,7 @@ import atlas_lab as lab
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import pack_masks
 from atlas_lab.plots.overlay import overlay
-from atlas_lab.widgets.browser import SIZES, worst_first
+from atlas_lab.widgets.browser import SIZES, slice_scores, worst_first
 from atlas_lab.widgets.canvas import SliceViewer
 from atlas_lab.widgets.panels import disc, playground
 from atlas_lab.widgets.volumes import unpack
@@ -93,15 +93,17 @@ def test_the_worst_slices_come_first_and_undefined_ones_not_at_all(store):
     predictions = store.masks.copy()
     predictions[3, :4, :2] = False  # Dice 2/3
     predictions[7] = False          # Dice 0
-    order, dice = worst_first(store, np.arange(12), predictions)
+    rows = np.arange(12)
+    scores = slice_scores(store, rows, predictions)
+    order, dice = worst_first(store, rows, scores)
     assert order.tolist()[:2] == [7, 3] and sorted(order) == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
     assert dice[3] == pytest.approx(2 / 3)
-    assert worst_first(store, np.arange(12), predictions, site="S1")[0].tolist() == [3, 1, 2, 4, 5]
-    assert worst_first(store, np.arange(12), predictions, subject="b", size="up to 10 pixels")[0].tolist() == [7, 8]
-    sizes = {name: len(worst_first(store, np.arange(12), predictions, size=name)[0]) for name in SIZES}
+    assert worst_first(store, rows, scores, site="S1")[0].tolist() == [3, 1, 2, 4, 5]
+    assert worst_first(store, rows, scores, subject="b", size="up to 10 pixels")[0].tolist() == [7, 8]
+    sizes = {name: len(worst_first(store, rows, scores, size=name)[0]) for name in SIZES}
     assert sizes == {"any": 10, "none": 0, "up to 10 pixels": 4, "11 to 100": 4, "over 100": 2}
     with pytest.raises(lab.DataError, match="12 rows and 3 predictions"):
-        worst_first(store, np.arange(12), predictions[:3])
+        slice_scores(store, rows, predictions[:3])
 
 
 def test_filters_fill_the_page_and_a_slice_opens_its_scan(store):
@@ -131,7 +133,7 @@ def test_slices_are_ordered_by_what_was_missed_invented_or_uncertain(store):
     chances[10, 12:, 12:] = 0.8   # 16 pixels invented
     chances[5] = np.where(store.masks[5], 0.6, 0)  # 144 pixels that are hardly lesion
     for order, first in (("missed", 3), ("false", 10), ("uncertainty", 5)):
-        assert worst_first(store, rows, chances, order=order)[0][0] == first
+        assert worst_first(store, rows, slice_scores(store, rows, chances), order=order)[0][0] == first
     browser = lab.browse(store, chances)
     assert "uncertainty" in dict(browser.order.options)
     assert "uncertainty" not in dict(lab.browse(store, store.masks).order.options)
