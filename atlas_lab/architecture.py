@@ -14,21 +14,15 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) -> list[dict]:
-    """One row per layer, in the order of the forward pass, read off the model by running it once.
-
-    Parameters
-    ----------
-    model : nn.Module
-    input_shape : (int, int), optional
-        Height and width to run it at; by default `model.input_shape`.
+def layer_table(model: nn.Module) -> list[dict]:
+    """One row per layer, in the order of the forward pass, read off the model by running it once at `input_shape`.
 
     Returns
     -------
     list of dict
         layer (its name in the model), kind, kernel (as in "5x5", or ""), output (shape without the batch),
         parameters, and receptive_field (pixels of the input seen by one number of the output; None from the first
-        fully connected layer on, where each number sees the whole slice).
+        layer on that is fully connected, so that each number sees the whole slice, or that goes back up).
     """
     names = {module: name for name, module in model.named_modules()}
     rows = []
@@ -45,7 +39,7 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) ->
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, of kernels of even size, which it pads by a copy
             # As its class defines it: a placed network has a faster forward pass, which doesn't call layer by layer.
-            type(model).forward(model, torch.zeros(1, 1, *(input_shape or model.input_shape), device=first.device))
+            type(model).forward(model, torch.zeros(1, 1, *model.input_shape, device=first.device))
     finally:
         model.train(was_training)
         for hook in hooks:
@@ -62,14 +56,14 @@ def layer_table(model: nn.Module, input_shape: tuple[int, int] | None = None) ->
 
 
 def _receptive_fields(layers):
-    """Receptive field in pixels after each layer of a chain; None from the first linear layer on."""
-    kernels, strides, fields, is_dense = [], [], [], False
+    """Receptive field in pixels after each layer of a chain; None from the first on that no encoder has."""
+    kernels, strides, fields, is_past = [], [], [], False
     for layer in layers:
-        is_dense |= isinstance(layer, nn.Linear)
+        is_past |= isinstance(layer, nn.Linear | nn.Upsample)
         if hasattr(layer, "kernel_size"):
             kernels.append(layer.kernel_size if isinstance(layer.kernel_size, int) else layer.kernel_size[0])
             strides.append(layer.stride if isinstance(layer.stride, int) else layer.stride[0])
-        fields.append(None if is_dense else field_of_view(kernels, strides))
+        fields.append(None if is_past else field_of_view(kernels, strides))
     return fields
 
 

@@ -229,6 +229,6 @@ def _card(found):
     bad = f"<br><span class=bad>{html.escape(found.unusable)}</span>" if found.unusable else ""
     odd = "".join(f"<br><span class=odd>{html.escape(note)}</span>" for note in found.notes)
     return (
-        f"<figure>{image if found.thumbnail else ''}<figcaption><b>{html.escape(found.scan)}</b> {found.site}<br>"
-        f"{html.escape(volume)}{bad}{odd}</figcaption></figure>"
+        f"<figure>{image if found.thumbnail else ''}<figcaption><b>{html.escape(found.scan)}</b> "
+        f"{html.escape(found.site)}<br>{html.escape(volume)}{bad}{odd}</figcaption></figure>"
     )

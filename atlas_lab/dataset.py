@@ -10,7 +10,7 @@ import torch
 from atlas_lab.files import DataError
 from atlas_lab.provenance import RunStream
 
-__all__ = ["SliceDataset", "SliceStore", "open_store", "scan_name"]
+__all__ = ["SliceDataset", "SliceStore", "as_float", "open_store", "scan_name"]
 
 
 def scan_name(subject, session):
@@ -76,6 +76,11 @@ def open_store(folder: str | Path) -> SliceStore:
     )
 
 
+def as_float(images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A store's images, uint8, and masks, bool or uint8 out of JPEG files, as float32 from 0 to 1."""
+    return images.div(255), masks.float() if masks.dtype == torch.bool else masks.div(255)
+
+
 class SliceDataset(torch.utils.data.Dataset):
     """Slices of a store as tensors.
 
@@ -99,9 +104,8 @@ class SliceDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         rows = self.rows[np.asarray(index)]
-        image, target = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
-        target = target.float() if target.dtype == torch.bool else target.div(255)  # JPEG's have levels
-        return image.div(255).unsqueeze(-3), target.unsqueeze(-3)
+        images, masks = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
+        return tuple(part.unsqueeze(-3) for part in as_float(images, masks))
 
     def sample(self, size: int, seed: int = 0) -> "SliceDataset":
         """A random part of the dataset, of `size` slices at most, in the dataset's order."""

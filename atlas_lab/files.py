@@ -12,8 +12,7 @@ from atlas_lab.system.disk import WHY, free_for, same_place, settle
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json",
-    "write_text",
+    "lab_home", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -53,8 +53,7 @@ def checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal")
     if pred.dtype != bool or target.dtype != bool:
         raise DataError(
-            f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`"
-        )
+            f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`")
     return pred, target
 
 

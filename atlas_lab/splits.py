@@ -12,7 +12,6 @@ from atlas_lab.provenance import RunStream
 
 __all__ = ["BLOCK_MM", "Split", "neighbour_exposure", "seen_in_train", "split_slices"]
 
-
 BLOCK_MM = 30  # thickness of a block of slices: six or seven to a head
 
 
@@ -33,9 +32,8 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
         What is kept together. "slice" is the paper's: neighbouring slices of one brain land on both sides,
         so dev looks like train (claim C13). "block" keeps together what lies within BLOCK_MM of one scan, so that only
         slices at a block's ends have a neighbour on the other side, but every person is on both. "subject" keeps all
-        scans of a person together. "both" makes one half
-        of dev from whole subjects and the other from single slices of the other subjects: one network can then be
-        asked about people it has seen and people it has not.
+        scans of a person together. "both" makes one half of dev from whole subjects and the other from single slices
+        of the other subjects: one network can then be asked about people it has seen and people it has not.
     dev_fraction : float
         Share of the groups that go to dev, rounded; at least one group goes to each side.
     seed : int

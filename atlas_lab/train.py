@@ -13,7 +13,8 @@ from atlas_lab.dataset import SliceDataset
 from atlas_lab.files import DataError
 from atlas_lab.metrics import centroid_distances, confusion_counts, dice_from_counts, nan_mean, precision_recall_area
 
-__all__ = ["SCORED", "Evaluation", "evaluate", "fit", "predict", "random_batches", "train_epoch", "train_step"]
+__all__ = ["SCORED", "Evaluation", "evaluate", "fit", "predict", "random_batches", "seed_epoch", "train_epoch",
+           "train_step"]
 
 SCORED = 250  # slices that are scored or predicted at a time
 
@@ -56,10 +57,12 @@ def fit(
         What to learn from, and what only to be scored on.
     epochs : int
         Passes over train, those in `history` included.
-    max_grad_norm : float
-        Longer gradients are shortened to this norm.
+    batch_size, max_grad_norm : int, float
+        Slices in a step; longer gradients are shortened to this norm.
     learning_rate : callable, optional
         From the number of an epoch, counted from 1, to its learning rate; by default the optimizer's stays.
+    seed : int
+        Of each epoch's order and dropout, and of the part of train that is scored.
     batches : callable
         From number of slices and batch size to the batches of an epoch, lists of row numbers.
     scores : callable, optional
@@ -88,7 +91,7 @@ def fit(
     some_train = train.sample(len(dev), seed)
     for epoch in range(len(history) + 1, epochs + 1):
         started = time.perf_counter()
-        torch.manual_seed(seed * 100_003 + epoch)
+        seed_epoch(seed, epoch)
         if learning_rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(epoch)
@@ -105,6 +108,11 @@ def fit(
         if after_epoch is not None:
             after_epoch(history)
     return history
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Seed torch's global generator for an epoch, counted from 1."""
+    torch.manual_seed(seed * 100_003 + epoch)
 
 
 def train_epoch(model, train, loss, optimizer, batches, max_grad_norm=5.0, step=train_step) -> float:
@@ -141,15 +149,13 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: SliceDataset, loss: Callable | None = None, batch_size: int = SCORED,
-) -> Evaluation:
+def evaluate(model: nn.Module, dataset: SliceDataset, loss: Callable | None = None) -> Evaluation:
     """Predict every slice with dropout off and count; the mask is sigmoid(logits) > 0.5. Without a loss that is NaN."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     counts, distances, total_loss = [], [], 0.0
-    for batch in torch.arange(len(dataset)).split(batch_size):
+    for batch in torch.arange(len(dataset)).split(SCORED):
         images, target = (tensor.to(device) for tensor in dataset[batch])
         logits = model(images)
         if loss is not None:
@@ -159,18 +165,18 @@ def evaluate(
         counts.append(np.stack(confusion_counts(pred, target))[..., 0])
         distances.append(centroid_distances(pred[:, 0], target[:, 0]))
     model.train(was_training)
-    mean_loss = float("nan") if loss is None else total_loss / len(dataset)
+    mean_loss = total_loss / len(dataset) if loss is not None else math.nan
     return Evaluation(*np.concatenate(counts, axis=1), np.concatenate(distances), mean_loss)
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: np.ndarray, batch_size: int = SCORED) -> np.ndarray:
-    """Lesion probability of every pixel: images (N, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
+def predict(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Lesion probability of every pixel: images (N, H, W) or (N, C, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    images = torch.from_numpy(np.ascontiguousarray(images)).unsqueeze(1)
-    images = images.float() / 255 if images.dtype == torch.uint8 else images.float()
-    output = [torch.sigmoid(model(batch.to(device))).cpu() for batch in images.split(batch_size)]
+    images, largest = torch.from_numpy(np.ascontiguousarray(images)), 255 if images.dtype == np.uint8 else 1
+    images = images.unsqueeze(1) if images.dim() == 3 else images
+    output = [torch.sigmoid(model(batch.to(device).float() / largest)).cpu() for batch in images.split(SCORED)]
     model.train(was_training)
     return torch.cat(output)[:, 0].numpy()

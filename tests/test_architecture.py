@@ -69,7 +69,8 @@ def test_reading_the_layers_leaves_the_model_as_it_was(training):
 
 def test_layers_of_any_chain_can_be_read_at_any_shape():
     chain = nn.Sequential(nn.Conv2d(1, 2, 7, stride=2), nn.MaxPool2d(3, stride=3), nn.Conv2d(2, 4, 3))
-    rows = lab.layer_table(chain, (63, 47))
+    chain.input_shape = (63, 47)
+    rows = lab.layer_table(chain)
     # Fields by hand: 7; + 2 x 2 = 11; + 2 x 6 = 23.
     assert [row["receptive_field"] for row in rows] == [7, 11, 23]
     assert [row["output"] for row in rows] == [(2, 29, 21), (2, 9, 7), (4, 7, 5)]

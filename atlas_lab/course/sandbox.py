@@ -112,7 +112,7 @@ def _exchange(process, request, deadline):
 
 
 def _end(process):
-    """End a process and all in its session; in the sandbox, all below it go with it."""
+    """End a process; in the sandbox, all below it go with it."""
     process.kill()
     process.stdout.close()
     process.wait()

@@ -6,6 +6,7 @@ from pathlib import Path
 from atlas_lab.config import RunConfig, run_name
 from atlas_lab.dataset import open_store
 from atlas_lab.experiment.run import Run, score_text
+from atlas_lab.fast.workers import processor_threads
 from atlas_lab.files import DataError
 
 __all__ = ["train_alone"]
@@ -18,15 +19,13 @@ def train_alone(
 
     `folders` are those of its slices and, or None, of the replay_store and the fine_store of `run_experiment`.
     """
-    import torch
-
     from atlas_lab.experiment.experiment import run_experiment
 
-    torch.set_num_threads(1)
     try:
         store, replay_store, fine_store = (None if folder is None else open_store(folder) for folder in folders)
-        run = run_experiment(
-            config, store, report=count, keep=keep, replay_store=replay_store, fine_store=fine_store)
+        with processor_threads(1):
+            run = run_experiment(
+                config, store, report=count, keep=keep, replay_store=replay_store, fine_store=fine_store)
     except DataError as error:  # such as a loss that is no number any more: the other runs go on
         return None, f"{run_name(config)}: {error}"
     return run, f"{run.name}: {run.seconds:.0f} s, {score_text(run)}"

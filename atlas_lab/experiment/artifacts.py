@@ -16,7 +16,7 @@ from atlas_lab.train import random_batches
 
 __all__ = [
     "DEPARTURES", "as_filed", "as_run", "as_written", "filled_batches", "first_slices_dice",
-    "first_slices_spread", "jpeg_ceiling", "random_discs", "sampling_error", "scale_each_slice",
+    "jpeg_ceiling", "random_discs", "sampling_error", "scale_each_slice",
     "scores_with_first_slices", "through_jpeg",
 ]
 
@@ -150,8 +150,3 @@ def sampling_error(dice, count=100):
     dice = np.asarray(dice, dtype=float)
     dice = dice[~np.isnan(dice)]
     return float(dice.std(ddof=1) / np.sqrt(count) * np.sqrt(1 - count / len(dice)))
-
-
-def first_slices_spread(dice, count=100, n_draws=2000, seed=0):
-    """`first_slices_dice` of many orders: float array (n_draws,), the sampling error of scoring so few slices."""
-    return np.array([first_slices_dice(dice, count, (seed, draw)) for draw in range(n_draws)])

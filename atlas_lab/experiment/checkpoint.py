@@ -56,6 +56,12 @@ def _load_state(path, device="cpu"):
         raise DataError(f"{path}: not a readable checkpoint; delete it to train anew") from error
 
 
+def _state_of_this_code(path, device):
+    """The state in a file; None if there is none, or other training code has written it."""
+    state = _load_state(path, device)
+    return state if state is not None and state["training"] == training_digest() else None
+
+
 def restore_checkpoint(folder, kept, config: RunConfig, model, optimizer):
     """Put the latest state back into model and optimiser; returns its history, empty if there is none.
 
@@ -65,13 +71,15 @@ def restore_checkpoint(folder, kept, config: RunConfig, model, optimizer):
     """
     device = next(model.parameters()).device
     last_shared = min(config.epochs, config.lr_drop_epoch or config.epochs)
-    earlier = [folder / "checkpoint.pt", *sorted(kept.glob("epoch-*.pt"))]
-    states = [state for path in earlier if (state := _load_state(path, device)) is not None
-              and state["training"] == training_digest()
-              and (path.parent == folder or len(state["history"]) <= last_shared)]
-    if not states:
+    state = _state_of_this_code(folder / "checkpoint.pt", device)
+    own = len(state["history"]) if state else 0
+    for path in sorted(kept.glob("epoch-*.pt"), reverse=True):  # one at a time: at full size each is a gigabyte
+        if own < int(path.stem.removeprefix("epoch-")) <= last_shared and (
+                later := _state_of_this_code(path, device)) is not None:
+            state = later
+            break
+    if state is None:
         return []
-    state = max(states, key=lambda state: len(state["history"]))
     model.load_state_dict(state["model"])
     if "optimizer" in state:
         optimizer.load_state_dict(state["optimizer"])

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from atlas_lab.config import RunConfig
-from atlas_lab.dataset import SliceDataset, SliceStore
+from atlas_lab.dataset import SliceDataset, SliceStore, as_float
 from atlas_lab.files import DataError
 from atlas_lab.nets.augment import augment
 from atlas_lab.nets.cascade import stage_target
@@ -17,9 +17,13 @@ __all__ = ["NetDataset", "VolumeDataset", "build_dataset", "neighbour_rows", "sc
 def build_dataset(config: RunConfig, store: SliceStore, rows: np.ndarray, training: bool = False) -> SliceDataset:
     """The dataset that a RunConfig's network learns from, or is scored on. `training` lets slices vary at random.
 
-    Raises DataError if the network needs neighbours, and the slices lie further apart than the settings say.
+    Raises DataError if the network needs neighbours, and the slices lie further apart than the settings say; or if
+    masks with levels would be moved, which cuts them at one half.
     """
     found = store.about["z_step"]
+    if config.augment in ("affine", "all") and config.mask_files != "exact":
+        raise DataError(f"augment is {config.augment}, which makes masks 0 or 1, and those of JPEG files have levels "
+                        "between; take mask_files=exact, or another augment")
     if (config.net == "volume_unet" or config.context) and config.z_step != found:
         raise DataError(f"z_step is {config.z_step}, and these slices are every {found}th; give the network the slices "
                         "that its settings name")
@@ -121,8 +125,8 @@ class VolumeDataset(SliceDataset):
             starts = torch.randint(self.depth - min(SLAB, self.depth) + 1, (len(parts),)).tolist()
             parts = [scan[start : start + SLAB] for scan, start in zip(parts, starts, strict=True)]
         rows = np.stack(parts)                                                         # (items, slices)
-        images, target = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
-        images, target = augment(images.div(255), target.float(), self.kind)
+        images, masks = (torch.from_numpy(np.take(array, rows, 0)) for array in (self.store.images, self.store.masks))
+        images, target = augment(*as_float(images, masks), self.kind)
         return images.flatten(0, 1).unsqueeze(1), target.flatten(0, 1).unsqueeze(1)
 
     def sample(self, size, seed=0):

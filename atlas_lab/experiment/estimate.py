@@ -10,14 +10,14 @@ import numpy as np
 
 from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceStore, open_store
-from atlas_lab.fast.workers import share_out
+from atlas_lab.fast.workers import processor_threads, share_out
 
 __all__ = ["Pace", "estimate_lines", "kind_of", "measure_pace", "run_seconds"]
 
-# Settings that change what is learnt and not what it costs; split_by moves the sizes of train and dev a little.
+# Settings that change what is learnt and not what it costs.
 FREE = (
     "seed", "cohort", "epochs", "learning_rate", "lr_drop_epoch", "lr_drop_factor", "max_grad_norm", "pos_weight",
-    "alpha", "beta", "smooth", "start_probability", "labels", "split_by", "train_scored_every", "scored_slices",
+    "alpha", "beta", "smooth", "start_probability", "labels", "fold", "train_scored_every", "scored_slices",
 )
 LONG_ENOUGH = 4.0   # seconds of steps after which a pace is known
 FINAL_SCORINGS = 4  # of as many slices as dev has: train's, dev's, those of people seen and unseen, and the copies'
@@ -55,9 +55,9 @@ def kind_of(config: RunConfig) -> RunConfig:
     return replace(config, **{field.name: field.default for field in fields(RunConfig) if field.name in FREE})
 
 
+@processor_threads(1)
 def measure_pace(config: RunConfig, store_folder: Path, clock: Callable[[], float] = time.perf_counter) -> Pace:
     """Measure some seconds of a run in this process, on one thread."""
-    import torch
 
     from atlas_lab.experiment.checkpoint import save_checkpoint
     from atlas_lab.experiment.copying_machine import copied_masks
@@ -65,7 +65,6 @@ def measure_pace(config: RunConfig, store_folder: Path, clock: Callable[[], floa
     from atlas_lab.experiment.start import start_training
     from atlas_lab.train import evaluate, train_epoch
 
-    torch.set_num_threads(1)
     start = start_training(config, open_store(store_folder))
     train = build_dataset(config, start.store, start.split.train, training=True)
     dev = build_dataset(config, start.store, start.split.dev)

@@ -88,10 +88,11 @@ def run_experiment(
     device = ranks.device or device
     start = start_training(config, store, device)
     store, split, model, optimizer = start.store, start.split, start.model, start.optimizer
-    train, dev = ranks.shared_data(
-        build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev))
+    whole = build_dataset(config, store, split.train, training=True), build_dataset(config, store, split.dev)
     on = next(model.parameters()).device
-    train, dev = resident(train, dev, device=on)
+    if ranks.device is None:
+        whole = resident(*whole, device=on)
+    train, dev = ranks.shared_data(*whole)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
     if (together := ranks.agree(config, store)) and ranks.writes:
         report(together)
@@ -107,14 +108,17 @@ def run_experiment(
         left = time_left(seconds, len(history), config.epochs) if times else ""
         report(_progress_line(history[-1], config.epochs) + (left and f"  {left}"))
 
-    def restore():
+    def read():
         return [] if fresh else restore_checkpoint(folder, kept, config, model, optimizer)
+
+    def restore():
+        history = read()
+        if len(history) < config.epochs and held.enter_context(working_on(folder, "training this network")):
+            history = read()  # after a wait: that of the process that was waited for
+        return history
 
     with even_kernels_unmentioned(), ExitStack() as held:
         history = ranks.restored(restore, optimizer)
-        is_mine = len(history) < config.epochs and ranks.writes
-        if is_mine and held.enter_context(working_on(folder, "training this network")):
-            history = restore()  # after a wait: that of the process that was waited for
         history = fit(
             ranks.shared_model(model), ranks.shared_loss(start.loss), optimizer, train, dev, config.epochs,
             batch_size=config.batch_size, max_grad_norm=config.max_grad_norm, seed=config.seed,
@@ -123,7 +127,7 @@ def run_experiment(
             train_scored_every=config.train_scored_every, history=history, after_epoch=after_epoch,
             step=build_step(config, on) if ranks.device is None else train_step,
         )
-        final = _all_final_scores(config, start, partial(final_scores, model, evaluate=ranks.evaluate))
+        final = _all_final_scores(config, start, whole, partial(final_scores, model, evaluate=ranks.evaluate))
         if fine_store is not None:
             final["dev_fine"] = fine_scores(store, split.dev, partial(predict_rows, model, config, store), fine_store)
         examples = _predict_examples(config, model, store, split.dev)
@@ -141,13 +145,12 @@ def _threads_of(history):
     return counts[0] if len(counts) == 1 else counts
 
 
-def _all_final_scores(config, start, scored):
+def _all_final_scores(config, start, datasets, scored):
     """The scores of the trained network on train, dev, parts of dev, and dev under other masks; see `Run.final`.
 
-    `scored` gives those on one dataset.
+    `datasets` are train and dev, as they were trained with; `scored` gives the scores on one.
     """
-    store, split = start.store, start.split
-    train, dev = (build_dataset(config, store, rows) for rows in split)
+    store, split, (train, dev) = start.store, start.split, datasets
     final = {"train": scored(train.sample(len(dev), config.seed)), "dev": scored(dev)}
     final |= _seen_and_unseen(config, scored, store, split)
     if config.mask_files == "jpeg":

@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import torch
-
 from atlas_lab.config import RunConfig
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.start import even_kernels_unmentioned, start_training
-from atlas_lab.train import train_epoch
+from atlas_lab.fast.workers import processor_threads
+from atlas_lab.train import seed_epoch, train_epoch
 
 __all__ = ["FIRST_STEPS", "REPLAY_SUBJECTS", "first_losses", "variant_of"]
 
@@ -32,21 +31,17 @@ def first_losses(config: RunConfig, store: SliceStore, steps: int = FIRST_STEPS)
         Slices of the first REPLAY_SUBJECTS subjects of cohort 0, at the config's scale and z_step.
     steps : int
     """
-    config, threads, losses = variant_of(config), torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
-        with even_kernels_unmentioned():
-            start = start_training(config, store, "cpu")
-            train = build_dataset(config, start.store, start.split.train, training=True)
-            torch.manual_seed(config.seed * 100_003 + 1)  # as `fit` does for epoch 1
+    config, losses = variant_of(config), []
+    with processor_threads(1), even_kernels_unmentioned():
+        start = start_training(config, store, "cpu")
+        train = build_dataset(config, start.store, start.split.train, training=True)
+        seed_epoch(config.seed, 1)
 
-            def noted_loss(logits, target):
-                loss = start.loss(logits, target)
-                losses.append(loss.item())
-                return loss
+        def noted_loss(logits, target):
+            loss = start.loss(logits, target)
+            losses.append(loss.item())
+            return loss
 
-            batches = start.batches(len(train), config.batch_size)[:steps]
-            train_epoch(start.model, train, noted_loss, start.optimizer, batches, config.max_grad_norm)
-    finally:
-        torch.set_num_threads(threads)
+        batches = start.batches(len(train), config.batch_size)[:steps]
+        train_epoch(start.model, train, noted_loss, start.optimizer, batches, config.max_grad_norm)
     return losses

@@ -19,15 +19,15 @@ __all__ = ["cascade_scores", "ensemble_probability", "false_alarms", "scores_of_
 
 
 def ensemble_probability(
-    models: Sequence[torch.nn.Module], config: RunConfig, store: SliceStore, rows: np.ndarray, flip: bool = False,
+    models: Sequence[torch.nn.Module], config: RunConfig, store: SliceStore, rows: np.ndarray, mirrored: bool = False,
 ) -> np.ndarray:
     """Mean probability over networks of one config, such as its seeds; one network is an ensemble of one.
 
-    Shape: float32 (N, H, W) for the N rows. `flip` as in `predict_rows`. Raises DataError if there is no network.
+    Shape: float32 (N, H, W) for the N rows. `mirrored` as in `predict_rows`. Raises DataError if there is no network.
     """
     if not models:
         raise DataError("an ensemble of no networks says nothing; give at least one")
-    return sum(predict_rows(model, config, store, rows, flip) for model in models) / np.float32(len(models))
+    return sum(predict_rows(model, config, store, rows, mirrored) for model in models) / np.float32(len(models))
 
 
 def scores_of_masks(

@@ -1,7 +1,5 @@
 """What a trained network of any kind says: of slices of a store, and of one scan whose slices lie 1 mm apart."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 
@@ -15,12 +13,12 @@ __all__ = ["predict_rows", "predict_stack"]
 
 
 def predict_rows(
-    model: torch.nn.Module, config: RunConfig, store: SliceStore, rows: np.ndarray, flip: bool = False,
+    model: torch.nn.Module, config: RunConfig, store: SliceStore, rows: np.ndarray, mirrored: bool = False,
 ) -> np.ndarray:
     """Probability of every pixel of some of a store's slices, float32 (N, H, W).
 
-    With `flip` it is the mean of the answers to each slice and to its mirror image, turned back (test-time
-    augmentation). A volumetric network sees the whole scans that the slices are of.
+    `mirrored`: the answers to the slices' mirror images, turned back; their mean with the plain ones is test-time
+    augmentation. A volumetric network sees the whole scans that the slices are of.
     """
     if not len(rows):
         return np.zeros((0, *store.shape), np.float32)
@@ -30,7 +28,8 @@ def predict_rows(
         seen = np.concatenate([scans[name] for name in np.unique(store.scan_names[seen])])
     dataset = build_dataset(config, store, seen)
     batches = torch.arange(len(dataset)).split(1 if is_volumetric else SCORED)
-    found = _answers(model, (dataset[batch][0] for batch in batches), flip)
+    side = slice(None, None, -1 if mirrored else 1)
+    found = np.concatenate([predict(model, dataset[batch][0].numpy()[..., side])[..., side] for batch in batches])
     place = np.empty(len(store), np.int64)
     place[dataset.rows] = np.arange(len(dataset.rows))
     return found[place[rows]]
@@ -57,26 +56,11 @@ def predict_stack(model: torch.nn.Module, config: RunConfig, slices: np.ndarray)
 def _volume_answer(model, config, slices):
     """The answer of a volumetric network to a scan's slices, from the first on; the last stands for those above it."""
     whole = np.concatenate([slices, np.repeat(slices[-1:], model.depth - len(slices), 0)])
-    return predict(model, whole, len(whole))[: len(slices)]
+    return predict(model, whole)[: len(slices)]
 
 
 def _neighbours_answer(model, config, slices):
     """The answer of a network to a scan's slices, each seen with its neighbours."""
     around = np.arange(-config.context, config.context + 1)
     neighbours = np.clip(np.arange(len(slices))[:, None] + around, 0, len(slices) - 1)
-    return _answers(model, torch.from_numpy(slices[neighbours]).div(255).split(SCORED))
-
-
-@torch.no_grad()
-def _answers(model: torch.nn.Module, batches: Iterable[torch.Tensor], flip: bool = False) -> np.ndarray:
-    """Probabilities of batches of images (B, C, H, W), as one float32 array (N, H, W)."""
-    device, was_training, found = next(model.parameters()).device, model.training, []
-    model.eval()
-    for batch in batches:
-        images = batch.to(device)
-        answer = torch.sigmoid(model(images))
-        if flip:
-            answer = (answer + torch.sigmoid(model(images.flip(-1))).flip(-1)) / 2
-        found.append(answer.cpu())
-    model.train(was_training)
-    return torch.cat(found)[:, 0].numpy()
+    return predict(model, slices[neighbours])

@@ -35,6 +35,7 @@ class RecordedStep:
             self.images.copy_(images)
             self.target.copy_(target)
             self.graph.replay()
+            self.seen = (None, 0)  # the short batch of each epoch never adds up to a recording of its own
             return self.loss.clone()
         self.seen = (key, self.seen[1] + 1 if self.seen[0] == key else 1)
         self.stream = self.stream or torch.cuda.Stream(images.device)

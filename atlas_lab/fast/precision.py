@@ -28,7 +28,8 @@ def set_precision(model: nn.Module, precision: str) -> nn.Module:
 
         def forward(images):
             with torch.autocast(device, torch.bfloat16):
-                return in_float32(images).float()
+                logits = in_float32(images)
+            return [each.float() for each in logits] if isinstance(logits, list) else logits.float()
 
         model.forward = forward
     return model

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from atlas_lab.dataset import SliceDataset
+from atlas_lab.dataset import SliceDataset, as_float
 
 __all__ = ["ResidentDataset", "resident"]
 
@@ -20,9 +20,7 @@ class ResidentDataset(SliceDataset):
 
     def __getitem__(self, index):
         rows = torch.as_tensor(self.rows[np.asarray(index)]).to(self.store.images.device)
-        image, target = self.store.images[rows], self.store.masks[rows]
-        target = target.float() if target.dtype == torch.bool else target.div(255)
-        return image.div(255).unsqueeze(-3), target.unsqueeze(-3)
+        return tuple(part.unsqueeze(-3) for part in as_float(self.store.images[rows], self.store.masks[rows]))
 
     def sample(self, size, seed=0):
         """A random part of the dataset, as SliceDataset gives it."""

@@ -4,10 +4,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from atlas_lab.files import DataError
 
-__all__ = ["share_out"]
+__all__ = ["processor_threads", "share_out"]
 
 LOOK = 1.0  # seconds between two looks at whether the starter lives
 
@@ -40,6 +41,19 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
             "one of the processes was killed, most likely since memory ran out; close other programs or work with "
             "fewer processes at a time (--jobs 1, in Python jobs=1): what is done is kept"
         ) from None
+
+
+@contextmanager
+def processor_threads(count: int) -> Iterator[None]:
+    """torch on so many threads in this process, and afterwards on as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _own_settings():

@@ -169,10 +169,10 @@ def _stage_scores(config, model, store, rows):
 
 def _by_post_processing(config, models, store, rows, about):
     """Scores of each person, plain and with each way of post-processing alone; and the calibration."""
-    plain, flipped = (ensemble_probability(models, config, store, rows, flip) for flip in (False, True))
+    plain, mirrored = (ensemble_probability(models, config, store, rows, side) for side in (False, True))
     found = {
         "plain": scores_of_masks(plain > 0.5, store, rows, about=about),
-        "flipped too": scores_of_masks(flipped > 0.5, store, rows, about=about),
+        "flipped too": scores_of_masks((plain + mirrored) / 2 > 0.5, store, rows, about=about),
         "without small": scores_of_masks(plain > 0.5, store, rows, SMALLEST_ML, about=about),
     }
     measured = calibration(plain, np.asarray(store.masks[rows]), from_probability=DOUBTFUL)

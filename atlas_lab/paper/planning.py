@@ -58,7 +58,7 @@ def plan_sweep(
         raise DataError("a sweep's seeds are 0 to N-1; choose N with --seeds N")
     own_cohorts = has_own_cohorts(profile)
     runs = [run for config, count in parts for run in with_seeds([config], range(seeds or count), own_cohorts)]
-    return runs, sorted({epoch for name in chosen for epoch in sweeps[name].keep})
+    return list(dict.fromkeys(runs)), sorted({epoch for name in chosen for epoch in sweeps[name].keep})
 
 
 def replay_slices(config: RunConfig, profile: Profile) -> "SliceStore | None":

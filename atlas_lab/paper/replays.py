@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
-
 from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, Profile, config_until
 from atlas_lab.data.slicing import prepare_slices
@@ -12,7 +10,7 @@ from atlas_lab.dataset import open_store
 from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.replay import agreement_text, device_like, is_on_its_device
 from atlas_lab.experiment.run import Run
-from atlas_lab.fast.workers import share_out
+from atlas_lab.fast.workers import processor_threads, share_out
 from atlas_lab.files import DataError
 from atlas_lab.system.progress import bar, note
 
@@ -84,10 +82,6 @@ def _agrees(run, again, report):
 
 def first_epochs(run: Run, store_folder, epochs: int = 1) -> Run:
     """The first epochs of a recorded run again, live, on one thread."""
-    threads, config = torch.get_num_threads(), config_until(run.config, epochs)
-    torch.set_num_threads(1)
-    try:
-        return run_experiment(replace(config, epochs=min(epochs, run.config.epochs)), open_store(store_folder),
-                              lambda line: None, fresh=True, device=device_like(run))
-    finally:
-        torch.set_num_threads(threads)
+    config = replace(config_until(run.config, epochs), epochs=min(epochs, run.config.epochs))
+    with processor_threads(1):
+        return run_experiment(config, open_store(store_folder), lambda line: None, fresh=True, device=device_like(run))

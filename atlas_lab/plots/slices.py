@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.slicing import axial_slices
@@ -9,7 +10,7 @@ from atlas_lab.grid import to_ras
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.plots.style import COLUMN, SMALL
 
-__all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice", "show_triplet"]
+__all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice"]
 
 
 def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9):
@@ -24,20 +25,11 @@ def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9)
     ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
     ax.set_title(title, fontsize=fontsize, pad=0.7 * fontsize)
     ax.set_axis_off()
-    style = {"color": "white", "fontsize": min(8, fontsize), "ha": "center", "va": "center"}
+    outline = withStroke(linewidth=1.5, foreground="black")  # a scalp may be as white as the letter on it
+    style = {"color": "white", "fontsize": min(8, fontsize), "ha": "center", "va": "center", "path_effects": [outline]}
     for letter, x, y in (("L", 0.05, 0.5), ("R", 0.95, 0.5), ("A", 0.5, 0.95), ("P", 0.5, 0.05)):
         ax.text(x, y, letter, transform=ax.transAxes, **style)
     return ax
-
-
-def show_triplet(image, target, prediction, axes=None, titles=("image", "target", "prediction")):
-    """Draw image, image with target, and image with target and prediction, side by side; returns the figure."""
-    if axes is None:
-        _, axes = plt.subplots(1, 3, figsize=(7, 2.9), layout="constrained")
-    show_slice(image, title=titles[0], ax=axes[0])
-    show_slice(image, target, title=titles[1], ax=axes[1])
-    show_slice(image, target, prediction, title=titles[2], ax=axes[2])
-    return axes[0].figure
 
 
 def show_pair(image, mask, title=""):

@@ -16,7 +16,6 @@ from atlas_lab.experiment.artifacts import (
     DEPARTURES,
     as_filed,
     filled_batches,
-    first_slices_spread,
     random_discs,
     scale_each_slice,
     through_jpeg,
@@ -126,13 +125,6 @@ def test_the_first_slices_are_of_those_that_are_not_skipped_in_an_order_of_their
     assert one == {0.2, 0.4, 0.9}
     assert lab.experiment.first_slices_dice(dice, 2, seed=3) == lab.experiment.first_slices_dice(dice, 2, seed=3)
     assert np.isnan(lab.experiment.first_slices_dice([np.nan]))
-
-
-def test_their_spread_is_that_of_drawing_without_putting_back():
-    dice = np.random.default_rng(0).random(1000)
-    spread = first_slices_spread(dice, count=100)
-    expected = dice.std() / 10 * np.sqrt(1 - 100 / 1000)
-    assert spread.std() == pytest.approx(expected, rel=0.1) and spread.mean() == pytest.approx(dice.mean(), abs=0.003)
 
 
 def test_the_reported_dice_can_be_that_of_the_first_100():

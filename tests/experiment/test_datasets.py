@@ -68,6 +68,14 @@ def test_volumes_are_whole_scans_and_slabs_of_them():
         VolumeDataset(store, np.arange(30))
 
 
+def test_masks_out_of_jpeg_files_are_scaled_for_volumes_too_and_are_not_moved():
+    store, config = store_of(), lab.RunConfig(net="volume_unet", z_step=21, mask_files="jpeg", split_by="subject")
+    levels = replace(store, masks=np.full(store.masks.shape, 51, np.uint8))
+    assert build_dataset(config, levels, np.arange(len(store)))[[0]][1].unique().tolist() == [pytest.approx(0.2)]
+    with pytest.raises(lab.DataError, match="mask_files=exact"):
+        build_dataset(replace(config, augment="all"), levels, np.arange(len(store)), training=True)
+
+
 def test_a_volume_net_gives_slices_back_in_their_order():
     inner = torch.nn.Conv3d(1, 1, (3, 1, 1), padding=(1, 0, 0), bias=False)
     inner.input_shape = (1, 1)
@@ -102,9 +110,9 @@ def test_every_network_trains_through_the_same_fit_and_resumes_bit_for_bit(setti
     found = predict_rows(model, config, store, rows)
     every = predict_rows(model, config, store, np.arange(len(store)))
     np.testing.assert_allclose(found, every[rows], atol=1e-5)
-    both = predict_rows(model, config, store, rows, flip=True)
-    mirrored = replace(store, images=store.images[:, :, ::-1])
-    np.testing.assert_allclose(both, predict_rows(model, config, mirrored, rows, flip=True)[:, :, ::-1], atol=1e-5)
+    turned = replace(store, images=store.images[:, :, ::-1])
+    answers = predict_rows(model, config, turned, rows)[:, :, ::-1]
+    np.testing.assert_allclose(predict_rows(model, config, store, rows, mirrored=True), answers, atol=1e-5)
 
 
 def test_the_five_folds_hold_every_subject_out_once():

@@ -47,3 +47,10 @@ def test_the_precision_is_in_a_record_s_name_only_where_it_is_not_float32():
     config = lab.RunConfig()
     assert config.precision == "float32" and run_name(config) == "baseline-w100-by-slice-e10-seed0-44136fa355b3"
     assert run_name(replace(config, precision="bfloat16")) != run_name(config)
+
+
+def test_every_output_of_deep_supervision_is_float32():
+    config = lab.RunConfig(net="unet", width=2, deep_supervision=2, precision="bfloat16")
+    model = set_precision(build_model(config, (16, 16)), "bfloat16").train()
+    logits = model(torch.rand(2, 1, 16, 16))
+    assert len(logits) == 3 and {each.dtype for each in logits} == {torch.float32}

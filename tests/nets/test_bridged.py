@@ -4,7 +4,13 @@ import pytest
 import torch
 
 import atlas_lab as lab
+from atlas_lab.architecture import receptive_field
 from atlas_lab.nets.bridged import BridgedNet
+
+
+@pytest.mark.parametrize("skips", [0, 3])
+def test_without_its_code_a_deepest_feature_sees_what_the_encoder_s_does(skips):
+    assert receptive_field(BridgedNet((16, 16), skips=skips, code="none")) == 14
 
 
 def test_without_bridges_it_is_the_baseline():

@@ -3,8 +3,8 @@
 import pytest
 
 import atlas_lab as lab
-from atlas_lab.config import with_seeds
-from atlas_lab.paper.planning import share_of
+from atlas_lab.config import PROFILES, with_seeds
+from atlas_lab.paper.planning import plan_sweep, share_of
 
 
 def test_shares_are_all_of_a_sweep_each_run_once():
@@ -18,3 +18,9 @@ def test_shares_are_all_of_a_sweep_each_run_once():
 def test_what_is_no_share_is_refused(part):
     with pytest.raises(lab.DataError, match="write I/N, the I-th of N shares"):
         share_of([lab.RunConfig()], part)
+
+
+@pytest.mark.parametrize("profile", ["course", "study"])
+def test_what_two_sweeps_share_is_trained_once(profile):
+    configs, _ = plan_sweep(PROFILES[profile], ["all"], [])
+    assert len(configs) == len(set(configs))

@@ -47,13 +47,13 @@ def test_a_slice_carries_its_orientation():
     assert {"L", "R", "A", "P"} <= {text.get_text() for text in ax.texts}
 
 
-def test_triplet_and_grid_draw_what_overlay_gives():
+def test_slice_and_grid_draw_what_overlay_gives():
     rng = np.random.default_rng(0)
     image, target, prediction = rng.integers(0, 255, (3, 20, 16), np.uint8)
     target, prediction = target > 200, prediction > 200
-    figure = lab.plots.show_triplet(image, target, prediction)
+    ax = lab.show_slice(image, target, prediction)
     expected = overlay(image, target, prediction, zoom=20, line=6)
-    np.testing.assert_array_equal(figure.axes[2].images[0].get_array(), expected)
+    np.testing.assert_array_equal(ax.images[0].get_array(), expected)
     grid = lab.plots.plot_grid(image[None].repeat(5, 0), target[None].repeat(5, 0), ["a"] * 5, columns=3)
     assert sum(bool(ax.images) for ax in grid.axes) == 5
 
