@@ -1,26 +1,28 @@
 """Real lesion masks for the embedded cohort: given to its subjects and brought onto the template's grid."""
 
-import zlib
-from pathlib import Path
 
 import numpy as np
 
+from atlas_lab.data.masks import find_lesion
+from atlas_lab.data.nifti import read_volume
+from atlas_lab.data.search import stem_of
 from atlas_lab.files import SYNTHETIC_MARKER, DataError
 from atlas_lab.grid import GRID, voxel_ml
 from atlas_lab.phantom.lesions import left_share
 from atlas_lab.phantom.streams import SubjectStream
+from atlas_lab.system.disk import expand
 
 __all__ = ["account_of_volumes", "mask_files", "mask_ml", "masks_of_subjects", "place_mask"]
 
 
 def mask_files(folder):
     """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
-    folder = Path(folder).expanduser()
+    folder = expand(folder)
     if not folder.is_dir():
         raise DataError(
             f"{folder}: no such folder of lesion masks; give a folder with NIfTI masks in MNI space"
         )
-    files = sorted(p for p in folder.glob("*.nii*") if not p.name.startswith("."))
+    files = sorted(path for path in folder.iterdir() if stem_of(path.name) is not None)
     if not files:
         raise DataError(f"{folder} holds no .nii or .nii.gz file; expected lesion masks in MNI space")
     return files
@@ -43,19 +45,12 @@ def masks_of_subjects(indices, seed, folder):
 
 
 def _load_mask(path):
-    """A lesion mask as float32 and its affine. Raises DataError if it is damaged or empty."""
-    import nibabel
-
-    try:
-        volume = nibabel.load(path)
-        mask = (np.asanyarray(volume.dataobj) > 0).astype(np.float32)
-    except (OSError, EOFError, ValueError, zlib.error, nibabel.filebasedimages.ImageFileError) as error:
-        raise DataError(f"{path}: can't be read as NIfTI ({error}); copy it again or take it out") from error
-    if mask.ndim != 3 or not mask.any():
-        raise DataError(
-            f"{path}: shape {mask.shape} with {int(mask.sum())} lesion voxels; expected a 3D lesion mask"
-        )
-    return mask, volume.affine
+    """A lesion mask as float32 and its affine, looked at as those of scans are. Raises DataError if it is none."""
+    values, affine = read_volume(path)
+    mask = find_lesion(values, str(path), voxel_ml(affine))
+    if not mask.any():
+        raise DataError(f"{path}: no lesion voxel; expected a lesion mask, or take it out")
+    return mask.astype(np.float32), affine
 
 
 def mask_ml(path):

@@ -10,6 +10,7 @@ from scipy import ndimage
 from atlas_lab.data.scans import find_scans, load_scan
 from atlas_lab.files import DataError
 from atlas_lab.phantom.cohort import make_cohort
+from atlas_lab.phantom.real_masks import masks_of_subjects
 
 
 def write_right_to_left_mask(folder):
@@ -43,6 +44,32 @@ def test_a_truncated_mask_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(DataError, match=r"ball\.nii\.gz"):
         make_cohort(tmp_path / "out", 1, lesions=path.parent, progress=False)
+
+
+@pytest.mark.parametrize("harm, said", [
+    (lambda ball: 1 - ball, "over half of a brain"), (lambda ball: ball + 2 * np.roll(ball, 9, 0), "holds the labels"),
+    (lambda ball: ball * 0, "no lesion voxel"),
+])
+def test_a_file_that_is_no_mask_is_refused_before_a_subject_is_made(harm, said, tmp_path):
+    path = write_right_to_left_mask(tmp_path / "masks") / "ball.nii.gz"
+    image = nibabel.load(path)
+    ball = np.asarray(image.dataobj)
+    nibabel.save(nibabel.Nifti1Image(harm(ball).astype(np.uint8), image.affine), path)
+    with pytest.raises(DataError, match=said):
+        masks_of_subjects([0], 0, path.parent)
+    assert masks_of_subjects([0], 0, write_right_to_left_mask(tmp_path / "sound"))
+
+
+def test_a_mask_that_lies_nowhere_or_ends_in_capitals(tmp_path):
+    path = write_right_to_left_mask(tmp_path / "masks") / "ball.nii.gz"
+    path = path.rename(path.with_name("BALL.NII.GZ"))
+    assert masks_of_subjects([0], 0, path.parent) == {0: path}
+    image = nibabel.load(path)
+    bare = nibabel.Nifti1Image(np.asarray(image.dataobj), None)
+    bare.to_filename(tmp_path / "masks" / "bare.nii.gz")
+    path.unlink()
+    with pytest.raises(DataError, match="no orientation"):
+        masks_of_subjects([0], 0, path.parent)
 
 
 def test_real_masks_keep_their_volume_and_the_account_says_so(real_lesions, tmp_path, capsys):
