@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas_lab.data.header import refuse_affine
+from atlas_lab.data.header import read_affine, refuse_affine
 from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
 from atlas_lab.data.scans import Scan, load_scan, source_of
@@ -79,8 +79,7 @@ def open_volume(thing, name):
     """
     if isinstance(thing, str | os.PathLike):
         return read_volume(os.path.expanduser(thing))
-    affine = getattr(thing, "affine", None)
-    _refuse_lost_orientation(getattr(thing, "header", None), name)
+    affine, header = getattr(thing, "affine", None), getattr(thing, "header", None)
     array = as_array(getattr(thing, "dataobj", thing), name)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -92,17 +91,15 @@ def open_volume(thing, name):
         return array, None
     affine = as_array(affine, f"{name}'s affine").astype(float)
     try:
-        refuse_affine(affine, array.shape)
+        if hasattr(header, "get_sform"):  # a NIfTI image: as its file is read
+            affine, notes = read_affine(header, array.shape)
+            for text in notes:
+                warnings.warn(f"the {name}: {text}", ScanWarning, stacklevel=4)
+        else:
+            refuse_affine(affine, array.shape)
     except Unfit as error:
         raise DataError(f"the {name}: {error}") from None
     return array, affine
-
-
-def _refuse_lost_orientation(header, name):
-    """Raise DataError for a nibabel image of NIfTI whose header doesn't say how it lies: nibabel makes an affine up."""
-    if hasattr(header, "get_sform") and not (header["sform_code"] or header["qform_code"]):
-        raise DataError(f"the {name}: the header holds no orientation (the codes of sform and qform are 0), so left "
-                        "and right can't be told; take the file that it was made from")
 
 
 def source_of_image(thing):

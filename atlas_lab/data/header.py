@@ -6,7 +6,7 @@ import numpy as np
 
 from atlas_lab.data.stream import Damage, Unfit
 
-__all__ = ["Header", "parse_header", "refuse_affine"]
+__all__ = ["Header", "parse_header", "read_affine", "refuse_affine"]
 
 FAR = 1e4           # mm; no voxel of a head lies that far from its scanner's origin
 HEAD_MM = 100       # a volume of at least so much on every side holds a head
@@ -51,7 +51,7 @@ def parse_header(head):
     shape, dtype = _read_shape(fields), _read_dtype(fields)
     offset = _read_offset(fields, length + 4)
     slope, inter = _read_scaling(fields)
-    affine, notes = _read_affine(fields, shape)
+    affine, notes = read_affine(fields, shape)
     size = offset + int(np.prod(shape, dtype=object)) * dtype.itemsize
     return Header(shape, affine, dtype, offset, size, slope, inter, tuple(notes))
 
@@ -114,8 +114,11 @@ def _read_scaling(fields):
     return slope, inter
 
 
-def _read_affine(fields, shape):
-    """The affine to mm, by sform or else qform, and notes. Raises Unfit if the header doesn't say where it lies."""
+def read_affine(fields, shape):
+    """The affine to mm of a NIfTI header of nibabel's, by sform or else qform, and lines on what is odd about it.
+
+    Raises Unfit or Damage if the header doesn't say where a volume of this shape lies.
+    """
     codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
     if any(not 0 <= code <= 5 for code in codes.values()):
         raise Damage(f"its sform code is {codes['sform']}, its qform code {codes['qform']}; 0 to 5 exist")
@@ -142,6 +145,9 @@ def _read_form(fields, name):
     """The affine of sform or qform, or None if it is none."""
     from nibabel.spatialimages import HeaderDataError
 
+    if fields["pixdim"][0] == 0:  # which nifti1.h has read as 1
+        fields = fields.copy()
+        fields["pixdim"][0] = 1
     try:
         form = fields.get_sform() if name == "sform" else fields.get_qform()
     except (ValueError, HeaderDataError, np.linalg.LinAlgError):

@@ -25,12 +25,14 @@ class Layout:
     sites: tuple[str, ...]     # the names that the embedded cohort's three sites get
     subject: str               # template of a subject's name
     session: str               # template of a session's name
+    owner: str                 # template of how each file's name begins
     one_mask: bool = True      # all lesions of a scan in one file
     raw: bool = False          # before registration: orientations and grids are mixed
 
 
 # A release is found packed or unpacked, and also with each file in a folder of its own name (x.nii/x.nii).
 END = r"(?i:\.nii(?:\.gz)?(?:/[^/]+\.nii)?)$"
+OWNER = "sub-{subject}_{session}"
 BIDS = r"/sub-(?P<subject>(?P<site>r\d+)s\d+)/(?P<session>ses-\d+)/anat/sub-[^/]*"
 LAYOUTS = {
     "R1.1": Layout(
@@ -42,7 +44,8 @@ LAYOUTS = {
         ),
         # 104 of the 229 scans have more than one mask file; the first alone drops 177 of 406 lesions.
         masks=("*_LesionSmooth*stx",),
-        sites=("Site1", "Site2", "Site3"), subject="{number:06d}", session="t{session:02d}", one_mask=False,
+        sites=("Site1", "Site2", "Site3"), subject="{number:06d}", session="t{session:02d}",
+        owner="{subject}", one_mask=False,
     ),
     "R1.2": Layout(
         release="R1.2", folder="ATLAS_R1.2",
@@ -52,7 +55,8 @@ LAYOUTS = {
             r"(?P<site>c\d{4})/(?P<subject>c\d{4}s\d{4})(?P<session>t\d\d)/c\d{4}s\d{4}t\d\d_t1w_stx" + END
         ),
         masks=("*_LesionSmooth*stx",),
-        sites=("c0003", "c0005", "c0010"), subject="{site}s{index:04d}", session="t{session:02d}", one_mask=False,
+        sites=("c0003", "c0005", "c0010"), subject="{site}s{index:04d}", session="t{session:02d}",
+        owner="{subject}{session}", one_mask=False,
     ),
     "R2.0": Layout(
         release="R2.0", folder="ATLAS_2",
@@ -62,6 +66,7 @@ LAYOUTS = {
         pattern=re.compile(r"(?:(?P<part>Training|Testing)/)?R\d+" + BIDS + f"_{SPACE}_T1w" + END),
         masks=(f"*_{SPACE}_label-L_desc-T1lesion_mask",),
         sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}",
+        owner=OWNER,
     ),
     "R2.1": Layout(
         release="R2.1", folder="ATLAS_2.1",
@@ -74,6 +79,7 @@ LAYOUTS = {
         ),
         masks=(f"*_{SPACE}_label-*_desc-T1lesion_mask",),
         sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}",
+        owner=OWNER,
     ),
     "R2.1 raw": Layout(
         release="R2.1 raw", folder="ATLAS_2.1",
@@ -85,7 +91,8 @@ LAYOUTS = {
             + r"_space-orig(?:_desc-[^/_]+)?_T1w" + END
         ),
         masks=("*_space-orig_label-*_desc-T1lesion_mask",),
-        sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}", raw=True,
+        sites=("R001", "R002", "R003"), subject="r{site_number:03d}s{index:03d}", session="ses-{session}",
+        owner=OWNER, raw=True,
     ),
 }
 

@@ -21,13 +21,25 @@ DERIVED = {
 
 def find_derived() -> dict[Path, str]:
     """All that was derived, by path, and what it is: folders of `lab_home()`, and archives that were never unlocked
-    to their end, wherever they lie. Nothing else in `lab_home()` is the lab's.
+    to their end, wherever they lie. Raises DataError if the folder named by ATLAS_LAB_HOME is not the lab's alone.
     """
     home = lab_home()
+    _refuse_shared(home)
     found = dict.fromkeys(noted_folders(), "an archive that was not unlocked to its end")
     found |= {home / name: text for name, text in DERIVED.items() if os.path.lexists(home / name)}
     orphans = home.glob(f"{PRIVATE}*") if home.is_dir() else ()
     return found | dict.fromkeys(orphans, "unfinished files")
+
+
+def _refuse_shared(home):
+    """Raise DataError if there is more in a home that somebody named: `figures` there may be anybody's."""
+    if not (os.environ.get("ATLAS_LAB_HOME") and home.is_dir()):
+        return
+    others = sorted(path.name for path in home.iterdir() if path.name not in DERIVED and not path.name.startswith("."))
+    if others:
+        found = f"{', '.join(others[:3])}{' and more' if len(others) > 3 else ''}"
+        raise DataError(f"{home}: holds {found} besides what the lab makes ({', '.join(DERIVED)}), so these may be "
+                        "yours; remove what is the lab's by hand, or give the lab a folder of its own")
 
 
 def size_of(path: Path) -> int:
@@ -47,11 +59,19 @@ def clean(without_asking: bool) -> bool:
     if not found:
         print(f"nothing derived lies in {lab_home()}")
         return True
-    is_wanted = without_asking or input("remove all of these? [y/N] ").strip().lower() in ("y", "yes")
+    is_wanted = without_asking or _says_yes()
     if is_wanted:
         remove_derived(found)
         print("removed")
     return is_wanted
+
+
+def _says_yes():
+    """Whether somebody is there who wants it."""
+    try:
+        return input("remove all of these? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def remove_derived(paths: Iterable[Path]) -> None:

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.data.nifti import ScanWarning, read_volume, refuse_not_finite
 from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError
@@ -26,11 +27,11 @@ def read_masks(scan, shape, affine, image=None, account=None):
 
     The T1's voxels tell a mask that is the T1 itself; an account gets the volume of each file.
     """
+    _refuse_files_of_others(scan)
     if scan.healthy:
         return np.zeros(shape, bool)
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
-    _refuse_masks_of_others(scan)
     mask = None
     for path in scan.masks:
         lesion = _read_mask(path, shape, affine, image, scan.label)
@@ -46,13 +47,14 @@ def read_masks(scan, shape, affine, image=None, account=None):
     return mask
 
 
-def _refuse_masks_of_others(scan):
-    """Raise DataError if a mask in the folder bears another subject's or session's name than the T1."""
-    owner = BEFORE_KIND.split(stem_of(scan.t1w.name) or scan.t1w.name)[0]
-    for path in scan.masks:
+def _refuse_files_of_others(scan):
+    """Raise DataError if the T1 bears another subject's or session's name than its folder, or a mask than the T1."""
+    folders = LAYOUTS[scan.release].owner.format(subject=scan.subject, session=scan.session)
+    own = BEFORE_KIND.split(stem_of(scan.t1w.name) or scan.t1w.name)[0]
+    for path, owner in ((scan.t1w, folders), *((mask, own) for mask in scan.masks)):
         if not path.name.lower().startswith(f"{owner.lower()}_"):
-            raise DataError(f"{scan.name}: {path} is named as another subject's or session's mask than the T1's, "
-                            f"{scan.t1w.name}; put it where it belongs or rename it")
+            raise DataError(f"{scan.name}: {path} is named as another subject's or session's file than {owner}; put it "
+                            "where it belongs or rename it")
 
 
 def _read_mask(path, shape, affine, image=None, label=None):
@@ -108,7 +110,9 @@ def find_lesion(values, name, unit_ml=None, label=None):
     values = np.asarray(values)
     if label is not None:
         refuse_not_finite(values, name)
-        return _choose_label(values, name, label)
+        lesion = _choose_label(values, name, label)
+        _refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
+        return lesion
     # One look at every voxel; as a rule the rest can be asked of the few that are marked.
     lesion = values if values.dtype == bool else values != 0
     if values.dtype != bool and not _is_usual(_where(values, lesion)):

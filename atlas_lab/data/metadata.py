@@ -9,6 +9,7 @@ from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import DataError
+from atlas_lab.system.disk import expand
 
 __all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
 
@@ -19,7 +20,7 @@ SEPARATORS = ",;\t"
 
 def find_metadata(root):
     """The metadata tables at a folder, one above or one below it: list of paths; names differ between releases."""
-    root = Path(root).expanduser().resolve()
+    root = expand(root).resolve()
     return [
         path for folder in [root, root.parent, *filter(Path.is_dir, _listed(root))] for path in _listed(folder)
         if path.suffix.lower() in SUFFIXES and re.search(r"meta-?_?data", path.name, re.IGNORECASE)

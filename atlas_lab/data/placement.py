@@ -220,7 +220,8 @@ def _climb(
     used = template.brain if brain_only else slice(None)
     points, values = template.points[used].T, _standardised(template.values[used])
     to_voxel = np.linalg.inv(affine)
-    slopes = np.stack(np.gradient(small))
+    slopes = np.stack([np.gradient(small, axis=axis) if n > 1 else np.zeros_like(small)
+                       for axis, n in enumerate(small.shape)])
     unit = np.array([1 / RADIUS_MM] * 3 + [1.0])  # of the matrix' columns
     sampled = _look_up(small, to_voxel @ matrix @ points)
     highest, damping = _correlation(sampled, values), 1e-2

@@ -18,7 +18,8 @@ from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
 from atlas_lab.data.state import read_json
 from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, source_of_file
+from atlas_lab.system.disk import expand
 
 __all__ = [
     "LoadedScan", "Scan", "combine_masks", "data_notice", "find_scans", "load_lesion", "load_scan",
@@ -86,12 +87,12 @@ def find_scans(root, exclude=(), part="training", label=None):
         If the folder is missing, is a file, holds no scan of a known release, or scans of two that share people; if
         a session holds two T1 volumes, or an excluded name is not there.
     """
-    root = Path(root).expanduser()
+    root = expand(root)
     if not root.exists():
         raise DataError(f"{root}: no such folder; expected the unpacked ATLAS release (is ATLAS_DATA right?)")
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
-    root = root.resolve()
+    root = root.absolute()  # links unresolved: a subject's folder may be one, and its name is the subject's
     if unfinished := [folder for folder in (root, *root.parents, *root.glob("*/")) if is_incomplete(folder)]:
         raise DataError(f"{unfinished[0]}: its archive was not unpacked to the end; unlock it into that folder once "
                         "more, or remove it with atlas-lab clean")
@@ -131,7 +132,8 @@ def _scan_at(path):
     site = match["site"].upper() if match["site"].startswith("r") else match["site"]
     masks = masks_beside(path, layout.masks)
     marker = release_folder / SYNTHETIC_MARKER
-    synthetic = marker.exists()
+    # A link may lead from an embedded cohort's folder to a patient's scan.
+    synthetic = marker.exists() and source_of_file(path).startswith("synthetic")
     healthy = synthetic and not masks and _is_healthy_cohort(marker, marker.stat().st_mtime_ns)
     return Scan(
         match["subject"], match["session"], site, path, masks, layout.release, synthetic, part, healthy=healthy,
@@ -188,7 +190,10 @@ def _leave_out(scans, names):
         raise DataError(f"can't exclude {', '.join(sorted(missing))}: no such scan; the first is {scans[0].name}")
     for name in sorted(names):
         print(f"left out by name: {name}", file=sys.stderr)
-    return [scan for scan in scans if scan.name not in names]
+    kept = [scan for scan in scans if scan.name not in names]
+    if not kept:
+        raise DataError(f"all {len(scans)} scans were excluded; leave at least one in")
+    return kept
 
 
 def load_scan(scan):
@@ -241,7 +246,7 @@ def load_with_account(scan, brain=None):
 
 def _named_scan(path):
     """The Scan of a T1 volume's path. Raises DataError if its name is none of a release."""
-    scan = _scan_at(Path(path).expanduser().absolute())
+    scan = _scan_at(expand(path).absolute())
     if scan is None:
         raise DataError(f"{path}: not named as the T1 volume of a release, so its masks can't be found; look at it "
                         "with view_slices, or name a file as in find_scans")

@@ -41,12 +41,13 @@ def volumes_below(root):
 def masks_beside(t1w, patterns):
     """The mask files in a T1's folder whose names, less their ending, match one of the patterns: sorted paths.
 
-    A mask may also lie in a folder of its own name (x.nii/x.nii). What has a mask's name and can't be read is among
-    them, so that reading it says so: a lesion is never left out because its file isn't here.
+    Upper and lower case are the same. A mask may also lie in a folder of its own name (x.nii/x.nii). What has a mask's
+    name and can't be read is among them, so that reading it says so: a lesion is never left out because its file isn't
+    here.
     """
     def is_mask(path):
         stem = stem_of(path.name)
-        return stem is not None and any(fnmatchcase(stem, pattern) for pattern in patterns)
+        return stem is not None and any(fnmatchcase(stem.lower(), pattern.lower()) for pattern in patterns)
 
     folder = t1w.parent if stem_of(t1w.parent.name) is None else t1w.parent.parent
     found = []

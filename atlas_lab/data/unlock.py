@@ -13,6 +13,7 @@ from pathlib import Path
 
 from atlas_lab.data.unpack import incomplete_folder, refuse_taken, unpack
 from atlas_lab.files import DataError, refuse_patients_in_repository
+from atlas_lab.system.disk import expand
 from atlas_lab.system.locks import locked
 from atlas_lab.system.progress import bar
 
@@ -56,7 +57,7 @@ def unlock(archive: str | Path, out: str | Path, key: str, progress: bool = True
         too large or would leave the folder, the disk is full, `out` holds something, or git would take it up. Nothing
         is left behind then.
     """
-    archive, out = Path(archive).expanduser(), Path(os.path.realpath(Path(out).expanduser()))
+    archive, out = expand(archive), Path(os.path.realpath(expand(out)))
     if not archive.is_file():
         raise DataError(f"{archive}: no such file; expected the encrypted archive of ATLAS")
     refuse_taken(out)

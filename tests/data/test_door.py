@@ -184,3 +184,10 @@ def test_a_packed_file_under_another_name_opens_as_itself(tmp_path):
     path = save(tmp_path / "a.nii", IMAGE, PLACE)
     (tmp_path / "T1 (1)").write_bytes(gzip.compress(path.read_bytes()))
     np.testing.assert_array_equal(open_together(tmp_path / "T1 (1)").image, IMAGE)
+
+
+def test_an_image_in_memory_is_looked_at_as_its_file_is():
+    image = nibabel.Nifti1Image(IMAGE, PLACE)
+    image.set_qform(PLACE @ np.diag([-1.0, 1, 1, 1]), 1)
+    with pytest.warns(ScanWarning, match="the image: its sform and qform disagree"):
+        open_together(image)

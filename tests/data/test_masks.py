@@ -136,7 +136,7 @@ def test_another_subject_s_mask_in_the_folder_is_refused_and_other_files_are_not
         second.with_name(name).write_text("no mask")
     assert lab.load_scan(lab.find_scans(root)[0]).mask.sum() == 9680
     shutil.copy(second, second.with_name("031769_LesionSmooth_stx.nii.gz"))
-    with pytest.raises(lab.DataError, match=r"031769_LesionSmooth_stx.* named as another subject's or session's mask"):
+    with pytest.raises(lab.DataError, match=r"031769_LesionSmooth_stx.* named as another subject's or session's file"):
         lab.load_scan(lab.find_scans(root)[0])
 
 
@@ -145,8 +145,24 @@ def test_a_mask_of_another_session_is_refused(tmp_path):
     name = "sub-r001s001_ses-{}_space-MNI152NLin2009aSym_{}.nii.gz"
     save(place / name.format(1, "T1w"), head(3))
     save(place / name.format(2, "label-L_desc-T1lesion_mask"), BOX.astype(np.uint8))
-    with pytest.raises(lab.DataError, match="another subject's or session's mask"):
+    with pytest.raises(lab.DataError, match="another subject's or session's file"):
         lab.load_scan(lab.find_scans(tmp_path)[0])
+
+
+def test_a_scan_filed_under_another_subject_is_refused(tmp_path):
+    place = tmp_path / "ATLAS_2/Training/R001/sub-r001s001/ses-1/anat"
+    name = "sub-r009s009_ses-1_space-MNI152NLin2009aSym_{}.nii.gz"
+    save(place / name.format("T1w"), head(3))
+    save(place / name.format("label-L_desc-T1lesion_mask"), BOX.astype(np.uint8))
+    with pytest.raises(lab.DataError, match="r001s001.* named as another subject's"):
+        lab.load_scan(lab.find_scans(tmp_path)[0])
+
+
+def test_a_mask_s_case_is_none_that_a_lesion_is_lost_by(two_masks):
+    root, second = two_masks
+    both = lab.load_scan(lab.find_scans(root)[0]).mask.sum()
+    second.rename(second.with_name(second.name.replace("LesionSmooth", "lesionsmooth")))
+    assert lab.load_scan(lab.find_scans(root)[0].t1w).mask.sum() == both
 
 
 def test_a_mask_stored_with_a_fourth_axis_of_one_volume_is_taken(tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import atlas_lab as lab
+from atlas_lab.cli import main
 from atlas_lab.data.slicing import build_store
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import lab_home
@@ -167,3 +168,13 @@ def test_a_lock_that_can_not_be_put_is_one_line(scans, monkeypatch, tmp_path):
         prepared(scans[:2])
     with pytest.raises(lab.DataError):
         lab.make_cohort(tmp_path / "home" / "cohort", 2, progress=False)
+
+
+def test_clean_takes_nothing_from_a_folder_that_is_not_the_lab_s_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path))
+    for name in ("figures", "thesis"):
+        (tmp_path / name).mkdir()
+    assert main(["clean", "--yes"]) == 2 and (tmp_path / "figures").is_dir()
+    assert "holds thesis besides what the lab makes" in capsys.readouterr().err
+    (tmp_path / "thesis").rmdir()
+    assert main(["clean", "--yes"]) == 0 and not (tmp_path / "figures").exists()

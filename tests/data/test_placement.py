@@ -109,3 +109,12 @@ def test_the_grid_of_atlas_is_the_templates():
 
     template = load_mni152_template(resolution=1)
     assert template.shape == GRID and (template.affine == AFFINE).all()
+
+
+@pytest.mark.parametrize("part", [np.s_[:, :, 45:47], np.s_[:, 60:62], np.s_[48:50,]])  # one block of 4 mm thick
+def test_a_slab_is_in_no_place_that_can_be_told(part):
+    image, affine = brain()
+    moved_affine = affine.copy()
+    moved_affine[:3, 3] += [2 * (side.start or 0) for side in (*part, *[slice(None)] * (3 - len(part)))]
+    with pytest.raises(lab.DataError, match="doesn't lie in MNI space"):
+        refuse_unless_in_mni(measure_placement(image[part], moved_affine), "slab.nii")

@@ -35,6 +35,16 @@ def test_the_marker_of_the_embedded_cohort_makes_scans_synthetic(tmp_path):
     assert [s.synthetic for s in lab.find_scans(tmp_path)] == [True]
 
 
+def test_a_person_s_scan_behind_a_link_is_not_synthetic(tmp_path):
+    write_scan(tmp_path / "people", "Site1", "031768")
+    write_scan(tmp_path / "made", "Site1", "031769")
+    (tmp_path / "made/ATLAS_R1.1/synthetic.json").write_text("{}")
+    (tmp_path / "made/ATLAS_R1.1/Site1/031768").symlink_to(tmp_path / "people/ATLAS_R1.1/Site1/031768")
+    scans = lab.find_scans(tmp_path / "made")
+    assert {scan.subject: scan.synthetic for scan in scans} == {"031768": False, "031769": True}
+    assert lab.data.source_of(scans) == "ATLAS R1.1"
+
+
 def test_loads_float_image_and_bool_mask_on_the_atlas_grid(scans):
     image, mask, affine = lab.load_scan(scans[0])
     assert image.dtype == np.float32 and image.shape == (197, 233, 189)
@@ -59,6 +69,8 @@ def test_excluded_scans_are_left_out_by_name_and_announced(tree, capsys):
     assert "031769/t01" in capsys.readouterr().err
     with pytest.raises(lab.DataError, match="999999/t01"):
         lab.find_scans(tree, exclude=["999999/t01"])
+    with pytest.raises(lab.DataError, match="all 6 scans were excluded"):
+        lab.find_scans(tree, exclude=[scan.name for scan in lab.find_scans(tree)])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])

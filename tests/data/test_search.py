@@ -76,7 +76,7 @@ def test_hidden_folders_are_not_entered_and_copies_under_other_names_are_announc
     shutil.copytree(place_of(root, "r001s001"), hidden)
     place = place_of(root, "r001s001")
     shutil.copy(place / f"{T1W.format('r001s001')}.nii.gz", place / f"{T1W.format('r001s001')} (1).nii.gz")
-    (place / f"{MASK.format('r001s001').upper()}.nii.gz").write_bytes(b"")
+    (place / f"{MASK.format('r001s001')}_old.nii.gz").write_bytes(b"")
     assert names(root) == BOTH
     error = capsys.readouterr().err
     assert error.startswith("2 NIfTI files are no T1 volume or mask by a release's names and were left out: ")
