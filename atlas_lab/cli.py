@@ -13,6 +13,7 @@ from pathlib import Path
 
 from atlas_lab import __version__
 from atlas_lab.commands import completion, data, notebooks, people, records, replay
+from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
@@ -24,6 +25,9 @@ __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
 
 def main(arguments=None):
     """Run one command; returns the exit code: 0, or 2 with one line on stderr if the input can't be used."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what the terminal can't show
     options = parser().parse_args(_as_options(sys.argv[1:] if arguments is None else arguments))
     try:
         with warnings.catch_warnings(), _quiet(options.quiet):
@@ -107,8 +111,8 @@ def parser():
     text = "Train a named sweep of the paper's ablations, or every combination of settings, with several seeds."
     sub = command("sweep", _run_sweep, text)
     _add_run_options(sub)
-    sub.add_argument("--seeds", type=int, help="seeds 0 to N-1 of each (default 5, or what a named sweep has)")
-    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--seeds", type=at_least_1, help="seeds 0 to N-1 of each (default 5, or what a named sweep has)")
+    sub.add_argument("--jobs", type=processes, default=2, help="single-threaded runs at a time (default 2)")
     sub.add_argument("--backend", choices=["loky", "dask"], default="loky", help="this machine, or a Dask cluster")
     sub.add_argument("--only", metavar="I/N", help="every N-th run from the I-th on: what one of N jobs trains")
     sub.add_argument("--estimate", action="store_true", help="measure some steps, say what it will cost, train nothing")
@@ -122,7 +126,7 @@ def parser():
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
     sub = command("controls", _run_controls, text)
     _add_run_options(sub)
-    sub.add_argument("--seeds", type=int, default=5, help="seeds 0 to N-1 of each (default 5)")
+    sub.add_argument("--seeds", type=at_least_1, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("names", nargs="*", metavar="NAME", help='such as "copying machine" (default: all)')
 
     text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
@@ -212,11 +216,15 @@ def _run_predict(options):
     from atlas_lab.experiment.inference import open_model
     from atlas_lab.experiment.own_files import plan_jobs, run_jobs
     from atlas_lab.experiment.own_scan import NOTICE
-    from atlas_lab.plots.slices import plot_prediction
+
+    def draw(found, title):
+        from atlas_lab.plots.slices import plot_prediction
+
+        return plot_prediction(found, title)
 
     jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
     saved = open_model(options.model or SHIPPED_NETWORK, options.device)
-    done = run_jobs(jobs, saved, options.register, options.strip, plot_prediction)
+    done = run_jobs(jobs, saved, options.register, options.strip, draw)
     if options.t1w.is_dir():
         print(f"{done} of {len(jobs)} scans segmented, in {options.out}")
     print(NOTICE)

@@ -29,6 +29,7 @@ def _setting(default, text: str, rule: tuple | None = None, kind: type | None = 
 AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
 POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
+SEED = (lambda value: 0 <= value < 2**32, "from 0 to 4294967295")
 UP_TO_3 = (lambda value: 0 <= value <= 3, "from 0 to 3")
 SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
 SIDES = (lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
@@ -103,8 +104,8 @@ class RunConfig:
     scale: int = _setting(4, "millimetres per pixel; 1 is the paper's 232 x 196",
                          (lambda scale: 1 <= scale <= 49, "from 1 to 49"))
     z_step: int = _setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
-    seed: int = _setting(0, "of initial weights, split, order of slices and dropout", NOT_NEGATIVE)
-    cohort: int = _setting(0, "seed of the embedded cohort: other people; 0 for the real ATLAS", NOT_NEGATIVE)
+    seed: int = _setting(0, "of initial weights, split, order of slices and dropout", SEED)
+    cohort: int = _setting(0, "seed of the embedded cohort: other people; 0 for the real ATLAS", SEED)
     people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all of them (none)",
                                   (lambda count: count is None or count >= 2, "at least 2, or none"), kind=int)
     train_scored_every: int = _setting(1, "every so many-th epoch also scores train, and not dev alone", AT_LEAST_1)
@@ -129,8 +130,7 @@ def check_config(config: RunConfig) -> None:
     if drop is not None and not 1 <= drop <= last:
         raise DataError(
             f"RunConfig.lr_drop_epoch is {drop}; it must be none, or from 1 to {last}: the learning rate drops after "
-            f"it, and there are {config.epochs} epochs"
-        )
+            f"it, and there are {config.epochs} epochs")
 
 
 def demand(about: Field) -> str:

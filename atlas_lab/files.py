@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from atlas_lab.system.disk import WHY, free_for, same_place, settle
+from atlas_lab.system.disk import WHY, expand, free_for, same_place, settle
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
@@ -35,7 +35,7 @@ class DataError(ValueError):
 def lab_home() -> Path:
     """Folder for everything derived (cohorts, slice stores, checkpoints): `ATLAS_LAB_HOME`, or data/ here."""
     if os.environ.get("ATLAS_LAB_HOME"):
-        return Path(os.environ["ATLAS_LAB_HOME"]).expanduser()
+        return expand(os.environ["ATLAS_LAB_HOME"])
     in_a_clone = (REPOSITORY / "pyproject.toml").exists()
     return REPOSITORY / "data" if in_a_clone else Path.home() / "atlas_lab_data"
 
@@ -56,7 +56,7 @@ def refuse_patients_in_repository(path: str | Path, source: str) -> None:
     """
     from atlas_lab.system.work_tree import ALLOW, tree_that_takes_up
 
-    path = Path(os.path.realpath(Path(path).expanduser()))
+    path = Path(os.path.realpath(expand(path)))
     tree = tree_that_takes_up(path, REPOSITORY)
     if tree is not None:
         raise DataError(
@@ -89,7 +89,7 @@ def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> P
         If patients' data would land in the repository, if the path is a folder, a device or below a file, if one
         may not write there, if the name is too long, or if the disk has less room.
     """
-    target = Path(os.path.realpath(Path(path).expanduser()))
+    target = Path(os.path.realpath(expand(path)))
     if _is_patients(shows):
         refuse_patients_in_repository(target, shows)
     with _told_in_one_line(target):

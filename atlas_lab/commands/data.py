@@ -5,7 +5,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from atlas_lab.files import lab_home, refuse_patients_in_repository
+from atlas_lab.commands.numbers import at_least_1, processes
+from atlas_lab.files import check_target, lab_home
 
 __all__ = ["add", "add_exclude"]
 
@@ -14,7 +15,7 @@ def add(command):
     """Add these commands."""
     sub = command("cohort", _run_cohort, "Make a synthetic cohort as files in the layout of an ATLAS release.")
     sub.add_argument("--out", type=Path, required=True, help="folder to make it in")
-    sub.add_argument("--subjects", type=int, default=60, help="number of subjects (default 60)")
+    sub.add_argument("--subjects", type=at_least_1, default=60, help="number of subjects (default 60)")
     sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
     sub.add_argument("--layout", default="R1.1", help='release whose names it gets: R1.1, R1.2, R2.0, R2.1, "R2.1 raw"')
     sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
@@ -29,7 +30,7 @@ def add(command):
     sub = command("check", _run_check, text)
     sub.add_argument("root", type=Path, help="folder of the unpacked release")
     sub.add_argument("--out", type=Path, help="folder for the report's files (default: check/ in ATLAS_LAB_HOME)")
-    sub.add_argument("--jobs", type=int, default=-1, help="processes (default: one per core)")
+    sub.add_argument("--jobs", type=processes, default=-1, help="processes (default: one per core)")
     add_exclude(sub)
 
     sub = command("unlock", _run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
@@ -68,16 +69,16 @@ def _use(folder):
 def _run_check(options):
     """The command `check`; 1 if a scan is unusable."""
     from atlas_lab.check import count_notes, findings_table, inspect_scans, metadata_notes, slice_notes, write_report
-    from atlas_lab.data.scans import find_scans
+    from atlas_lab.data.scans import find_scans, source_of
 
     scans = find_scans(options.root, options.exclude)
+    out = options.out or lab_home() / "check"
+    check_target(out / "report.html", source_of(scans))  # before every scan is read
     inspections = inspect_scans(scans, thumbnails=True, jobs=options.jobs)
     notes = count_notes(scans) + metadata_notes(scans, options.root) + slice_notes(inspections)
     for line in [*notes, *(f"{row.scan}: {row.problem}" for row in findings_table(inspections).itertuples())]:
         print(line)
-    out = options.out or lab_home() / "check"
     if not all(scan.synthetic for scan in scans):
-        refuse_patients_in_repository(out, "thumbnails of ATLAS")
         print(f"The report shows patient images, and ATLAS is under a data use agreement: keep {out} to yourself.")
     print(f"report: {write_report(scans, inspections, notes, out)}")
     unusable = sum(bool(found.unusable) for found in inspections)
@@ -91,7 +92,8 @@ def _run_unlock(options):
 
     from atlas_lab.data.unlock import unlock
 
-    out = options.out or options.archive.with_name(options.archive.name.split(".")[0])
+    name = options.archive.name.lstrip(".").split(".")[0] or "atlas"
+    out = options.out or options.archive.with_name(name)
     key = getpass("key of the archive: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
     scheme = unlock(options.archive, out, key)
     print(f"unpacked to {out}; it was made with: openssl enc -aes-256-cbc {scheme}")

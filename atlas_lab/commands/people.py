@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from atlas_lab.commands.numbers import processes
+
 __all__ = ["add"]
 
 
@@ -9,7 +11,7 @@ def add(command):
     """Add this command."""
     sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
     sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
-    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--jobs", type=processes, default=2, help="single-threaded runs at a time (default 2)")
     sub.add_argument("--lesions", type=Path, help="folder of real lesion masks, on which final networks are scored too")
     sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
     sub.add_argument("--ship", action="store_true", help="write the network that predict uses, and its model card")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.files import DataError
 from atlas_lab.system.progress import result
 
@@ -14,8 +15,8 @@ def add(command):
     sub = command("replay", _run_replay, text)
     sub.add_argument("records", type=Path, nargs="*", metavar="RECORD",
                      help="files of records, or folders of them (default: all that come with the lab, in hours)")
-    sub.add_argument("--epochs", type=int, default=1, help="how many epochs of each (default 1)")
-    sub.add_argument("--jobs", type=int, default=2, help="single-threaded runs at a time (default 2)")
+    sub.add_argument("--epochs", type=at_least_1, default=1, help="how many epochs of each (default 1)")
+    sub.add_argument("--jobs", type=processes, default=2, help="single-threaded runs at a time (default 2)")
 
 
 def _run_replay(options):

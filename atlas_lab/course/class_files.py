@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from atlas_lab.files import REPOSITORY, DataError, lab_home
+from atlas_lab.system.disk import expand
 from atlas_lab.system.work_tree import tree_that_takes_up
 
 __all__ = ["STUDENTS", "class_folder", "files_of", "refuse_students_in_repository"]
@@ -23,7 +24,7 @@ def refuse_students_in_repository(path: str | Path, what: str = STUDENTS) -> Pat
     What students hand in, and what is drawn from it, is theirs: marks and pseudonyms don't belong in a history that
     is published and never forgets.
     """
-    path = Path(os.path.realpath(Path(path).expanduser()))
+    path = Path(os.path.realpath(expand(path)))
     tree = tree_that_takes_up(path, REPOSITORY)
     if tree is not None:
         raise DataError(f"{path}: {what} would lie in the repository {tree}, where git takes it up; choose a folder "

@@ -16,6 +16,7 @@ from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.folds import choose_split
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.provenance import pick_device
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
@@ -88,7 +89,7 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
         If the file is none, if a weight is NaN or infinite - such a network finds nothing anywhere, which reads like
         "no lesion" -, or if there is no such device.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if path == SHIPPED_NETWORK and not path.is_file():
         raise DataError("no network comes with this version of the lab; give one with --model, which atlas-lab train "
                         "--save-model FILE writes")
@@ -134,7 +135,10 @@ def _build_within(size: int, config: RunConfig, contents: dict) -> torch.nn.Modu
 def _placed(model: torch.nn.Module, device: str | None) -> torch.nn.Module:
     """The model on a device. Raises DataError if this machine has none of that name."""
     try:
-        return model.to(torch.device(device) if device else pick_device())
+        wanted = torch.device(device) if device else pick_device()
+        if wanted.type not in ("cpu", "cuda", "mps"):
+            raise RuntimeError("cpu, cuda and mps can compute")
+        return model.to(wanted)
     except (RuntimeError, AssertionError) as error:  # a name that is none; a torch without CUDA
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"there is no device {device!r} here ({reason}); try cpu") from error

@@ -12,14 +12,17 @@ import numpy as np
 
 from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
+from atlas_lab.data.search import stem_of
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
+from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import bar
 
 __all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
 
 VOLUMES = (".nii.gz", ".nii")
+NO_SCAN = ("_mask", "_probability")  # as releases and `predict` itself name what is no scan
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 
 
@@ -72,8 +75,13 @@ def plan_jobs(
 
 
 def _scans_in(folder: Path) -> list[Path]:
-    """The volumes to segment in a folder: those with T1 in their names, or all if there are none."""
-    found = [path for path in sorted(folder.iterdir()) if path.name.lower().endswith(VOLUMES) and path.name[0] != "."]
+    """The volumes to segment in a folder: those with T1 in their names, or all if there are none; masks are none."""
+    stems = {path: stem_of(path.name) for path in sorted(folder.iterdir())}
+    volumes = [path for path, stem in stems.items() if stem is not None]
+    found = [path for path in volumes if not stems[path].lower().endswith(NO_SCAN)]
+    if len(found) < len(volumes):
+        print(f"{folder}: {len(volumes) - len(found)} files are named as masks or probabilities and were left out",
+              file=sys.stderr)
     if not found:
         raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")
     return [path for path in found if "t1" in path.name.lower()] or found
@@ -118,7 +126,7 @@ def _refuse_overlap(read: Sequence[Path], written: Sequence[Path]) -> None:
 
 def is_same_place(one: Path, other: Path) -> bool:
     """True if two paths lead to one file: through links, hard ones too, or in spellings that a disk takes for one."""
-    one, other = (Path(os.path.realpath(Path(path).expanduser())) for path in (one, other))
+    one, other = (Path(os.path.realpath(expand(path))) for path in (one, other))
     try:
         if os.path.samefile(one, other):
             return True

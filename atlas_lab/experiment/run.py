@@ -100,7 +100,9 @@ def run_to_dict(run):
 
 def run_from_dict(values):
     """A Run from what `run_to_dict` gave, now or under the names that earlier code had for two of its values."""
-    data, final = dict(values["data"]), {part: dict(scores) for part, scores in values["final"].items()}
+    data = dict(values["data"])
+    final = {part: {name: {key: math.nan if number is None else number for key, number in score.items()}
+                    for name, score in scores.items()} for part, scores in values["final"].items()}
     if "hash" in data:
         data["data_hash"] = data.pop("hash")
     for scores in final.values():
@@ -157,8 +159,9 @@ def load_run(path: str | Path) -> Run:
     values = read_record(path, "a run record", needed)
     try:
         run = run_from_dict(values)
-        if not all(isinstance(entry, dict) for entry in run.history):
+        if not all({"epoch", "dev"} <= entry.keys() for entry in run.history):
             raise TypeError("the history is no list of epochs")
+        score_text(run)
         check_config(run.config)
         return run
     except DataError:

@@ -47,7 +47,7 @@ def replay_records(
     here = [run for run in runs if is_on_its_device(run)]
     if len(here) < len(runs):
         report(f"{len(runs) - len(here)} records were made on a GPU, which draws other dropout masks, and are left out")
-    seconds = sum(entry["seconds"] for run in here for entry in run.history[:epochs])
+    seconds = sum(entry.get("seconds", 0) for run in here for entry in run.history[:epochs])
     note(f"{len(here)} records, {seconds / 60 / jobs:.0f} minutes where they were made, {jobs} at a time, and the time "
          "for scores, and for people who aren't made yet")
     groups, compared, wrong = {}, 0, 0

@@ -29,6 +29,7 @@ from atlas_lab.files import (
 from atlas_lab.grid import GRID
 from atlas_lab.phantom.metadata_table import METADATA, metadata
 from atlas_lab.phantom.real_masks import account_of_volumes, mask_files, masks_of_subjects
+from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import bar
 
 __all__ = ["VERSIONS", "make_cohort", "make_subject"]
@@ -86,7 +87,7 @@ def make_cohort(
         If an argument is unusable, `out` holds something else than this cohort, or real lesions would get into a
         repository.
     """
-    out = Path(out).expanduser()
+    out = expand(out)
     if lesions is not None:
         refuse_patients_in_repository(out / SYNTHETIC_MARKER, f"lesions out of {lesions}")
     switches = {"heads": heads, "mimics": mimics, "dark_cores": dark_cores, "n_lesions": n_lesions}
@@ -116,6 +117,8 @@ def _check_settings(n_subjects, seed, layout, lesions, version, switches, only=N
         raise DataError(f"layout {layout!r} is not known; choose one of {', '.join(LAYOUTS)}")
     if n_subjects < 1:
         raise DataError(f"n_subjects is {n_subjects}; expected at least 1")
+    if seed < 0:
+        raise DataError(f"seed is {seed}; expected 0 or more")
     if version not in VERSIONS:
         raise DataError(f"version is {version!r}; expected one of {', '.join(map(str, VERSIONS))}")
     if switches["n_lesions"] not in (None, 0):

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-__all__ = ["WHY", "free_for", "same_place", "settle", "take_room"]
+__all__ = ["WHY", "expand", "free_for", "same_place", "settle", "take_room"]
 
 WHY = {
     errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
@@ -14,6 +14,11 @@ WHY = {
     errno.ENAMETOOLONG: "the name is too long", errno.ENOTDIR: "a part of the path is a file, not a folder",
     errno.ELOOP: "its links lead in a circle",
 }
+
+
+def expand(path: str | Path) -> Path:
+    """A path with ~ for the home folder; a ~name that is nobody's stays as it is."""
+    return Path(os.path.expanduser(path))
 
 
 def free_for(target: Path) -> int:

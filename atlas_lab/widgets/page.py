@@ -48,7 +48,7 @@ def page(values, title):
 
     # No "<" in the data: else a name such as "</script>" would end it.
     data = json.dumps({name: encode(value) for name, value in values.items()}).replace("<", "\\u003c")
-    title = html.escape(title)
+    title = html.escape(title.encode("utf-8", "backslashreplace").decode())  # a name of bytes that are no text
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         f'<meta name=viewport content="width=device-width, initial-scale=1"><title>{title}</title>'

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError, check_target, lab_home, source_of_file
+from atlas_lab.system.disk import expand
 
 __all__ = ["open_page", "write_page"]
 
@@ -29,9 +30,9 @@ def write_page(t1w, masks=(), model=None, out=None):
     """
     from atlas_lab.widgets.viewer import view_slices
 
-    t1w, masks = Path(t1w).expanduser(), [Path(mask).expanduser() for mask in masks]
+    t1w, masks = expand(t1w), [expand(mask) for mask in masks]
     stem = stem_of(t1w.name) or t1w.name
-    out = Path(out).expanduser() if out else lab_home() / "views" / f"{stem}.html"
+    out = expand(out) if out else lab_home() / "views" / f"{stem}.html"
     if out.suffix != ".html":
         raise DataError(f"{out}: the name of a page must end in .html")
     check_target(out, source_of_file(t1w))  # before a network is run

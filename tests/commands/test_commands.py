@@ -47,9 +47,19 @@ def test_the_version_is_that_of_the_package(capsys):
     (["train", "epoch=3"], "'epoch=3' is not a setting; did you mean epochs?"),
     (["runs", "nowhere"], "nowhere: there is no such folder"),
     (["completion", "fish"], "invalid choice: 'fish'"),
+    (["sweep", "--seeds", "-1"], "no whole number from 1 on"), (["sweep", "--seeds", "0"], "no whole number from 1 on"),
+    (["check", ".", "--jobs", "0"], "neither a whole number from 1 on nor -1"),
+    (["check", "~nobody-here/data"], "~nobody-here/data: no such folder"),
+    (["cohort", "--out", "c", "--subjects", "0"], "no whole number from 1 on"),
+    (["train", "seed=18446744073709551616"], "from 0 to 4294967295"),
 ])
 def test_typical_mistakes_are_refused_in_one_line(words, text, capsys):
     assert text in refused(capsys, *words)
+
+
+def test_a_seed_below_0_leaves_nothing_behind(tmp_path, capsys):
+    assert "seed is -1; expected 0 or more" in refused(capsys, "cohort", "--out", str(tmp_path / "c"), "--seed", "-1")
+    assert not (tmp_path / "c").exists()
 
 
 @pytest.mark.parametrize("words", [["train", "--exclude", "031768/t01", "epochs=3", "split_by=subject"],

@@ -127,3 +127,10 @@ def test_all_outputs_are_written_or_none(scan, tmp_path):
     with pytest.raises(lab.DataError, match=r"x\.png: can't be written: the disk is full"):
         write_outputs(job, found, lambda found, title: NoPicture())
     assert everything(tmp_path) == before
+
+
+def test_masks_in_a_folder_are_no_scans(tmp_path, capsys):
+    for name in ("a_T1w", "a_T1w_mask", "a_T1w_probability", "a_label-L_desc-T1lesion_mask"):
+        save(tmp_path / f"{name}.nii.gz", np.ones((20, 20, 20), np.float32))
+    (job,) = plan_jobs(tmp_path, tmp_path / "out")
+    assert job.t1w.name == "a_T1w.nii.gz" and "3 files are named as masks" in capsys.readouterr().err

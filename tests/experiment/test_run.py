@@ -8,7 +8,7 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab.config import run_name
-from atlas_lab.experiment.run import run_from_dict, run_to_dict, without_nan
+from atlas_lab.experiment.run import checksum, load_run, run_from_dict, run_to_dict, score_text, without_nan
 from atlas_lab.paper.tables import group_by_config, marked_block, measured_table, write_measured
 
 # ------------------------------------------------------------------------------------------------------------ records
@@ -158,3 +158,19 @@ def test_the_table_is_written_between_the_marks_of_a_readme_and_again_without_a_
 def test_without_a_readme_only_the_table_is_written(tmp_path):
     write_measured([made_up_run()], tmp_path)
     assert [path.name for path in tmp_path.iterdir() if path.name != "home"] == ["measured.md"]
+
+
+def test_a_dice_that_is_undefined_is_written_and_read(tmp_path):
+    run = made_up_run()
+    run.final["dev"]["mean_dice"] = interval(math.nan, math.nan, math.nan)
+    again = load_run(lab.save_run(run, tmp_path))
+    assert math.isnan(again.final["dev"]["mean_dice"]["value"]) and score_text(again) == "dev Dice nan [nan, nan]"
+
+
+@pytest.mark.parametrize("harm", [{"final": {}}, {"history": [{}]}, {"history": [3]}])
+def test_a_record_without_scores_is_none(harm, tmp_path):
+    values = run_to_dict(made_up_run()) | harm
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({**values, "checksum": checksum(values)}))
+    with pytest.raises(lab.DataError, match="not a run record"):
+        load_run(path)

@@ -1,0 +1,21 @@
+"""Numbers on the command line, refused in a line where they can't mean anything."""
+
+import argparse
+
+__all__ = ["at_least_1", "processes"]
+
+
+def at_least_1(text: str) -> int:
+    """A whole number from 1 on. Raises ArgumentTypeError."""
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
+
+
+def processes(text: str) -> int:
+    """How many processes: a whole number from 1 on, or -1 for one per core. Raises ArgumentTypeError."""
+    if text == "-1":
+        return -1
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 on nor -1, for one per core")
+    return int(text)
