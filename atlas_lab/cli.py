@@ -12,13 +12,12 @@ from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab import __version__
-from atlas_lab.commands import completion, data, notebooks, people, records, replay
+from atlas_lab.commands import completion, data, notebooks, own_scans, people, records, replay
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
 from atlas_lab.system.progress import QUIET, note, result
-from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
 
@@ -129,25 +128,7 @@ def parser():
     sub.add_argument("--seeds", type=at_least_1, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("names", nargs="*", metavar="NAME", help='such as "copying machine" (default: all)')
 
-    text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
-    sub = command("predict", _run_predict, text)
-    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
-    sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
-    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's, if any)")
-    sub.add_argument("--register", action="store_true", help="register to the MNI152 template first (SimpleITK)")
-    sub.add_argument("--strip", action="store_true", help="take skull and scalp away first (deepbet)")
-    sub.add_argument("--probability", type=Path, metavar="FILE", help="also write the lesion probability of each voxel")
-    sub.add_argument("--picture", type=Path, metavar="FILE", help="also draw the slice with most lesion, .png")
-    sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
-
-    text = "Open a T1-weighted volume and masks on it in the browser, or write the page. Not for clinical use."
-    sub = command("view", _run_view, text)
-    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz")
-    sub.add_argument("masks", type=Path, nargs="*", help="the target, then predictions: masks or probabilities")
-    sub.add_argument("--predict", action="store_true", help="also show what the lab's own network calls lesion")
-    sub.add_argument("--model", type=Path, help="also show what this network calls lesion, from train --save-model")
-    sub.add_argument("-o", "--out", type=Path, metavar="PAGE", help="write the page here and don't open it, .html")
-
+    own_scans.add(command)
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
     records.add(command)
@@ -209,35 +190,6 @@ def _run_train(options):
     if options.save_model:
         save_model(options.save_model, load_model(run, store), config, store)
     print(f"{score_text(run)} (95 % interval over subjects); record {save_run(run, options.out)}")
-
-
-def _run_predict(options):
-    """The command `predict`; 1 if some scans of a folder could not be segmented."""
-    from atlas_lab.experiment.inference import open_model
-    from atlas_lab.experiment.own_files import plan_jobs, run_jobs
-    from atlas_lab.experiment.own_scan import NOTICE
-
-    def draw(found, title):
-        from atlas_lab.plots.slices import plot_prediction
-
-        return plot_prediction(found, title)
-
-    jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
-    saved = open_model(options.model or SHIPPED_NETWORK, options.device)
-    done = run_jobs(jobs, saved, options.register, options.strip, draw)
-    if options.t1w.is_dir():
-        print(f"{done} of {len(jobs)} scans segmented, in {options.out}")
-    print(NOTICE)
-    return 0 if done == len(jobs) else 1
-
-
-def _run_view(options):
-    """The command `view`."""
-    from atlas_lab.widgets.viewing import open_page, write_page
-
-    model = options.model or (SHIPPED_NETWORK if options.predict else None)
-    page = write_page(options.t1w, options.masks, model, options.out)
-    print(page if options.out or not open_page(page) else f"opened in the browser: {page}")
 
 
 def _run_sweep(options):

@@ -147,14 +147,14 @@ def _ratio(above, below):
     return np.where(below != 0, above / np.where(below != 0, below, 1), np.nan)
 
 
-def nan_mean(values):
+def nan_mean(values: Sequence[float]) -> float:
     """Mean of the values that are not NaN; NaN, without numpy's warning, when there are none."""
     values = np.asarray(values, dtype=np.float64)
     kept = values[~np.isnan(values)]
     return float(kept.mean()) if kept.size else float("nan")
 
 
-def sums_by_subject(tp, fp, fn, subjects, scans, centroid_distance=None):
+def sums_by_subject(tp, fp, fn, subjects: Sequence, scans: Sequence, centroid_distance=None) -> dict:
     """What each subject adds to each score, so that any score is a function of sums over subjects.
 
     Parameters
@@ -195,7 +195,7 @@ def sums_by_subject(tp, fp, fn, subjects, scans, centroid_distance=None):
     return sums | {name: total(v, subject[first_slice], len(labels)) for name, v in per_scan.items()}
 
 
-def scores_from_sums(sums):
+def scores_from_sums(sums: dict) -> dict:
     """The scores that are reported, from sums over subjects of `sums_by_subject`; arrays of any shape.
 
     mean_dice and subject_dice are as the functions of those names have them; lesion_dice is the mean over slices

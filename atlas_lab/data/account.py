@@ -128,14 +128,14 @@ def changed_steps(volumes):
     ]
 
 
-def lesion_voxels(mask):
+def lesion_voxels(mask: np.ndarray) -> int:
     """Indices x, y and z of the voxels of a mask, three int arrays."""
     # In the order of the memory: many times as fast as numpy's nonzero, which goes through an array of files crosswise.
     order = "F" if mask.flags.f_contiguous else "C"
     return np.unravel_index(np.flatnonzero(mask.ravel(order)), mask.shape, order)
 
 
-def lesion_place(mask, affine):
+def lesion_place(mask: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
     """Volume of a mask in ml and the x of its centre in mm; 0 and NaN if it is empty."""
     voxels = lesion_voxels(mask)
     if not voxels[0].size:

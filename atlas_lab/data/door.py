@@ -34,7 +34,7 @@ class Opened(NamedTuple):
     affine: np.ndarray | None
 
 
-def open_together(image, target=None, predictions=None):
+def open_together(image: object, target: object = None, predictions: dict | None = None) -> Opened:
     """An image with the masks on it, each a Scan (the image), path, nibabel image, tensor or array.
 
     Files and nibabel images are turned to RAS, each by its own affine, and must lie on one grid. An array beside one
@@ -72,7 +72,7 @@ def open_together(image, target=None, predictions=None):
     return Opened(voxels, values.pop(None, None), values, affine)
 
 
-def open_volume(thing, name):
+def open_volume(thing: object, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Voxels, as they are stored, and affine, or None, of a path, nibabel image, tensor or array.
 
     Axes of one voxel beyond the third are dropped: batch, channel or time. Raises DataError for all else.
@@ -102,7 +102,7 @@ def open_volume(thing, name):
     return array, affine
 
 
-def source_of_image(thing):
+def source_of_image(thing: object) -> str:
     """Whose data an image shows, as the write gate asks: a Scan's, a file's, or, of an array, perhaps a patient's."""
     if isinstance(thing, Scan):
         return source_of([thing])
@@ -110,7 +110,7 @@ def source_of_image(thing):
     return source_of_file(os.path.expanduser(path)) if path else "an array that may be a patient's scan"
 
 
-def as_array(thing, name):
+def as_array(thing: object, name: str) -> np.ndarray:
     """A numpy array of numbers of an array, list or tensor, wherever it is and whatever hangs on it.
 
     Raises DataError for what is none.

@@ -34,7 +34,7 @@ class Header(NamedTuple):
     notes: tuple[str, ...]
 
 
-def parse_header(head):
+def parse_header(head: bytes) -> Header:
     """The Header in the first bytes of a NIfTI file, of version 1 or 2 and either byte order.
 
     Raises Damage if the header contradicts itself or NIfTI's rules, Unfit if it is sound but no T1 volume's or mask's.
@@ -174,7 +174,7 @@ def _unit_scale(fields, affine):
     return 1.0, [f"its header says {unit}, which its voxels can't have; taken as mm"]
 
 
-def refuse_affine(affine, shape):
+def refuse_affine(affine: np.ndarray, shape: tuple[int, ...]) -> None:
     """Raise for an affine that no scan has: sheared, of impossible voxels, far away, or the identity under a head."""
     sizes = _voxel_sizes(affine)
     if not ((VOXEL_MM[0] <= sizes) & (sizes <= VOXEL_MM[1])).all():

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def _read_mask(path, shape, affine, image=None, label=None):
     return find_lesion(mask, str(path), voxel_ml(affine), label)
 
 
-def combine_masks(masks):
+def combine_masks(masks: Iterable[np.ndarray]) -> np.ndarray:
     """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array."""
     combined = None
     for mask in masks:
@@ -80,7 +81,7 @@ def combine_masks(masks):
     return combined
 
 
-def find_lesion(values, name, unit_ml=None, label=None):
+def find_lesion(values: np.ndarray, name: str, unit_ml: float | None = None, label: float | None = None) -> np.ndarray:
     """The lesion voxels of a mask, after a look at its values.
 
     A mask of 0 and about 1, or 0 and about 255, or both, is lesion where it is above 0, as in ATLAS. A mask that was

@@ -1,10 +1,11 @@
 """NIfTI files as arrays, whatever is wrong with them: read whole, checked, brought to ATLAS's grid; and written."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 
-from atlas_lab.data.header import parse_header
+from atlas_lab.data.header import Header, parse_header
 from atlas_lab.data.identify import name_contents, refuse_path
 from atlas_lab.data.stream import Unfit, read_contents, read_head, unreadable
 from atlas_lab.files import DataError
@@ -26,7 +27,7 @@ class GridWarning(ScanWarning):
     """A volume was not on ATLAS's grid and was resampled."""
 
 
-def identify(path):
+def identify(path: str | Path) -> str:
     """The name of what lies at a path: "NIfTI", or another kind in words. Opens nothing but regular files.
 
     Parameters
@@ -47,7 +48,7 @@ def identify(path):
     return problem or "NIfTI"
 
 
-def read_header(path):
+def read_header(path: str | Path) -> Header:
     """What the header of a NIfTI file says, without its voxels: a `Header`. Raises DataError as `read_volume`."""
     try:
         return _note(_checked_header(read_head(path), path), path)
@@ -55,7 +56,7 @@ def read_header(path):
         raise unreadable(path, error) from None
 
 
-def read_volume(path):
+def read_volume(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """One NIfTI file, packed by gzip or not, whatever its name: its voxels and their affine to mm.
 
     Parameters
@@ -114,7 +115,7 @@ def _scale_values(values, slope, inter):
     return scaled
 
 
-def refuse_not_finite(volume, path):
+def refuse_not_finite(volume: np.ndarray, path: object) -> None:
     """Raise DataError if a volume holds NaN or infinite voxels."""
     # A sum is finite only if all its terms are, and far cheaper than looking at each voxel. If it is not, look.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -124,7 +125,7 @@ def refuse_not_finite(volume, path):
         raise DataError(f"{path}: {bad} voxels are NaN or infinite; restore the file or exclude the scan by its name")
 
 
-def to_grid(volume, affine, path):
+def to_grid(volume: np.ndarray, affine: np.ndarray, path: object) -> tuple[np.ndarray, np.ndarray]:
     """Bring a volume to ATLAS's grid, resampling only where it has to; a bool volume stays bool.
 
     A volume off the grid is resampled by its affine (nilearn), which does not register it: a scan that is not in MNI

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -196,7 +197,7 @@ def _leave_out(scans, names):
     return kept
 
 
-def load_scan(scan):
+def load_scan(scan: Scan | str | Path) -> LoadedScan:
     """Load a scan: image as float32, mask as bool, and the affine that takes voxel indices to MNI mm.
 
     The masks of a scan are OR-ed, each after a look at its values (see `find_lesion`): releases mix masks whose
@@ -253,7 +254,7 @@ def _named_scan(path):
     return scan
 
 
-def read_t1w(path):
+def read_t1w(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """A T1 volume as it lies in its file, float32, and its affine; see `from_zero` for intensities that are shifted.
 
     Raises DataError if it can't be used.
@@ -268,7 +269,7 @@ def read_t1w(path):
     return image, affine
 
 
-def load_lesion(scan):
+def load_lesion(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
     """The lesion mask of a scan, all its mask files OR-ed, without reading the T1's voxels.
 
     Returns
@@ -285,7 +286,7 @@ def load_lesion(scan):
     return to_grid(read_masks(scan, t1w.shape, t1w.affine), t1w.affine, scan.t1w)
 
 
-def source_of(scans):
+def source_of(scans: Sequence[Scan]) -> str:
     """One line on where a cohort comes from, for captions and records."""
     releases = ", ".join(sorted({scan.release for scan in scans}))
     if all(scan.synthetic for scan in scans):
@@ -293,7 +294,7 @@ def source_of(scans):
     return f"ATLAS {releases}"
 
 
-def data_notice(scans):
+def data_notice(scans: Sequence[Scan]) -> str:
     """What the data are, for the top of a notebook; with real scans it warns that outputs show patients."""
     people = len({scan.subject for scan in scans})
     text = f"{source_of(scans)}: {len(scans)} scans of {people} subjects, {len({scan.site for scan in scans})} sites"

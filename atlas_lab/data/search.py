@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -11,12 +12,12 @@ __all__ = ["announce_left_out", "masks_beside", "stem_of", "volumes_below"]
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 
 
-def stem_of(name):
+def stem_of(name: str) -> str | None:
     """A file's name without its NIfTI ending, in whatever case that is; None if it has none."""
     return ENDING.sub("", name) if ENDING.search(name) and not name.startswith(".") else None
 
 
-def volumes_below(root):
+def volumes_below(root: Path) -> list[Path]:
     """Paths of all files with a NIfTI ending below a folder, sorted; links to files that aren't here are among them.
 
     Linked folders are entered, each folder once; hidden ones are not. A folder that can't be listed is announced.
@@ -38,7 +39,7 @@ def volumes_below(root):
     return sorted(found)
 
 
-def masks_beside(t1w, patterns):
+def masks_beside(t1w: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
     """The mask files in a T1's folder whose names, less their ending, match one of the patterns: sorted paths.
 
     Upper and lower case are the same. A mask may also lie in a folder of its own name (x.nii/x.nii). What has a mask's
@@ -57,7 +58,7 @@ def masks_beside(t1w, patterns):
     return tuple(sorted(found))
 
 
-def announce_left_out(paths, root):
+def announce_left_out(paths: Sequence[Path], root: Path) -> None:
     """Say on stderr which NIfTI files are neither a T1 volume nor a mask by the names of a release."""
     if not paths:
         return

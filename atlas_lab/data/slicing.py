@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,9 +14,9 @@ import torch
 from atlas_lab.data.account import coarse_brain, seen_lesions
 from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.intensity import to_uint8, white_point
-from atlas_lab.data.scans import load_with_account, source_of
+from atlas_lab.data.scans import Scan, load_with_account, source_of
 from atlas_lab.data.state import read_json
-from atlas_lab.dataset import open_store
+from atlas_lab.dataset import SliceStore, open_store
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, atomic_path, digest, lab_home, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
@@ -32,12 +33,12 @@ STORE_VERSION = 1  # part of every store's key: raise it when the same files wou
 CROPPED = (232, 196)  # the baseline cuts the last row and column of the 233 x 197 axial slice
 
 
-def axial_slices(volume, z_step=1):
+def axial_slices(volume: np.ndarray, z_step: int = 1) -> np.ndarray:
     """Axial slices of a volume as one sees them: (X, Y, Z) -> (Z', Y, X), front at the top, left at the left."""
     return volume[:, ::-1, ::z_step].transpose(2, 1, 0)
 
 
-def downsample(slices, scale):
+def downsample(slices: np.ndarray, scale: int) -> np.ndarray:
     """Crop as the baseline does, average blocks of scale x scale pixels, trim to multiples of 4.
 
     Shape: (Z, 233, 197) -> float32 (Z, H, W): 232 x 196 at scale 1, 56 x 48 at scale 4.
@@ -266,7 +267,7 @@ def _hash_files(*paths):
     return total.hexdigest()[:16]
 
 
-def stack_affine(store):
+def stack_affine(store: SliceStore) -> np.ndarray:
     """The affine, voxel to MNI mm, of a scan's slices stacked to a RAS volume (W, H, Z): the inverse of the cutting."""
     scale, step = store.about["scale"], store.about["z_step"]
     rows, columns = _trim(scale)
@@ -278,14 +279,14 @@ def stack_affine(store):
     return affine
 
 
-def typical_scan(scans, store):
+def typical_scan(scans: Sequence[Scan], store: SliceStore) -> Scan:
     """The scan that surpasses four fifths of the others in the lesion area of its fullest slice: one to look at."""
     pixels = store.table.groupby(store.scan_names)["lesion_pixels"].max().sort_values(kind="stable")
     name = pixels.index[len(pixels) * 4 // 5]
     return next(scan for scan in scans if scan.name == name)
 
 
-def upsample(slices, scale):
+def upsample(slices: np.ndarray, scale: int) -> np.ndarray:
     """Back from `axial_slices` and `downsample`: (Z, H, W) -> volume (197, 233, Z), float32, bilinear in between."""
     height, width = CROPPED
     rows, columns = _trim(scale)

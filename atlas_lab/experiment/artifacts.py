@@ -5,14 +5,17 @@ one setting of RunConfig, off by default where the text and this lab agree; `DEP
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from atlas_lab.config import RunConfig
+from atlas_lab.dataset import SliceStore
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.provenance import RunStream
-from atlas_lab.train import random_batches
+from atlas_lab.train import Evaluation, random_batches
 
 __all__ = [
     "DEPARTURES", "as_filed", "as_run", "as_written", "filled_batches", "first_slices_dice",
@@ -33,17 +36,17 @@ DEPARTURES = {
 }
 
 
-def as_written(config):
+def as_written(config: RunConfig) -> RunConfig:
     """A config with every departure off: what the paper's text says."""
     return replace(config, **{field: written for field, written, _ in DEPARTURES.values()})
 
 
-def as_run(config):
+def as_run(config: RunConfig) -> RunConfig:
     """A config with every departure on: what the public code did."""
     return replace(config, **{field: run for field, _, run in DEPARTURES.values()})
 
 
-def as_filed(store, config):
+def as_filed(store: SliceStore, config: RunConfig) -> SliceStore:
     """A store as it looks through the public code's files, for the settings that ask for them; else itself."""
     if config.scaling == "slice":
         store = replace(store, images=scale_each_slice(store.images))
@@ -61,7 +64,7 @@ def _masks_through_jpeg(masks):
     return found
 
 
-def filled_batches(n_slices, batch_size):
+def filled_batches(n_slices: int, batch_size: int) -> list[torch.Tensor]:
     """`random_batches`, the last of them filled up with slices drawn again."""
     batches = random_batches(n_slices, batch_size)
     missing = batch_size - len(batches[-1])
@@ -70,7 +73,7 @@ def filled_batches(n_slices, batch_size):
     return batches
 
 
-def scores_with_first_slices(config, found):
+def scores_with_first_slices(config: RunConfig, found: Evaluation) -> dict:
     """The scores of an Evaluation, and first_100, which is mean_dice too where the config has so few slices scored."""
     scores, dice = found.scores(), found.dice()
     scores["first_100"] = first_slices_dice(dice, seed=config.seed)
@@ -79,7 +82,7 @@ def scores_with_first_slices(config, found):
     return scores
 
 
-def scale_each_slice(images):
+def scale_each_slice(images: np.ndarray) -> np.ndarray:
     """Spread each slice's own range over 0 to 255, so that grey means another intensity in every slice.
 
     Shape: uint8 (N, H, W) -> uint8 (N, H, W). A slice of one value becomes 0.
@@ -92,7 +95,7 @@ def scale_each_slice(images):
     return scaled
 
 
-def through_jpeg(mask, quality=JPEG_QUALITY):
+def through_jpeg(mask: np.ndarray, quality: int = JPEG_QUALITY) -> np.ndarray:
     """A mask after it was written to a JPEG file and read back: bool (H, W) -> uint8 (H, W).
 
     JPEG keeps 8 x 8 blocks as rounded cosines, so a sharp edge comes back with ripples around it. The public code
@@ -105,13 +108,13 @@ def through_jpeg(mask, quality=JPEG_QUALITY):
     return np.asarray(Image.open(file))
 
 
-def jpeg_ceiling(masks, quality=JPEG_QUALITY):
+def jpeg_ceiling(masks: np.ndarray, quality: int = JPEG_QUALITY) -> np.ndarray:
     """The Dice that a perfect mask reaches when the target went through JPEG: bool (N, H, W) -> float64 (N,)."""
     targets = np.stack([through_jpeg(mask, quality) > 0 for mask in masks])
     return dice_coefficient(masks, targets)
 
 
-def random_discs(areas, shape=(232, 196), seed=0):
+def random_discs(areas: Sequence[int], shape: tuple[int, int] = (232, 196), seed: int = 0) -> np.ndarray:
     """One disc of each area in pixels, its centre anywhere in the middle half of a slice: bool (N, H, W)."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[: shape[0], : shape[1]]
@@ -123,7 +126,7 @@ def random_discs(areas, shape=(232, 196), seed=0):
     return masks
 
 
-def first_slices_dice(dice, count=100, seed=0):
+def first_slices_dice(dice: Sequence[float], count: int = 100, seed: int = 0) -> float:
     """Mean Dice of the first `count` slices, in a fixed random order, of those that are not skipped.
 
     Parameters
@@ -141,7 +144,7 @@ def first_slices_dice(dice, count=100, seed=0):
     return float(scored[order].mean()) if len(order) else float("nan")
 
 
-def sampling_error(dice, count=100):
+def sampling_error(dice: Sequence[float], count: int = 100) -> float:
     """Standard error of the mean of `count` slices drawn from these without putting any back.
 
     The spread of the slices over the root of `count`, less as they become all there are: s / sqrt(n) sqrt(1 - n / N),

@@ -1,5 +1,7 @@
 """Checkpoints: where a run keeps its state between epochs, and its trained network afterwards."""
 
+from pathlib import Path
+
 import torch
 
 from atlas_lab.config import RunConfig, config_until, run_name
@@ -12,12 +14,12 @@ from atlas_lab.provenance import training_digest
 __all__ = ["keep_state", "kept_folder", "load_model", "restore_checkpoint", "run_folder", "save_checkpoint"]
 
 
-def run_folder(config, store):
+def run_folder(config: RunConfig, store: SliceStore) -> Path:
     """The folder of a run's checkpoint: one for each config and data set, so no two runs share one."""
     return lab_home() / "checkpoints" / f"{run_name(config)}-on-{store.about['data_hash']}"
 
 
-def kept_folder(config, store):
+def kept_folder(config: RunConfig, store: SliceStore) -> Path:
     """The folder of states kept for other runs: one for all configs that are the same in their first epochs."""
     return lab_home() / "checkpoints" / f"{run_name(config_until(config, 1))}-kept-on-{store.about['data_hash']}"
 

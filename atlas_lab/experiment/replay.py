@@ -1,10 +1,13 @@
 """A live run held against its record."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from atlas_lab.config import config_until
+from atlas_lab.experiment.run import Run
 from atlas_lab.files import DataError
 from atlas_lab.provenance import pick_device
 
@@ -38,7 +41,7 @@ class Agreement:
         return all(value == 0 for value in self.largest_difference.values())
 
 
-def compare_runs(live, record, first_epochs=None):
+def compare_runs(live: Run, record: Run, first_epochs: int | None = None) -> Agreement:
     """Hold a live run against its record, epoch by epoch, or in the first so many epochs only.
 
     Returns
@@ -65,19 +68,19 @@ def compare_runs(live, record, first_epochs=None):
     )
 
 
-def largest_difference(one, other):
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
     """Largest absolute difference of two curves; infinite where only one of them has a number."""
     both_undefined = np.isnan(one) & np.isnan(other)
     difference = np.where(both_undefined, 0, np.abs(one - other))
     return float(np.where(np.isnan(difference), np.inf, difference).max())
 
 
-def device_like(run):
+def device_like(run: Run) -> "str | torch.device":
     """The device on which a live run can be held against a record: the processor, or a GPU, if that made it."""
     return "cpu" if _made_on_processor(run) else pick_device()
 
 
-def is_on_its_device(run):
+def is_on_its_device(run: Run) -> bool:
     """Whether a live run here can be held against a record: it was made on a processor, or there is a GPU here too."""
     return _made_on_processor(run) or pick_device().type != "cpu"
 
@@ -87,7 +90,7 @@ def _made_on_processor(run):
     return run.environment["device"] == "cpu"
 
 
-def agreement_text(live, record):
+def agreement_text(live: Run, record: Run) -> str:
     """One line on how a live run agrees with its record.
 
     Raises DataError if it does not, where the two should: on the same data, both on processors or both on GPUs.
@@ -124,7 +127,7 @@ def agreement_text(live, record):
     return f"the live run agrees with its record within the tolerance, on {machine} kind of machine: {'; '.join(parts)}"
 
 
-def steps_text(run, losses):
+def steps_text(run: Run, losses: Sequence[float]) -> str:
     """One line on how the losses of a variant's first steps, made again, agree with those of a record.
 
     Raises DataError if one differs by more than LOSS_TOLERANCE, or if their number differs.

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -92,13 +93,13 @@ def unpack_masks(packed: dict) -> np.ndarray:
     return np.unpackbits(bits, count=math.prod(packed["shape"])).reshape(packed["shape"]).astype(bool)
 
 
-def run_to_dict(run):
+def run_to_dict(run: Run) -> dict:
     """A Run as plain values for JSON. NaN, which JSON doesn't have, becomes null."""
     values = {field.name: getattr(run, field.name) for field in fields(run)}
     return without_nan({**values, "config": plain_settings(run.config)})
 
 
-def run_from_dict(values):
+def run_from_dict(values: dict) -> Run:
     """A Run from what `run_to_dict` gave, now or under the names that earlier code had for two of its values."""
     data = dict(values["data"])
     final = {part: {name: {key: math.nan if number is None else number for key, number in score.items()}
@@ -111,7 +112,7 @@ def run_from_dict(values):
     return Run(**{**values, "config": config_from_plain(values["config"]), "data": data, "final": final})
 
 
-def without_nan(value):
+def without_nan(value: Any) -> Any:
     """Nested dicts and lists with None in place of NaN and infinity."""
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
@@ -124,7 +125,7 @@ LARGEST = 32_000_000  # bytes; a record has some ten thousand
 RECORDS = SHIPPED / "figures" / "runs"  # the records that the lab ships: embedded cohort only
 
 
-def runs_folder():
+def runs_folder() -> Path:
     """Where new records go unless told otherwise: below `lab_home()`, outside of the repository's own."""
     return lab_home() / "runs"
 
@@ -144,7 +145,7 @@ def _record_text(values):
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {text}" for name, text in texts.items()) + "\n}\n"
 
 
-def checksum(values):
+def checksum(values: dict) -> str:
     """SHA-256 of a record's values, the checksum itself left out, as 16 hexadecimal digits."""
     text = json.dumps({name: value for name, value in values.items() if name != "checksum"}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -219,16 +220,16 @@ def score_text(run: Run, part: str = "dev") -> str:
     return f"{part} Dice {dice['value']:.3f} [{dice['low']:.3f}, {dice['high']:.3f}]"
 
 
-def scores(runs, score="mean_dice", part="dev", epoch=None):
+def scores(runs: Sequence[Run], score: str = "mean_dice", part: str = "dev", epoch: int | None = None) -> np.ndarray:
     """One score of each run after an epoch (by default the last): float array, one number per seed."""
     return np.array([run.curve(score, part)[(epoch or len(run.history)) - 1] for run in runs])
 
 
-def finals(runs, score, part="dev"):
+def finals(runs: Sequence[Run], score: str, part: str = "dev") -> np.ndarray:
     """One score of each run's final evaluation."""
     return np.array([run.final[part][score]["value"] for run in runs], dtype=float)
 
 
-def last_epoch(*groups):
+def last_epoch(*groups: Sequence[Run]) -> int:
     """The last epoch that all runs of some groups have."""
     return min(len(run.history) for runs in groups for run in runs)

@@ -154,7 +154,7 @@ def test_a_scan_filed_under_another_subject_is_refused(tmp_path):
     name = "sub-r009s009_ses-1_space-MNI152NLin2009aSym_{}.nii.gz"
     save(place / name.format("T1w"), head(3))
     save(place / name.format("label-L_desc-T1lesion_mask"), BOX.astype(np.uint8))
-    with pytest.raises(lab.DataError, match="r001s001.* named as another subject's"):
+    with pytest.raises(lab.DataError, match=r"r001s001.* named as another subject's"):
         lab.load_scan(lab.find_scans(tmp_path)[0])
 
 
