@@ -302,5 +302,7 @@ def data_notice(scans: Sequence[Scan]) -> str:
         return text
     return (
         f"{text}\nThe outputs of this notebook will show patient images. ATLAS is under a data use agreement: "
-        "clear the outputs before you save or share it."
+        "clear the outputs before you save or share it.\n"
+        "The records that come with the lab are of synthetic people. Nothing here is to be compared with them but for "
+        "how it was done: for records of these data, atlas-lab sweep all."
     )

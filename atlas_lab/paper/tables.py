@@ -54,8 +54,8 @@ def group_by_config(runs: list[Run]) -> dict[RunConfig, list[Run]]:
 def measured_table(runs: list[Run]) -> str:
     """A Markdown table of final dev scores, one row per config, from records alone.
 
-    Each cell: mean over seeds (lowest to highest seed) ± mean half width of the seeds' 95 % intervals over
-    subjects.
+    Each cell: mean over seeds, geometric for areas (lowest to highest seed) ± mean half width of the seeds' 95 %
+    intervals over subjects.
     """
     lines = [
         f"| split by | epochs | seeds | train Dice | {' | '.join(COLUMNS.values())} |",
@@ -67,8 +67,8 @@ def measured_table(runs: list[Run]) -> str:
     sources = ", ".join(sorted({run.data["source"] for run in runs}))
     lines += [
         "",
-        f"{sources}. Mean over seeds (lowest to highest seed) ± mean half width of the 95 % interval over subjects; "
-        "dev unless it says train.",
+        f"{sources}. Mean over seeds, of areas the geometric one (lowest to highest seed) ± mean half width of the 95 "
+        "% interval over subjects; dev unless it says train.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -80,7 +80,9 @@ def _score_cell(runs, part, score):
     half_widths = (high - low) / 2
     if np.isnan(values).any():
         return "undefined (nothing predicted)"
-    return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"
+    with np.errstate(divide="ignore"):  # an area of 0 among them makes it 0
+        mean = values.mean() if score != "area_ratio" else np.exp(np.log(values).mean())  # ratios spread by factors
+    return f"{mean:.2f} ({values.min():.2f} to {values.max():.2f}) ± {half_widths.mean():.2f}"
 
 
 def write_measured(runs: list[Run], out: Path, page: Path | None = None) -> str:
