@@ -35,6 +35,9 @@ def main(arguments=None):
     except DataError as error:
         print(f"atlas-lab: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever reads the output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:  # where no message of our own stands: a file that vanishes while it is read, say
         print(f"atlas-lab: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2

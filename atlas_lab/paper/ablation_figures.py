@@ -21,7 +21,7 @@ from atlas_lab.paper.example_slices import example_slices
 from atlas_lab.paper.study import BASE, StudyRecords
 from atlas_lab.plots.comparisons import plot_splits, plot_variants, plot_waterfall
 from atlas_lab.plots.slices import plot_grid
-from atlas_lab.plots.style import SMALL, mark_source, mask_legend
+from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
     "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "names_of",
@@ -107,8 +107,6 @@ def splits_figure(records: Records | StudyRecords, controls: list | None = None)
     runs = [run for by_split in networks.values() for group in by_split.values() for run in group]
     same_slices = controls_of(runs, controls)
     figure = plot_splits(networks, control_lines(same_slices), PUBLISHED)
-    if data_of(runs)["source"].startswith("synthetic"):
-        mark_source(figure, "networks and controls: synthetic cohort, not patient data")
     return figure, names_of(runs) | data_of(runs) | {"controls": [record.config.name for record in same_slices]}
 
 

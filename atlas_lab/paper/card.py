@@ -6,7 +6,6 @@ from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.files import write_text
 from atlas_lab.paper.effects import departure_effects, effects_table, updates_text
 from atlas_lab.paper.evidence import difference
-from atlas_lab.paper.verdicts import FAILS, HOLDS
 from atlas_lab.statistics import mean_interval
 
 __all__ = ["card_text", "special_table", "write_card"]
@@ -64,8 +63,8 @@ R2.0 in 2022. That slices of one brain on both sides of a split inflate scores t
 much that can come to was measured later (Yagis et al., Scientific Reports 2021). The code is public; without it nothing
 on this card could be known.
 
-Split as they split, {n_hold} of their claims hold here ({hold}) and {n_fail} do not ({fail}); the others are undecided,
-or need ATLAS. The ledger (ledger.md) has the numbers.
+What of their claims holds stands in the ledgers: study.md at the study point, with as many updates of the weights as
+the paper's; ledger.md at the course's, to learn judging on.
 """
 
 
@@ -80,15 +79,10 @@ def special_table(records):
     return "\n".join(lines) + "\n"
 
 
-def card_text(records, findings):
-    """The card as Markdown, from Records and what `judge_claims` finds in them.
-
-    Raises NotRecorded if a variant that it needs lacks its seeds.
-    """
+def card_text(records):
+    """The card as Markdown. Raises NotRecorded if a variant that it needs lacks its seeds."""
     written, effects = departure_effects(records)
     by_slice, by_subject = (records.variant("decayed", split) for split in ("slice", "subject"))
-    verdicts = {name: found["slice"].verdict for name, found in findings.items()}
-    hold, fail = ([name for name, verdict in verdicts.items() if verdict == wanted] for wanted in (HOLDS, FAILS))
     base = records.variant("as written")
     exposed = sum(run.split["neighbour_exposure"] for run in by_slice) / len(by_slice)
     settings = ", ".join(f"`{field}` {setting_text(field, said)} and {setting_text(field, did)}"
@@ -103,12 +97,12 @@ def card_text(records, findings):
             epochs=len(base[0].history), seeds=len(base), table=effects_table(written, effects), written=written,
             as_run=effects[-1].dice, settings=settings, updates=updates_text(records), special=special_table(records),
         ),
-        FAIR.format(n_hold=len(hold), hold=", ".join(hold), n_fail=len(fail), fail=", ".join(fail)),
+        FAIR,
     ])
 
 
-def write_card(records, findings, out):
+def write_card(records, out):
     """Write out/card.md, atomically; returns its text."""
-    text = card_text(records, findings)
+    text = card_text(records)
     write_text(out / "card.md", text)
     return text

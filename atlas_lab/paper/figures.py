@@ -138,7 +138,7 @@ def _write_tables(runs, store, out, page, report):
     if page is not None:
         write_hook(records, REPOSITORY / "README.md", report)
     try:
-        write_card(records, findings, out)
+        write_card(records, out)
     except NotRecorded as error:
         report(f"the reproducibility card is not written: {error}")
     return records

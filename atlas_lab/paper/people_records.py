@@ -1,5 +1,7 @@
 """The planned runs on new people: trained, scored by person, recorded; a later call goes on with what is missing."""
 
+import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -25,7 +27,7 @@ from atlas_lab.experiment.people import (
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import checksum, load_run, read_record, runs_folder, without_nan
 from atlas_lab.experiment.sweep import sweep
-from atlas_lab.files import DataError, write_json
+from atlas_lab.files import DataError, write_text
 from atlas_lab.nets.cascade import BLOCK
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices, slices_without_mimics
 from atlas_lab.paper.people_claims import chosen_best
@@ -72,8 +74,12 @@ def record_people(
     Raises
     ------
     DataError
-        If a row is unknown, or the best is asked for before the rows that it is chosen from are recorded.
+        If ATLAS_DATA is set, a row is unknown, or the best is asked for before the rows that it is chosen from are
+        recorded.
     """
+    if os.environ.get("ATLAS_DATA"):  # which stands in for every cohort, those of the final scores too
+        raise DataError("ATLAS_DATA is set, and the plan on new people needs synthetic cohorts of other people for "
+                        "each seed: on one release its networks would be scored on those they learnt from; unset it")
     folder = Path(folder or people_folder())
     for name in names:
         row_config(name)
@@ -96,7 +102,8 @@ def record_scores(
             "row": name, "config": plain_settings(config), "code": code_version(), "environment": environment(),
             "scores": _scores(name, config, folder, lesions),
         })
-        write_json(path, {**values, "checksum": checksum(values)}, study_slices(config).about["source"])
+        text = json.dumps({**values, "checksum": checksum(values)}, separators=(",", ":"))  # three quarters of the size
+        write_text(path, f"{text}\n", study_slices(config).about["source"])
         report(f"scored {path.name}")
     return path
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, DataError, write_text
 from atlas_lab.paper.control_records import cohort_diameters, controls_text, load_controls
+from atlas_lab.paper.copying import copying_table
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
 from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_plan import PEOPLE as PEOPLE_ROWS
 from atlas_lab.paper.people_progress import partial_table, people_summary
-from atlas_lab.paper.people_records import load_people
+from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people
+from atlas_lab.paper.people_scores import compute_table, field_scores_table
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import write_block
@@ -30,7 +32,8 @@ means here, on this cohort and at this point. A rule decides only when its inter
 several parts is as sure as its weakest. A star: it also survives Holm's correction over all claims tested. The columns
 by subject are our question, not the paper's.
 
-Rules: commit {rules}; of C15 and C16: commit {people_rules}. Records: made by commit {records}.
+Rules: commit {rules}; of C15 and C16: commit {people_rules}. The first records that they judge came after them, with
+commit {first} and {people_first}. Records: made by commit {records}.
 
 """
 PEOPLE = """
@@ -38,6 +41,22 @@ PEOPLE = """
 
 Subject Dice of networks on people that they were not trained on, mean with its 95 % interval over people; each
 difference is to the row it is compared with, on the same people. `atlas-lab people --plan` prints what is planned.
+
+"""
+COPYING = """
+## Does it copy?
+
+The copying machine gives a slice the mask of the training slice that looks most like it. A network that knew more of
+a lesion than the next slice tells would agree better with the true masks than with those copied ones.
+
+"""
+FIELD = """
+The field's other scores of the whole rows; calibration is of pixels of probability 0.01 and up:
+
+"""
+TOOK = """
+What a run took. Rows with as many updates of the weights have seen as many slices; minutes on a GPU and on a processor
+are two things.
 
 """
 PARTIAL = """Of these rows only some runs are recorded. Until the others are, no verdict and no choice rests on them.
@@ -51,12 +70,19 @@ def study_findings(records: StudyRecords, people: Sequence[Mapping] = ()) -> dic
 
 
 def short_study_table(findings: Mapping[str, Mapping[str, Finding]]) -> str:
-    """The verdicts alone as a Markdown table: claim, the paper, by slice, by subject."""
+    """The verdicts alone as a Markdown table: claim, the paper, by slice, by subject; a star as on the whole page."""
+    kept = _survivors(findings)
     lines = ["| claim | the paper | by slice | by subject, our question |", "|---|---|---|---|"]
     for name, found in findings.items():
         verdicts = [found[split].verdict if split in found else "" for split in ("slice", "subject")]
+        verdicts[0] += " *" if name in kept else ""
         lines.append(f"| {name} | {STUDY_CLAIMS[name].text} | {' | '.join(verdicts)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\nA star: it also survives Holm's correction over all claims tested.\n"
+
+
+def _survivors(findings):
+    """The claims whose verdict by slice survives Holm's correction."""
+    return holm({name: found["slice"].p for name, found in findings.items() if "slice" in found})
 
 
 def study_verdicts() -> dict[str, dict[str, Finding]]:
@@ -73,7 +99,7 @@ def study_page(
     records: StudyRecords, people: Sequence[Mapping], findings: Mapping[str, Mapping[str, Finding]],
 ) -> str:
     """The page as Markdown, from the records of the study, the scores on new people, and their `study_findings`."""
-    kept = holm({name: found["slice"].p for name, found in findings.items() if "slice" in found})
+    kept = _survivors(findings)
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
         claim = STUDY_CLAIMS[name]
@@ -82,12 +108,16 @@ def study_page(
     made_by = sorted({(code["commit"] or "unknown")[:7] for code in
                       [*(run.code for run in records.runs), *(record["code"] for record in people)]})
     head = HEAD.format(rules=_commit_of(RULES), people_rules=_commit_of(PEOPLE_RULES),
+                       first=_first_commit_of("figures/runs/study"), people_first=_first_commit_of("figures/people"),
                        records=", ".join(made_by) or "none yet")
     table, controls = "\n".join(lines), load_controls(profile="study")
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
-    beside += f"{PEOPLE}{effects_table(people)}" if people else ""
+    copying = copying_table(records.runs)
+    beside += f"{COPYING}{copying}" if copying else ""
+    beside += f"{PEOPLE}{effects_table(people)}{FIELD}{field_scores_table(people)}" if people else ""
     partial = partial_table(people)
     beside += f"\n{PARTIAL}{partial}" if partial else ""
+    beside += f"{TOOK}{compute_table(load_runs(SHIPPED_PEOPLE))}" if people else ""
     beside += "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
@@ -110,13 +140,23 @@ def _cell(found: Finding | None, starred: bool) -> str:
 
 
 def _commit_of(rules):
-    """The commit that last changed these files of rules, or "unknown" where there is no git."""
-    files = [f"atlas_lab/paper/{name}" for name in rules]
-    command = ["git", "-C", REPOSITORY, "log", "-1", "--format=%h", "--", *files]
+    """The commit that last changed these files of rules."""
+    return _log("-1", "--", *(f"atlas_lab/paper/{name}" for name in rules))
+
+
+def _first_commit_of(folder):
+    """The commit that brought the first file of a folder."""
+    return _log("--diff-filter=A", "--", folder)
+
+
+def _log(*arguments):
+    """The last commit that git's log of these arguments names, or "unknown" where there is no git."""
+    command = ["git", "-C", REPOSITORY, "log", "--format=%h", *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() or "unknown"
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        found = []
+    return found[-1] if found else "unknown"
 
 
 def write_study(

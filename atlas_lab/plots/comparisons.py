@@ -118,7 +118,8 @@ def plot_splits(networks, controls=None, published=None, score="mean_dice", labe
     ax.set_xlim(left=0)
     ax.set_xlabel(f"{label}: mean and 95 % interval over seeds", fontsize=SMALL)
     _legend_of_splits(figure, parts.values())
-    mark_source(figure, next(iter(next(iter(networks.values())).values()))[0].data["source"])
+    source = next(iter(next(iter(networks.values())).values()))[0].data["source"]
+    mark_source(figure, f"networks and controls: {source}" if published else source)
     return figure
 
 

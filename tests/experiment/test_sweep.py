@@ -167,7 +167,12 @@ def test_the_shipped_records_are_of_the_embedded_cohort_with_full_provenance():
         assert len(run.history) == run.config.epochs
         assert run.code["commit"] and not run.code["changed"]
     assert len({run.data["data_hash"] for run in runs}) <= 1
-    assert sum(path.stat().st_size for path in RECORDS.glob("*")) < 5_000_000
+
+
+@pytest.mark.parametrize("folder, most_mb", [("runs", 6), ("controls", 1), ("people", 9)])
+def test_the_shipped_records_stay_small(folder, most_mb):
+    files = [path for path in (RECORDS.parent / folder).rglob("*") if path.is_file()]
+    assert 0 < sum(path.stat().st_size for path in files) < most_mb * 1e6
 
 
 def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):

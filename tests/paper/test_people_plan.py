@@ -34,6 +34,7 @@ from atlas_lab.paper.people_progress import (
     partial_table,
     people_summary,
 )
+from atlas_lab.paper.people_scores import compute_table, field_scores_table
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_findings, study_page
 from atlas_lab.paper.tables import marked_block
@@ -263,3 +264,27 @@ def test_other_people_are_what_they_are_called(tmp_path, monkeypatch):
     assert not healthy.masks.any() and usual.masks.any()
     np.testing.assert_array_equal(plain.masks, usual.masks)  # the same person, with the same lesion
     assert (plain.images != usual.images).any()
+
+
+def test_the_field_s_scores_and_what_a_run_took_stand_beside_dice():
+    people = people_records.load_people()
+    table = field_scores_table(people)
+    mine = [record for record in people if record["row"] == "U-Net"]
+    found = {}
+    for record in mine:
+        for scan in record["scores"]["plain"]:
+            found.setdefault((record["config"]["cohort"], scan["subject"]), []).append(scan["surface_dice"])
+    mean = np.mean([np.nanmean(np.array(values, float)) for values in found.values()])
+    (row,) = [line for line in table.splitlines() if line.startswith("| U-Net |")]
+    assert row.startswith(f"| U-Net | {mean:.3f} [")
+    brier = np.mean([record["scores"]["calibration"]["brier"] for record in mine])
+    assert row.endswith(f"| {brier:.3f} |")
+    took = compute_table(lab.load_runs(people_records.SHIPPED_PEOPLE))
+    assert "| baseline | 6,040,881 | 3,023 | 1 on a GPU |" in took and "final: best" not in took
+
+
+def test_people_are_never_scored_on_a_release_they_learnt_from(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATLAS_DATA", str(tmp_path))
+    with pytest.raises(lab.DataError, match="ATLAS_DATA is set"):
+        people_records.record_people(["baseline"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

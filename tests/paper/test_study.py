@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from atlas_lab.config import PROFILES
 from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import STUDY, sweep_configs
+from atlas_lab.paper.copying import copying_table
 from atlas_lab.paper.study import STUDY_RECORDS, StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.study_page import short_study_table, study_findings, study_page, study_verdicts
@@ -247,3 +249,31 @@ def test_first_steps_are_held_against_every_record_of_a_variant(tree, monkeypatc
     runs[0].first_steps = [*losses[:-1], losses[-1] * 1.02]  # a record that was tampered with
     with pytest.raises(lab.DataError, match="losses differ by"):
         replay_first_steps(StudyRecords(runs), lines.append)
+
+
+@pytest.mark.parametrize("rules, records", [
+    (("study_claims.py", "study.py", "verdicts.py"), "figures/runs/study"),
+    (("people_claims.py", "people_plan.py"), "figures/people"),
+])
+def test_rules_were_committed_before_the_records_that_they_judge(rules, records):
+    def git(*words):
+        return subprocess.run(["git", "-C", REPOSITORY, *words], capture_output=True, text=True)
+
+    last = git("log", "-1", "--format=%H", "--", *(f"atlas_lab/paper/{name}" for name in rules)).stdout.strip()
+    first = git("log", "--diff-filter=A", "--format=%H", "--", records).stdout.split()
+    if not (last and first) or git("rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+        pytest.skip("the history of the repository is not here")
+    assert git("merge-base", "--is-ancestor", last, first[-1]).returncode == 0 and last != first[-1]
+
+
+def test_agreement_with_the_copying_machine_stands_beside_dice():
+    def run(seed, split, dice, copied):
+        config = replace(BASE, pos_weight=10.0, split_by=split, epochs=20)
+        final = {part: {"mean_dice": {"value": value, "low": value, "high": value}}
+                 for part, value in (("dev", dice), ("dev_copied", copied))}
+        return replace(made_up(config, seed), final=final)
+
+    runs = [run(seed, "slice", 0.4, 0.4) for seed in range(3)] + [run(seed, "subject", 0.1, 0.02) for seed in range(2)]
+    (row,) = [line for line in copying_table(runs).splitlines() if line.startswith("| weight 10 ")]
+    assert row == "| weight 10 | slice | 20 | 3 | 0.400 [0.400, 0.400] | 0.400 [0.400, 0.400] |"
+    assert copying_table(runs[2:]) == ""

@@ -1,0 +1,67 @@
+"""The rows on new people beyond Dice: the field's other scores, calibration, and what each row took to train."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from atlas_lab.config import run_name
+from atlas_lab.experiment.run import Run
+from atlas_lab.files import DataError
+from atlas_lab.paper.people_claims import people_scores
+from atlas_lab.paper.people_plan import PEOPLE, row_runs
+from atlas_lab.scoring.bootstrap import people_interval
+
+__all__ = ["compute_table", "field_scores_table"]
+
+# Score -> (heading, statistic over people, format). A surface has no distance where a mask is empty: the medians are
+# those of the people with both.
+FIELD = {
+    "surface_dice": ("surface Dice", np.mean, ".3f"), "hd95": ("HD95, mm, median", np.median, ".1f"),
+    "assd": ("ASSD, mm, median", np.median, ".1f"),
+    "volume_difference_ml": ("volume difference, ml, median", np.median, ".1f"),
+    "count_difference": ("lesion count difference", np.mean, ".1f"),
+}
+
+
+def field_scores_table(records: Sequence[Mapping]) -> str:
+    """Every whole row's other scores with intervals over people, and its calibration, as Markdown.
+
+    Calibration is the mean over a row's networks, of pixels of probability 0.01 and up: the expected calibration error
+    and the Brier score, see `calibration`.
+    """
+    heads = [heading for heading, _, _ in FIELD.values()]
+    lines = [f"| row | {' | '.join(heads)} | calibration error | Brier |", "|" + "---|" * (len(heads) + 3)]
+    for row in PEOPLE:
+        try:
+            cells = [format(people_interval(people_scores(records, row, score), statistic), form)
+                     for score, (_, statistic, form) in FIELD.items()]
+        except (DataError, KeyError):  # some runs are missing; or the row is a stage, without masks
+            continue
+        found = [record["scores"]["calibration"] for record in records
+                 if record["row"] == row and "calibration" in record["scores"]]
+        means = [f"{np.mean([one[name] for one in found]):.3f}" if found else "" for name in ("error", "brier")]
+        lines.append(f"| {row} | {' | '.join([*cells, *means])} |")
+    return "\n".join(lines) + "\n"
+
+
+def compute_table(runs: Sequence[Run]) -> str:
+    """What a run of each recorded row took, the mean over its runs: parameters, updates, and minutes, as Markdown."""
+    by_name = {run.name: run for run in runs}
+    lines = ["| row | parameters | updates of the weights | minutes a run |", "|---|---|---|---|"]
+    for row in PEOPLE:
+        if row == "final: best":  # its settings are chosen once the others are recorded
+            continue
+        found = [by_name[name] for config in row_runs(row) if (name := run_name(config)) in by_name]
+        if found:
+            parameters, updates = (np.mean([run.point[what] for run in found]) for what in ("parameters", "updates"))
+            lines.append(f"| {row} | {parameters:,.0f} | {updates:,.0f} | {_minutes(found)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _minutes(runs):
+    """Minutes of a run, by the kind of device: the mean over the runs that were made on it."""
+    by_device = {}
+    for run in runs:
+        name = "one processor thread" if run.environment["device"] == "cpu" else "a GPU"
+        by_device.setdefault(name, []).append(run.seconds / 60)
+    return ", ".join(f"{np.mean(minutes):.0f} on {name}" for name, minutes in sorted(by_device.items()))
