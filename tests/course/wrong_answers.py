@@ -255,6 +255,7 @@ WRONG = [
     ("lesion_volume_ml", lambda m, a: np.sum(m) * abs(np.linalg.det(a)), "cubic millimetres: divide by 1,000"),
     ("lesion_volume_ml", lambda m, a: np.linalg.det(a) * m.sum() / 1e3, "a negative determinant"),
     ("lesion_volume_ml", ml_by_spacing, "only the diagonal is used"),
+    ("lesion_volume_ml", lambda m, a: m.sum() * np.sqrt((a[:3, :3] ** 2).sum(1)).prod() / 1e3, "the lengths of the"),
     ("accuracy_of_nothing", lambda masks: masks.sum() / masks.size, "the share that is lesion"),
     ("accuracy_of_nothing", lambda masks: masks.size - masks.sum(), "a number of pixels"),
     ("accuracy_of_nothing", lambda masks: sum(not m.any() for m in masks) / len(masks), "the share of slices"),
