@@ -121,8 +121,7 @@ def _known_without_running(exercise, source):
         return Result(exercise.name, False, source.broken[name], RAISED, case=source.broken[name])
     if name not in source.bound:
         return Result(exercise.name, False, NOT_ATTEMPTED, NOT_ATTEMPTED)
-    own = {function.__name__ for function in (exercise.library, exercise.solution) if function is not None}
-    if own & source.mentioned_by(name):
+    if exercise.not_to_be_called & source.mentioned_by(name):
         return Result(exercise.name, False, LIBRARY, LIBRARY)
     return None
 

@@ -42,6 +42,8 @@ class Exercise:
     library : callable, optional
         The lab's own function that does the same, if there is one other than the solution; an answer that only
         calls it is refused.
+    also_refused : tuple of str
+        Names of other functions of the lab that would do the work.
     gradient_of : int, optional
         Position of the argument, a tensor, that the result must have a gradient by, which is checked too.
     give : callable, optional
@@ -66,6 +68,7 @@ class Exercise:
     draw_cases: Callable
     mistakes: Mapping[str, Callable] = field(repr=False)
     library: Callable | None = None
+    also_refused: tuple[str, ...] = ()
     gradient_of: int | None = None
     give: Callable | None = None
     ask: Callable | None = None
@@ -77,6 +80,11 @@ class Exercise:
     def minutes(self) -> int:
         """Planned minutes, by difficulty."""
         return MINUTES[self.difficulty]
+
+    @property
+    def not_to_be_called(self) -> set[str]:
+        """Names of the functions that an answer may not hand the work to."""
+        return {f.__name__ for f in (self.library, self.solution) if f is not None} | set(self.also_refused)
 
     def cases(self, key: str = "") -> list[Case]:
         """The cases that a key draws; "" is the notebook's own, a teacher takes another."""

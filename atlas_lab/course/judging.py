@@ -64,8 +64,13 @@ def _is_the_library(exercise, attempt):
     if (getattr(attempt, "__module__", None) or "").startswith("atlas_lab."):
         return True
     code = getattr(attempt, "__code__", None)
-    own = {f.__name__ for f in (exercise.library, exercise.solution) if f is not None}
-    return code is not None and bool(own & set(code.co_names))
+    return code is not None and bool(exercise.not_to_be_called & _names_in(code))
+
+
+def _names_in(code):
+    """Names that a function uses, those in its comprehensions and inner functions too."""
+    inner = (_names_in(part) for part in code.co_consts if inspect.iscode(part))
+    return set(code.co_names).union(*inner)
 
 
 def answer_cases(exercise: Exercise, attempt: Callable, cases: Sequence[Case]) -> list[Answer]:

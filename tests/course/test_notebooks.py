@@ -61,6 +61,13 @@ def test_every_picture_has_a_text_in_its_place(name):
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_second_code_cell_draws(name):
+    """Something to look at comes before anything to train or to write; a cell that draws has an `alt`."""
+    second = cells(NOTEBOOKS[name], "code")[1]
+    assert "image" in second["metadata"].get("mystnb", {}) and "run_experiment" not in text(second)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_no_answer_is_visible_below_a_prediction(name):
     """The next cell that computes something is kept without outputs, and what it shows is folded."""
     waiting = False

@@ -1,4 +1,4 @@
-"""Wrong answers as learners write them, notebooks 01 to 04: exercise, attempt, and the name of its mistake."""
+"""Wrong answers as learners write them, notebooks 01 to 03: exercise, attempt, and the name of its mistake."""
 
 import numpy as np
 import torch
@@ -80,6 +80,13 @@ def side_of_the_centre(mask, affine):
     return "left" if x < 0 else "right"
 
 
+def side_from(left, right):
+    def attempt(mask, affine):
+        share = np.mean((np.argwhere(mask) @ affine[0, :3] + affine[0, 3]) < 0)
+        return "left" if share > left else "right" if share < right else "both"
+    return attempt
+
+
 def rows_once(subjects, drawn):
     return [row for row, subject in enumerate(subjects) if subject in drawn]
 
@@ -135,6 +142,12 @@ def lab_dice(pred, target):
     import atlas_lab as lab
 
     return lab.dice_coefficient(pred, target)
+
+
+def lab_mean_dice(pred, target):
+    import atlas_lab as lab
+
+    return np.array([lab.mean_dice(p[None], t[None]) for p, t in zip(pred, target, strict=True)])
 
 
 def bce(weight_of=None, reduction="mean", turn=1):
@@ -205,26 +218,25 @@ def rates_with_guard(tp, fp, fn):
     return tp / (tp + fp) if tp + fp else 0.0, tp / (tp + fn), (tp + fp) / (tp + fn)
 
 
+def rates_divided(tp, fp, fn):
+    tp, fp, fn = np.sum(tp), np.sum(fp), np.sum(fn)
+    return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
+
+
+def rates_without_a_guard_for_recall(tp, fp, fn):
+    tp, fp, fn = (int(np.sum(x)) for x in (tp, fp, fn))
+    return tp / (tp + fp) if tp + fp else np.nan, tp / (tp + fn), (tp + fp) / (tp + fn)
+
+
+def rates_with_0_for_recall(tp, fp, fn):
+    tp, fp, fn = (float(np.sum(x)) for x in (tp, fp, fn))
+    share = lambda part, whole, nothing: part / whole if whole else nothing  # noqa: E731
+    return share(tp, tp + fp, np.nan), share(tp, tp + fn, 0.0), share(tp + fp, tp + fn, 0.0)
+
+
 def recall_first(tp, fp, fn):
     tp, fp, fn = np.sum(tp), np.sum(fp), np.sum(fn)
     return tp / (tp + fn), tp / (tp + fp) if tp + fp else np.nan, (tp + fp) / (tp + fn)
-
-
-def tversky(logits, target, alpha, beta, probability=torch.sigmoid, plus=0.0):
-    p = probability(logits)
-    tp = (p * target).sum()
-    return (1 - (tp + plus) / (tp + alpha * (p * (1 - target)).sum() + beta * ((1 - p) * target).sum() + plus))
-
-
-def tversky_mean_of_slices(x, y, alpha, beta):
-    return sum(tversky(a, b, alpha, beta) for a, b in zip(x, y, strict=True)) / len(x)
-
-
-def halves(masks, over=None, right=False):
-    half = masks.shape[-1] // 2
-    part = masks[..., half:] if right else masks[..., :half]
-    with np.errstate(invalid="ignore"):
-        return part.sum((-1, -2)) / (masks.sum((-1, -2)) if over is None else over)
 
 
 WRONG = [
@@ -243,6 +255,7 @@ WRONG = [
     ("lesion_volume_ml", lambda m, a: np.sum(m) * abs(np.linalg.det(a)), "cubic millimetres: divide by 1,000"),
     ("lesion_volume_ml", lambda m, a: np.linalg.det(a) * m.sum() / 1e3, "a negative determinant"),
     ("lesion_volume_ml", ml_by_spacing, "only the diagonal is used"),
+    ("lesion_volume_ml", lambda m, a: m.sum() * np.sqrt((a[:3, :3] ** 2).sum(1)).prod() / 1e3, "the lengths of the"),
     ("accuracy_of_nothing", lambda masks: masks.sum() / masks.size, "the share that is lesion"),
     ("accuracy_of_nothing", lambda masks: masks.size - masks.sum(), "a number of pixels"),
     ("accuracy_of_nothing", lambda masks: sum(not m.any() for m in masks) / len(masks), "the share of slices"),
@@ -257,6 +270,9 @@ WRONG = [
     ("lesion_side", side_turned, "left and right are swapped"),
     ("lesion_side", side_by_majority, "more than half is enough"),
     ("lesion_side", side_of_the_centre, "the mean position decides"),
+    ("lesion_side", side_from(0.9, 1e-9), "right asks for all voxels"),
+    ("lesion_side", side_from(0.9, 0.3), "right is said too soon"),
+    ("lesion_side", side_from(0.85, 0.15), "another threshold than 90 %"),
     ("resampled_rows", rows_once, "a subject that was drawn twice comes once"),
     ("resampled_rows", lambda s, d: [np.flatnonzero(s == x) for x in d], "one list for each subject"),
     ("resampled_rows", first_rows, "only one scan of each subject"),
@@ -275,6 +291,7 @@ WRONG = [
     ("dice_coefficient", dice_where_something_is_there, "a false alarm on an empty target is skipped"),
     ("dice_coefficient", lambda p, t: np.mean(p == t, axis=(1, 2)), "accuracy, not Dice"),
     ("dice_coefficient", lab_dice, LIBRARY),
+    ("dice_coefficient", lab_mean_dice, LIBRARY),
     ("dice_coefficient", lambda p, t: dice(np.nan)(p, t)[:, None], SHAPE),
     ("weighted_cross_entropy", bce(), "the weight isn't used"),
     ("weighted_cross_entropy", bce(lesion_weighted, turn=-1), "the minus sign is missing"),
@@ -294,26 +311,8 @@ WRONG = [
     ("precision_recall_area", rates_by_slice, "the mean of the slices' fractions"),
     ("precision_recall_area", rates_of_ints, "a division by 0 that raises"),
     ("precision_recall_area", rates_with_guard, "0 in place of NaN"),
+    ("precision_recall_area", rates_with_0_for_recall, "0 in place of NaN"),
+    ("precision_recall_area", rates_divided, "infinity in place of NaN"),
+    ("precision_recall_area", rates_without_a_guard_for_recall, "a division by 0 that raises"),
     ("precision_recall_area", recall_first, "precision and recall are swapped"),
-    ("best_probability", lambda chance, weight: chance, "the weight isn't used"),
-    ("best_probability", lambda chance, weight: min(weight * chance, 99), "weight times chance can exceed 1"),
-    ("best_probability", lambda chance, weight: (1 + weight) ** -1, "the threshold 1 / (1 + w)"),
-    ("best_probability", lambda c, w: 1 - 1 / (c * w + 1), "1 in place of 1 - c"),
-    ("best_probability", lambda c, w: 1 - w * (1 - c) / (w * (1 - c) + c), "the weight stands at the wrong side"),
-    ("best_probability", lambda c, w: (1 + (1 / c - 1) / w) ** -1, "a division by 0 where the chance is 0"),
-    ("threshold_for_weight", lambda weight: weight**-1, "one over the weight"),
-    ("threshold_for_weight", lambda weight: 1 - 1 / (1 + weight), "the threshold of the weight's inverse"),
-    ("threshold_for_weight", lambda weight: 1 / 2, "always one half"),
-    ("threshold_for_weight", lambda weight: 1 / (2 * weight), "one half over the weight"),
-    ("tversky_loss", lambda x, y, a, b: 1 - tversky(x, y, a, b), "the index, not the loss"),
-    ("tversky_loss", lambda x, y, a, b: tversky(x, y, beta=a, alpha=b), "alpha and beta are swapped"),
-    ("tversky_loss", tversky_mean_of_slices, "a loss for each slice"),
-    ("tversky_loss", lambda *arguments: tversky(*arguments, plus=1.0), "a smoothing term is added"),
-    ("tversky_loss", lambda *arguments: tversky(*arguments, lambda x: x), "the logits are taken for probabilities"),
-    ("tversky_loss", lambda x, y, a, b: tversky(x, y, 1 / 2, 1 / 2), "alpha and beta aren't used"),
-    ("tversky_loss", lambda *arguments: float(tversky(*arguments)), NO_GRADIENT),
-    ("left_share", lambda masks: halves(masks, right=True), "the right half"),
-    ("left_share", lambda masks: halves(masks.transpose(0, 2, 1)), "the front half"),
-    ("left_share", lambda masks: halves(masks, over=masks[0].size), "the share of the slice's pixels"),
-    ("left_share", lambda masks: np.where(masks.any((1, 2)), halves(masks), 0), "an empty slice counts as 0"),
 ]

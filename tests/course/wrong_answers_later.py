@@ -1,11 +1,12 @@
-"""Wrong answers as learners write them, notebooks 05 to 10: exercise, attempt, and the name of its mistake."""
+"""Wrong answers as learners write them, notebooks 04 to 10: exercise, attempt, and the name of its mistake."""
 
 import math
 
 import numpy as np
+import torch
 from scipy import ndimage, stats
 
-from atlas_lab.course.result import TYPE
+from atlas_lab.course.result import NO_GRADIENT, TYPE
 
 
 def drops_again(epoch, rate, drop):
@@ -168,7 +169,45 @@ def positive(values):
     return [v for v in values if v > 0]
 
 
+def tversky(logits, target, alpha, beta, probability=torch.sigmoid, plus=0.0):
+    p = probability(logits)
+    tp = (p * target).sum()
+    return (1 - (tp + plus) / (tp + alpha * (p * (1 - target)).sum() + beta * ((1 - p) * target).sum() + plus))
+
+
+def tversky_mean_of_slices(x, y, alpha, beta):
+    return sum(tversky(a, b, alpha, beta) for a, b in zip(x, y, strict=True)) / len(x)
+
+
+def halves(masks, over=None, right=False):
+    half = masks.shape[-1] // 2
+    part = masks[..., half:] if right else masks[..., :half]
+    with np.errstate(invalid="ignore"):
+        return part.sum((-1, -2)) / (masks.sum((-1, -2)) if over is None else over)
+
+
 WRONG = [
+    ("best_probability", lambda chance, weight: chance, "the weight isn't used"),
+    ("best_probability", lambda chance, weight: min(weight * chance, 99), "weight times chance can exceed 1"),
+    ("best_probability", lambda chance, weight: (1 + weight) ** -1, "the threshold 1 / (1 + w)"),
+    ("best_probability", lambda c, w: 1 - 1 / (c * w + 1), "1 in place of 1 - c"),
+    ("best_probability", lambda c, w: 1 - w * (1 - c) / (w * (1 - c) + c), "the weight stands at the wrong side"),
+    ("best_probability", lambda c, w: (1 + (1 / c - 1) / w) ** -1, "a division by 0 where the chance is 0"),
+    ("threshold_for_weight", lambda weight: weight**-1, "one over the weight"),
+    ("threshold_for_weight", lambda weight: 1 - 1 / (1 + weight), "the threshold of the weight's inverse"),
+    ("threshold_for_weight", lambda weight: 1 / 2, "always one half"),
+    ("threshold_for_weight", lambda weight: 1 / (2 * weight), "one half over the weight"),
+    ("tversky_loss", lambda x, y, a, b: 1 - tversky(x, y, a, b), "the index, not the loss"),
+    ("tversky_loss", lambda x, y, a, b: tversky(x, y, beta=a, alpha=b), "alpha and beta are swapped"),
+    ("tversky_loss", tversky_mean_of_slices, "a loss for each slice"),
+    ("tversky_loss", lambda *arguments: tversky(*arguments, plus=1.0), "a smoothing term is added"),
+    ("tversky_loss", lambda *arguments: tversky(*arguments, lambda x: x), "the logits are taken for probabilities"),
+    ("tversky_loss", lambda x, y, a, b: tversky(x, y, 1 / 2, 1 / 2), "alpha and beta aren't used"),
+    ("tversky_loss", lambda *arguments: float(tversky(*arguments)), NO_GRADIENT),
+    ("left_share", lambda masks: halves(masks, right=True), "the right half"),
+    ("left_share", lambda masks: halves(masks.transpose(0, 2, 1)), "the front half"),
+    ("left_share", lambda masks: halves(masks, over=masks[0].size), "the share of the slice's pixels"),
+    ("left_share", lambda masks: np.where(masks.any((1, 2)), halves(masks), 0), "an empty slice counts as 0"),
     ("n_updates", lambda n, b, e: n * e, "slices, not updates"),
     ("n_updates", lambda n, b, e: int(n / b) * e, "the last, smaller batch is left out"),
     ("n_updates", lambda n, b, e: math.ceil(n * e / b), "rounded up after all epochs"),
@@ -234,6 +273,7 @@ WRONG = [
     ("split_by_subject", people_for(lambda f: f, swap=True), "train and dev are swapped"),
     ("split_by_subject", people_for(lambda f: f, keep=True), "dev's rows are left in train"),
     ("split_by_subject", people_for(lambda f: f, rounding=int), "rounded down"),
+    ("split_by_subject", people_for(lambda f: f, rounding=math.ceil), "rounded up"),
     ("copied_masks", copier(squares, np.uint8), "differences of bytes overflow"),
     ("copied_masks", copier(squares, pick=max), "the least similar slice"),
     ("copied_masks", copier(lambda a, b: np.abs(a - b).mean()), "absolute differences"),

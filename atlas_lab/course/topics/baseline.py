@@ -178,10 +178,11 @@ def _step(*todo, factor=1, swapped=False, later=False):
 
 
 def precision_recall_area(tp, fp, fn):
-    """Pool all slices, then divide; NaN for a division by 0."""
+    """Pool all slices, then divide; NaN where a denominator is 0."""
+    def ratio(part, whole):
+        return part / whole if whole > 0 else np.nan
     tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
+    return ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(tp + fp, tp + fn)
 
 
 def _pooled_cases(rng):
@@ -191,6 +192,8 @@ def _pooled_cases(rng):
         Case("one slice", (tp[:1], fp[:1], fn[:1])),
         Case("four slices pooled: sums first, then the fraction", (tp, fp, fn)),
         Case("nothing predicted: precision is undefined, so NaN", (nothing, nothing, fn[:1])),
+        Case("false alarms without a lesion: recall and area ratio are undefined, so NaN", (nothing, fp[:1], nothing)),
+        Case("neither lesion nor prediction: all three are undefined", (nothing, nothing, nothing)),
     ]
 
 
@@ -199,9 +202,21 @@ def _rates(tp, fp, fn, pool=np.sum):
         return tuple(pool(x) for x in (tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)))
 
 
+def _infinite(tp, fp, fn):
+    tp, fp, fn = tp.sum(), fp.sum(), fn.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
+
+
 def _plain_division(tp, fp, fn):
     tp, fp, fn = int(tp.sum()), int(fp.sum()), int(fn.sum())
     return tp / (tp + fp), tp / (tp + fn), (tp + fp) / (tp + fn)
+
+
+def _guard_for_precision(tp, fp, fn):
+    precision, *_ = precision_recall_area(tp, fp, fn)
+    tp, fp, fn = int(tp.sum()), int(fp.sum()), int(fn.sum())
+    return precision, tp / (tp + fn), (tp + fp) / (tp + fn)
 
 
 def _of_sums(order):
@@ -236,7 +251,7 @@ EXERCISES = (
             "all slices are pooled": _of_the_whole_batch,
             "accuracy, not Dice": lambda p, t: (p == t).mean((1, 2)),
             "the mean of all slices, not one number for each": lambda p, t: np.nanmean(_dice()(p, t)),
-        }, library=metrics.dice_coefficient),
+        }, library=metrics.dice_coefficient, also_refused=("mean_dice", "dice_from_counts")),
     Exercise(
         "weighted_cross_entropy", "03", "weighted cross-entropy", 3, 5, weighted_cross_entropy, _entropy_cases, {
             "the minus sign is missing": _entropy(sign=1),
@@ -266,7 +281,9 @@ EXERCISES = (
             "precision and recall are swapped": _of_sums((1, 0, 2)),
             "the mean of the slices' fractions: pool first, then divide": lambda *c: _rates(*c, pool=np.nanmean),
             "a division by 0 that raises": _plain_division,
+            "a division by 0 that raises where there is no lesion": _guard_for_precision,
             "0 in place of NaN": lambda *counts: np.nan_to_num(precision_recall_area(*counts)),
+            "infinity in place of NaN": _infinite,
             "the area ratio is upside down": lambda *c: (*precision_recall_area(*c)[:2], 1 / _rates(*map(sum, c))[2]),
             "the area ratio is missing": _of_sums((0, 1)),
             "false positives and false negatives are swapped": lambda tp, fp, fn: precision_recall_area(tp, fn, fp),

@@ -1,5 +1,7 @@
 """Notebook 08: splits, what leaks through them, and the copying machine."""
 
+import math
+
 import numpy as np
 
 from atlas_lab.course.exercise import Case, Exercise
@@ -104,7 +106,8 @@ def _split_cases(rng):
     return [
         Case("ten people", (subjects(10), 0.3, seed)),
         Case("another share", (subjects(12), 0.5, seed + 1)),
-        Case("a share that must be rounded", (subjects(9), 0.3, seed + 2)),
+        Case("a share that must be rounded up", (subjects(9), 0.3, seed + 2)),
+        Case("a share that must be rounded down", (subjects(11), 0.3, seed + 3)),
     ]
 
 
@@ -197,6 +200,7 @@ EXERCISES = (
             "dev's rows are left in train": lambda s, f, seed: (np.arange(len(s)), split_by_subject(s, f, seed)[1]),
             "one person only in dev": lambda s, f, seed: (np.flatnonzero(s != s[0]), np.flatnonzero(s == s[0])),
             "rounded down": lambda s, f, seed: split_by_subject(s, int(f * len(set(s))) / len(set(s)), seed),
+            "rounded up": lambda s, f, seed: split_by_subject(s, math.ceil(f * len(set(s))) / len(set(s)), seed),
             "people are drawn with replacement: some come twice, so dev has too few": _twice,
             "the seed isn't used: everybody gets the same people": lambda s, f, seed: split_by_subject(s, f, 0),
             "the seed isn't used: another split at each call": lambda s, f, seed: split_by_subject(s, f, None),

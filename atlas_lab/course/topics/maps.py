@@ -95,7 +95,11 @@ def _side_cases(rng):
         Case("a midline that isn't the middle of the array", _lesion(0, some, middle=18.5)),
         Case("16 of 20 voxels on the left: less than 90 %", _lesion(16, 4)),
         Case("14 of 20 voxels on the left: less than 90 %", _lesion(14, 6)),
+        Case("22 of 25 voxels on the left: less than 90 %", _lesion(22, 3)),
         Case("19 of 20 voxels on the left: more than 90 %", _lesion(19, 1)),
+        Case("4 of 20 voxels on the left: more than 10 %", _lesion(4, 16)),
+        Case("3 of 25 voxels on the left: more than 10 %", _lesion(3, 22)),
+        Case("1 of 20 voxels on the left: less than 10 %", _lesion(1, 19)),
     ]
 
 
@@ -104,6 +108,14 @@ def _side_by(share, at_least=0.9):
     def attempt(mask, affine):
         left = share(np.argwhere(mask), affine, mask)
         return "left" if left > at_least else "right" if left < 1 - at_least else "both"
+    return attempt
+
+
+def _right_below(most):
+    """Wrong on the right side only."""
+    def attempt(mask, affine):
+        left = np.mean(_x(np.argwhere(mask), affine) < 0)
+        return "left" if left > 0.9 else "right" if left <= most else "both"
     return attempt
 
 
@@ -160,6 +172,8 @@ EXERCISES = (
             "the mean position decides, not the share of voxels": _by_mean,
             "more than half is enough: the 90 % are ignored": _side_by(lambda v, a, m: np.mean(_x(v, a) < 0), 0.5),
             "a single voxel on the other side makes it both": _side_by(lambda v, a, m: np.mean(_x(v, a) < 0), 0.999),
+            "right asks for all voxels: more than 90 % are enough": _right_below(0.0),
+            "right is said too soon: less than 10 % may lie on the left": _right_below(0.3),
             "another threshold than 90 %": _side_by(lambda v, a, m: np.mean(_x(v, a) < 0), 0.75),
         }, library=lesion_maps.lesion_side),
     Exercise(

@@ -72,7 +72,7 @@ def _volume_cases(rng):
         Case("1 mm voxels", (mask, np.diag([1.0, 1, 1, 1]))),
         Case("thick slices", (mask, np.diag([1.0, 1, rng.integers(2, 6), 1]))),
         Case("an x axis that runs from right to left", (mask, _affine(rng, flip=True) * [[2], [2], [2], [1]])),
-        Case("axes that are tilted", (mask, _tilted(rng))),
+        Case("axes that are tilted", (mask, _tilted(rng) * [1, 1.25, 1, 1])),  # no two sides alike
         Case("an empty mask", (np.zeros_like(mask), np.diag([1.0, 1, 1, 1]))),
     ]
 
@@ -120,6 +120,8 @@ EXERCISES = (
             "a negative determinant gives a negative volume": lambda m, a: m.sum() * np.linalg.det(a[:3, :3]) / 1000,
             "only the diagonal is used, so a tilted scan comes out wrong":
                 lambda m, a: m.sum() * abs(np.prod(np.diag(a)[:3])) / 1000,
+            "the lengths of the affine's rows, not of its columns":
+                lambda m, a: m.sum() * np.prod(np.linalg.norm(a[:3, :3], axis=1)) / 1000,
             "the whole array is counted, not the mask": lambda m, a: m.size * abs(np.linalg.det(a[:3, :3])) / 1000,
             "only one side of the voxel is used": lambda m, a: m.sum() * abs(a[0, 0]) ** 3 / 1000,
         }, library=lesion_maps.lesion_volume_ml),
