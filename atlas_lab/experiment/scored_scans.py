@@ -153,11 +153,16 @@ def _seeds(scans: Sequence[Scan]) -> list[int]:
 
 
 def _kind_lines(saved: SavedModel, store: SliceStore, names: Sequence[str]) -> list[str]:
-    """Whether scans are whole heads and the network has seen brains alone, or the other way round."""
-    if not saved.data or saved.data["skull"] == (heads := shows_skull(store, names)):
+    """In what the scans are of another kind than those that the network has seen: with skull, without, or raw."""
+    if not saved.data:
         return []
-    return ["these scans show skull and scalp, which the network has never seen" if heads else
-            "these scans are brains without skull, and the network has only seen whole heads"]
+    lines = []
+    if "raw" in store.about["source"] and "raw" not in saved.data["source"]:
+        lines.append("these scans are raw, and the network has only seen scans in MNI space; name the registered ones")
+    if saved.data["skull"] != (heads := shows_skull(store, names)):
+        lines.append("these scans show skull and scalp, which the network has never seen" if heads else
+                     "these scans are brains without skull, and the network has only seen whole heads")
+    return lines
 
 
 def _lost_lines(found: Sequence[dict], scale: int) -> list[str]:

@@ -7,11 +7,12 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from atlas_tree import box_mask, write_scan
+from atlas_tree import box_mask, head, save, write_scan
 from scipy.spatial.distance import cdist
 from sklearn.metrics import f1_score
 
 import atlas_lab as lab
+from atlas_lab.data.layouts import LAYOUTS, scan_names
 from atlas_lab.data.scans import find_scans
 from atlas_lab.experiment.artifacts import as_filed
 from atlas_lab.experiment.folds import choose_split
@@ -152,6 +153,15 @@ def test_what_makes_the_numbers_doubtful_is_said(tmp_path):
     lines = score_lines(score_scans(saved(), scans))
     assert lines[0].startswith("1 person, 1 scan: ") and any("0.000 (one person)" in line for line in lines)
     assert any(line.startswith("| Hausdorff") and "|      0 |" in line for line in lines)
+
+
+def test_raw_scans_are_told_from_registered_ones(tmp_path):
+    layout, names = LAYOUTS["R2.1 raw"], scan_names(LAYOUTS["R2.1 raw"], 0, 1, 1, 1)
+    save(tmp_path / layout.folder / layout.t1w.format(**names), head(1))
+    save(tmp_path / layout.folder / layout.mask.format(**names), box_mask((60, 80, 60)))
+    for source, told in ((OTHER["source"], True), ("ATLAS R2.1 raw", False)):
+        notes = score_scans(saved(OTHER | {"source": source}), find_scans(tmp_path)).notes
+        assert any("these scans are raw" in line for line in notes) == told
 
 
 def test_what_can_not_be_scored_is_refused(scans, tmp_path):
