@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from atlas_lab import __version__
-from atlas_lab.commands import completion, data, notebooks, own_scans, people, records, replay
+from atlas_lab.commands import completion, data, notebooks, own_scans, people, records, replay, score
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
@@ -132,6 +132,7 @@ def parser():
     sub.add_argument("names", nargs="*", metavar="NAME", help='such as "copying machine" (default: all)')
 
     own_scans.add(command)
+    score.add(command)
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
     records.add(command)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from atlas_tree import box_mask, save
 from torch.nn import functional as F
 
 import atlas_lab as lab
@@ -135,6 +136,8 @@ def test_the_page_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
     """Its blocks, one after the other, on a small store; what they write goes to a folder of the test."""
     blocks = python_blocks("docs/python.md")
     monkeypatch.chdir(tmp_path)
+    for name, size in (("true", (12, 14, 10)), ("mine", (12, 7, 10))):
+        save(tmp_path / f"{name}.nii.gz", box_mask((60, 80, 60), size))
     monkeypatch.setattr(lab, "cohort", lambda: ["scans"], raising=False)
     monkeypatch.setattr(lab, "prepare_slices", lambda scans: store, raising=False)
     monkeypatch.setattr(lab, "sweep", lambda configs, found: [lab.run_experiment(c, found, print) for c in configs],
@@ -143,6 +146,9 @@ def test_the_page_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
     for block in blocks:
         exec(block.replace("[40]", "[4]"), names)
     assert len(names["history"]) == 3 and len(names["runs"]) == 2
+    (scores,) = names["scores"]
+    assert (scores["dice"], scores["lesion_f1"]) == (pytest.approx(2 / 3), 1)
+    assert scores["volume_difference_ml"] == pytest.approx(-0.84) and scores["count_difference"] == 0
     assert set(names["by_person"]) == set(names["dev"].table["subject"]) and (tmp_path / "history.png").exists()
     own = blocks[0].split("net = ")[1].split("history = ")[0]
     assert len([line for line in own.splitlines() if line.strip()]) <= 15

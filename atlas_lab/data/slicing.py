@@ -239,7 +239,7 @@ def _gather_accounts(partial, n_scans):
         some = ", ".join(account["scan"] for account in changed[:5]) + (" and more" if len(changed) > 5 else "")
         print(f"{len(changed)} of {n_scans} scans lost or changed more than a tenth of something on the way to slices: "
               f"{some}. The first: {changed[0]['changes'][0]}. All of them are in accounts.json beside the slices, and "
-              "training goes on with what is left", file=sys.stderr)
+              "what is left is used", file=sys.stderr)
     return accounts
 
 

@@ -1,6 +1,7 @@
 """A trained network as one file, to be used on other scans: written, read back, and refused if it is broken."""
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from atlas_lab.provenance import pick_device
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["SavedModel", "describe_training", "open_model", "save_model"]
+__all__ = ["SavedModel", "describe_training", "open_model", "save_model", "shows_skull", "training_lines"]
 
 LARGEST = 4 << 30  # bytes of a network's file; the paper's has 375 MB
 LOOKED_AT = 5  # scans of a store that are looked at for skulls
@@ -60,15 +61,31 @@ def describe_training(config: RunConfig, store: SliceStore) -> dict:
     """
     store = some_people(store, config.people, config.seed)
     names = np.unique(store.scan_names[choose_split(config, store).train])
-    looked_at = names[:: max(1, len(names) // LOOKED_AT)]
-    brightness = []
-    for name in looked_at:
-        stack = np.asarray(store.images[store.scan_names == name])[:, ::-1].transpose(2, 1, 0)
-        brightness.append(skull_brightness(stack, stack_affine(store)))
     return {
         "source": store.about["source"], "scans": len(names), "hash": store.about["data_hash"],
-        "skull": bool(np.median(brightness) >= SKULL),
+        "skull": shows_skull(store, names),
     }
+
+
+def shows_skull(store: SliceStore, names: Sequence[str]) -> bool:
+    """True if scans of a store, by their names, show skull and scalp; some of them are looked at."""
+    brightness = []
+    for name in names[:: max(1, len(names) // LOOKED_AT)]:
+        stack = np.asarray(store.images[store.scan_names == name])[:, ::-1].transpose(2, 1, 0)
+        brightness.append(skull_brightness(stack, stack_affine(store)))
+    return bool(np.median(brightness) >= SKULL)
+
+
+def training_lines(saved: SavedModel) -> list[str]:
+    """What a network learnt from, in words, a line each."""
+    data = saved.data
+    if not data:
+        return ["what the network was trained on is not in its file; train --save-model writes it today"]
+    kind = "whole heads" if data["skull"] else "brains without skull"
+    lines = [f"the network learnt from {data['scans']} scans, {kind}: {data['source']}"]
+    if saved.config.labels != "true":
+        lines.append("it learnt from other people's masks (a control), so what it calls lesion is none")
+    return lines
 
 
 def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) -> SavedModel:

@@ -19,7 +19,7 @@ from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.data.stripping import find_brain
 from atlas_lab.data.turning import from_ras, ras_grid
 from atlas_lab.experiment.artifacts import scale_each_slice
-from atlas_lab.experiment.inference import SavedModel
+from atlas_lab.experiment.inference import SavedModel, training_lines
 from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, voxel_ml
@@ -231,13 +231,9 @@ def _centre(mask: np.ndarray) -> np.ndarray:
 
 def _training_lines(saved: SavedModel, placement: Placement) -> list[str]:
     """What the network has seen, and whether the scan is like that."""
-    data = saved.data
+    data, lines = saved.data, training_lines(saved)
     if not data:
-        return ["what the network was trained on is not in its file; train --save-model writes it today"]
-    kind = "whole heads" if data["skull"] else "brains without skull"
-    lines = [f"the network learnt from {data['scans']} scans, {kind}: {data['source']}"]
-    if saved.config.labels != "true":
-        lines.append("it learnt from other people's masks (a control), so what it calls lesion is none")
+        return lines
     if placement.has_skull and not data["skull"]:
         lines.append("this scan shows skull and scalp, which the network has never seen; take them away with --strip")
     if data["skull"] and not placement.has_skull:

@@ -1,0 +1,38 @@
+"""`score`: a saved network on labelled scans that it has not learnt from."""
+
+from pathlib import Path
+
+from atlas_lab.commands.data import add_exclude
+from atlas_lab.system.shipped import SHIPPED_NETWORK
+
+__all__ = ["add"]
+
+
+def add(command):
+    """Add this command."""
+    text = "Score a saved network on the labelled scans below ROOT: Dice, lesions, surfaces, volumes, over people."
+    sub = command("score", _run_score, text)
+    sub.add_argument("root", type=Path, help="folder of an ATLAS release, or of a synthetic cohort")
+    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's, if any)")
+    sub.add_argument("--out", type=Path, metavar="FILE", help="also write the scores of every scan, .json")
+    sub.add_argument("--part", choices=["training", "testing"], default="training", help="of R2.0 and R2.1")
+    sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    add_exclude(sub)
+
+
+def _run_score(options):
+    """The command `score`."""
+    from atlas_lab.data.scans import find_scans, source_of
+    from atlas_lab.experiment.inference import open_model
+    from atlas_lab.experiment.score_tables import score_lines
+    from atlas_lab.experiment.scored_scans import check_scores_file, score_scans, write_scores
+
+    scans = find_scans(options.root, options.exclude, options.part)
+    if options.out:
+        check_scores_file(options.out, source_of(scans))  # before every scan is read
+    saved = open_model(options.model or SHIPPED_NETWORK, options.device)
+    scored = score_scans(saved, scans)
+    print("\n".join(score_lines(scored)))
+    if options.out:
+        write_scores(options.out, scored, saved)
+        print(f"scores of every scan: {options.out}")
