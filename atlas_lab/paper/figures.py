@@ -34,7 +34,7 @@ from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
 from atlas_lab.paper.people_figure import draw_people
 from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.replays import replay_records
-from atlas_lab.paper.scaling import scaling_figure
+from atlas_lab.paper.scaling import scaling_figure, scaling_runs
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import shipped_study, write_study
@@ -109,7 +109,7 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         if page is not None:
             figures |= {"figure_5": partial(best_study_masks, study), "people": partial(draw_people, people),
                         "study_splits": lambda: splits_figure(study, load_controls(profile="study")),
-                        "scaling": lambda: scaling_figure(study.runs)}
+                        "scaling": lambda: scaling_figure(scaling_runs())}
         draw(figures)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
