@@ -135,6 +135,8 @@ def parser():
     score.add(command)
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
     sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
+    sub.add_argument("--runs", type=Path, metavar="DIR", help="records of your own to draw from, beside the lab's "
+                     "(default: runs/ in ATLAS_LAB_HOME; none for figures/)")
     records.add(command)
     replay.add(command)
     notebooks.add(command)
@@ -259,6 +261,6 @@ def _run_figures(options):
     """The command `figures`."""
     from atlas_lab.paper.figures import draw_figures
 
-    out = draw_figures(options.out, note)
+    out = draw_figures(options.out, note, options.runs)
     print("\n".join(str(path) for path in sorted(out.glob("*.png"))))
 

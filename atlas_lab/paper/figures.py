@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -11,10 +13,11 @@ from atlas_lab.cohorts import cohort
 from atlas_lab.config import PROFILES, config_until
 from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.data.slicing import prepare_slices
+from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.experiment import run_experiment
 from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
 from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
-from atlas_lab.experiment.run import load_runs
+from atlas_lab.experiment.run import load_runs, runs_folder
 from atlas_lab.fast.workers import processor_threads
 from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
 from atlas_lab.paper.ablation_figures import (
@@ -28,16 +31,17 @@ from atlas_lab.paper.ablation_figures import (
 from atlas_lab.paper.ablations import SWEEPS, sweep_configs
 from atlas_lab.paper.card import write_card
 from atlas_lab.paper.claims import judge_claims
-from atlas_lab.paper.control_records import load_controls
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.hook import find_hook, hook_figure, write_hook
+from atlas_lab.paper.overestimates import study_overestimates
+from atlas_lab.paper.own_runs import Evidence, gather_records
+from atlas_lab.paper.own_study import write_own_study
 from atlas_lab.paper.people_figure import draw_people
-from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.replays import replay_records
 from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
 from atlas_lab.paper.study import StudyRecords
-from atlas_lab.paper.study_page import shipped_study, write_study
+from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 from atlas_lab.system.progress import bar
@@ -48,7 +52,20 @@ __all__ = ["LIVE", "draw_figures", "replay_first_steps"]
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
 
-def draw_figures(out: Path | None = None, report: Callable[[str], None] = print) -> Path:
+class _Job(NamedTuple):
+    """What the parts of the main job share: where to draw, from what, and how to say so."""
+
+    out: Path
+    page: Path | None  # the page of results, for the repository's own figures
+    store: SliceStore
+    evidence: Evidence
+    draw: Callable[[dict], None]
+    step: Callable[[str], None]
+
+
+def draw_figures(
+    out: Path | None = None, report: Callable[[str], None] = print, runs: Path | None = None,
+) -> Path:
     """Make or find the cohort, train the baseline live, hold it against its record, redraw every figure.
 
     Returns the figures' folder.
@@ -60,17 +77,22 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         real ATLAS, `lab_home()/figures`: patient images stay out of the repository.
     report : callable
         Called with each line of progress.
+    runs : path, optional
+        Folder of run records of one's own, drawn from beside those that come with the lab, see `gather_records`. By
+        default `runs_folder()`, and none for figures/ in the repository, which show what comes with the lab.
 
     Raises
     ------
     DataError
-        If data can't be used, or the live run disagrees with its record.
+        If data can't be used, the live run disagrees with its record, or `runs` is no folder of records.
     """
     started = time.perf_counter()
 
     def step(text):
         report(f"[{time.perf_counter() - started:4.0f} s] {text}")
 
+    if runs is not None:
+        load_runs(runs)  # a folder that is none is refused before any work
     step("the cohort and its slices")
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
@@ -81,38 +103,72 @@ def draw_figures(out: Path | None = None, report: Callable[[str], None] = print)
         report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
     cohort_kind = "synthetic" if synthetic else "patients"
     about = {"cohort": cohort_kind, "source": store.about["source"], "data_hash": store.about["data_hash"]}
-    draw = partial(_draw_and_save, out, about, step)
+    page = REPOSITORY / "docs" / "results.md" if out.resolve() == REPOSITORY / "figures" else None
+    evidence = gather_records(scans, runs or (None if page else runs_folder()), report)
+    job = _Job(out, page, store, evidence, partial(_draw_and_save, out, about, step), step)
 
-    draw({"figure_1a": partial(figure_1a, scans), "figure_1b": partial(figure_1b, scans, store), "figure_2": figure_2})
-    step(f"the baseline, live: {LIVE.epochs} epochs")
-    live, recorded = _train_beside_record(store, report)
-    draw({"figure_3": partial(figure_3, live, store)})
-    if recorded:
-        draw({"baseline_curves": partial(baseline_curves, recorded)})
-        page = REPOSITORY / "docs" / "results.md" if out == REPOSITORY / "figures" else None
-        report(write_measured(recorded, out, page))
-        runs = [run for run in load_runs() if run.data["data_hash"] == store.about["data_hash"]]
-        step("a replay of the first epoch of a run of each sweep")
-        _replay(runs, step)
-        if page is not None:  # the study point's records are of the embedded cohorts
-            study, people = shipped_study(), load_people()
-            step("a replay of the first steps of every variant of the study point")
-            replay_first_steps(study, step)
-            write_study(study, people, out, page)
-        step("the ablations and the ledger")
-        records = _write_tables(runs, store, out, page, step)
-        figures = {
-            "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
-            "figure_5": partial(best_masks, records, store), "splits": partial(splits_figure, records),
-            "departures": partial(departures_figure, records), "hook": lambda: hook_figure(find_hook(records)),
-        }
-        if page is not None:
-            figures |= {"figure_5": partial(best_study_masks, study), "people": partial(draw_people, people),
-                        "study_splits": lambda: splits_figure(study, load_controls(profile="study")),
-                        "scaling": lambda: scaling_figure(study.runs)}
-        draw(figures)
+    job.draw({"figure_1a": partial(figure_1a, scans), "figure_1b": partial(figure_1b, scans, store),
+              "figure_2": figure_2})
+    _draw_live(job, report)
+    _draw_study(job)
+    _draw_course(job)
     step(f"done: {', '.join(path.name for path in sorted(out.glob('*.png')))} in {out}")
     return out
+
+
+def _draw_live(job, report):
+    """Train the baseline beside its record and draw its masks and, where it is recorded on these data, its curves."""
+    job.step(f"the baseline, live: {LIVE.epochs} epochs")
+    live, recorded = _train_beside_record(job.store, job.evidence.runs, report)
+    job.draw({"figure_3": partial(figure_3, live, job.store) if _is_own(job)
+              else partial(study_overestimates, job.evidence.study)})
+    if recorded:
+        job.draw({"baseline_curves": partial(baseline_curves, recorded)})
+        report(write_measured(recorded, job.out, job.page))
+
+
+def _is_own(job):
+    """Whether figures show the data at hand rather than the study that comes with the lab."""
+    return job.page is None or not job.evidence.embedded
+
+
+def _draw_study(job):
+    """The page and the figures of the study point, where it has records."""
+    study, people, controls = job.evidence.study, job.evidence.people, job.evidence.controls
+    if not study.runs:
+        return
+    if job.page is not None:
+        job.step("a replay of the first steps of every variant of the study point")
+        replay_first_steps(study, job.step)
+    job.step("the study point")
+    of_study = [record for record in controls if record.config.profile == "study"]
+    figures = {"study_splits": partial(splits_figure, study, of_study),
+               "scaling": partial(scaling_figure, job.evidence.roads)}
+    if job.evidence.embedded:
+        write_study(study, people, job.out, job.page)
+        figures |= {"people": partial(draw_people, people)}
+    else:
+        write_own_study(study, controls, job.out)
+    job.draw(figures)
+
+
+def _draw_course(job):
+    """A replay, the tables and the figures of the runs on the very slices at hand, where there are any."""
+    runs = [run for run in job.evidence.runs if run.data["data_hash"] == job.store.about["data_hash"]]
+    if not runs:
+        return
+    job.step("a replay of the first epoch of a run of each sweep")
+    _replay(runs, job.step)
+    job.step("the ablations and the ledger")
+    records = _write_tables(runs, job)
+    best = partial(best_masks, records, job.store) if _is_own(job) else partial(best_study_masks, job.evidence.study)
+    controls = job.evidence.controls
+    job.draw({
+        "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
+        "figure_5": best, "splits": partial(splits_figure, records, controls),
+        "departures": partial(departures_figure, records),
+        "hook": lambda: hook_figure(find_hook(records, controls)),
+    })
 
 
 def _draw_and_save(out, about, report, figures):
@@ -127,8 +183,9 @@ def _draw_and_save(out, about, report, figures):
         save_figure(figure, out / f"{name}.png", {**about, **provenance})
 
 
-def _write_tables(runs, store, out, page, report):
+def _write_tables(runs, job):
     """Write what is known of the cohort's lesions, the ledger and the card from records; returns the Records."""
+    store, out, page, report = job.store, job.out, job.page, job.step
     cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
                     "diameter_mm": median_diameter(store)}
     write_json(out / "cohort.json", cohort_facts)
@@ -137,6 +194,8 @@ def _write_tables(runs, store, out, page, report):
     write_ledger(records, findings, out, page)
     if page is not None:
         write_hook(records, REPOSITORY / "README.md", report)
+    if records.on_patients:  # the card's sentences are about made-up lesions
+        return records
     try:
         write_card(records, out)
     except NotRecorded as error:
@@ -176,8 +235,8 @@ def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> 
         report(f"{run.name} and its other seeds ({len(runs)} records): {line}")
 
 
-def _train_beside_record(store, report):
-    """Train the baseline live and hold it against its record, if there is one for these data.
+def _train_beside_record(store, runs, report):
+    """Train the baseline live and hold it against its record, if there is one for these data among the runs.
 
     Returns
     -------
@@ -185,11 +244,18 @@ def _train_beside_record(store, report):
     recorded : list of Run
         All records of the baseline made on these data; empty if there are none.
     """
-    same_loss = load_runs(loss=LIVE.loss, pos_weight=LIVE.pos_weight)
-    recorded = [run for run in same_loss if run.data["data_hash"] == store.about["data_hash"]]
+    free = {name: getattr(LIVE, name) for name in ("split_by", "epochs", "seed")}
+    recorded = [run for run in runs if run.data["data_hash"] == store.about["data_hash"]
+                and replace(run.config, **free) == LIVE]
     twins = [run for run in recorded if run.config == LIVE]
-    with processor_threads(twins[0].environment["threads"] if twins else torch.get_num_threads()):
+    with processor_threads(_threads_of(twins[0]) if twins else torch.get_num_threads()):
         device = device_like(twins[0]) if twins else None
         live = run_experiment(LIVE, store, report, fresh=True, device=device, times=True)
     report(agreement_text(live, twins[0]) if twins else "no record was made on these data; nothing to compare with")
     return live, recorded
+
+
+def _threads_of(run):
+    """The threads of a record; those of its first epochs, where it was gone on with on others."""
+    threads = run.environment["threads"]
+    return threads if isinstance(threads, int) else threads[0]

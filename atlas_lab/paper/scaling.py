@@ -9,16 +9,21 @@ from matplotlib.figure import Figure
 
 from atlas_lab.config import PROFILES
 from atlas_lab.experiment.operating_point import PAPER_UPDATES
-from atlas_lab.experiment.run import Run
+from atlas_lab.experiment.run import RECORDS, Run, load_runs
 from atlas_lab.paper.ablation_figures import data_of, names_of
 from atlas_lab.paper.ablations import variant_config
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.scaling_plan import EPOCHS
+from atlas_lab.paper.study import STUDY_RECORDS
 from atlas_lab.plots.roads import plot_roads
 from atlas_lab.statistics import Interval
 
-__all__ = ["Line", "Points", "expected_full_size", "fit_line", "scaling_figure", "scaling_points"]
+__all__ = [
+    "SCALING_RECORDS", "Line", "Points", "expected_full_size", "fit_line", "scaling_figure", "scaling_points",
+    "scaling_runs",
+]
 
+SCALING_RECORDS = RECORDS / "scaling"
 BASE = PROFILES["study"].config
 FEWEST = 4  # points at different places, for a line and what it leaves
 
@@ -66,6 +71,17 @@ def fit_line(points: Points) -> Line:
                 float(residual))
 
 
+def scaling_runs(runs: Sequence[Run] | None = None) -> list[Run]:
+    """The runs that the roads are drawn from: the study's, by default those that the lab ships, and those it ships
+    along the roads.
+
+    A run that both have is taken from the roads, where it is scored at 1 mm too.
+    """
+    folders = [load_runs(folder) for folder in (STUDY_RECORDS, SCALING_RECORDS) if folder.is_dir()]
+    parts = folders if runs is None else [runs, *folders[1:]]
+    return list({run.name: run for part in parts for run in part}.values())
+
+
 def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", variant: str = "weight 10") -> Points:
     """The scores of a variant's runs along one of three roads, all else equal.
 
@@ -81,15 +97,23 @@ def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", varian
     NotRecorded
         If no run is there.
     """
-    wanted = replace(variant_config(variant, BASE), split_by=split, epochs=1)
-    found = []
-    for run in runs:
-        free = {"seed": 0, "cohort": 0, "epochs": 1} | ({along: getattr(wanted, along)} if along != "updates" else {})
-        if replace(run.config, **free) == wanted:
-            found += _points_of(run, along)
+    found = [point for run in _runs_along(runs, along, split, variant) for point in _points_of(run, along)]
     if not found:
         raise NotRecorded(f"{variant}, by {split}: no run along {along} is recorded")
     return Points(*np.array(sorted(found), float).T)
+
+
+def _runs_along(runs, along, split, variant):
+    """A variant's runs that have points along a road. Of one training the longest: a longer run goes on from a shorter
+    one, whose points would count twice.
+    """
+    wanted = replace(variant_config(variant, BASE), split_by=split, epochs=1)
+    free = {"seed": 0, "cohort": 0, "epochs": 1} | ({along: getattr(wanted, along)} if along != "updates" else {})
+    longest = {}
+    for run in sorted(runs, key=lambda run: len(run.history)):
+        if replace(run.config, **free) == wanted and _points_of(run, along):
+            longest[replace(run.config, epochs=1)] = run
+    return list(longest.values())
 
 
 def _points_of(run, along):
@@ -119,16 +143,41 @@ ROADS = {  # what changes -> the label of its axis, and the paper's place
 }
 
 
-def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
-    """Dice of weight 10 along the three roads, by slice and by subject, with 90 % bands for a new run.
+NAMES = {"weight 10": "weight 10", "baseline": "weight 100, as written"}  # a road shows the first that has a line
 
-    Returns the figure and its provenance. Raises NotRecorded if one of the roads has too few places for a line.
+
+def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
+    """Dice along the three roads, by slice and by subject, with 90 % bands for a new run.
+
+    A road has the first variant of NAMES with enough places for a line; without one it is marked as not run. Returns
+    the figure and its provenance. Raises NotRecorded if no road has enough.
     """
-    roads = {}
+    roads, titles, used = {}, {}, {}
     for along, (label, _) in ROADS.items():
-        points = {split: scaling_points(runs, along, split) for split in ("slice", "subject")}
-        roads[label] = {split: (*found, fit_line(found).predict) for split, found in points.items()}
-    wanted = replace(variant_config("weight 10", BASE), epochs=1)
-    used = [run for run in runs if wanted == replace(
-        run.config, seed=0, cohort=0, epochs=1, scale=BASE.scale, people=None, split_by="slice")]
-    return plot_roads(roads, dict(ROADS.values())), data_of(used) | names_of(used)
+        variant, roads[label] = _road(runs, along)
+        shown = [run for split in roads[label] for run in _runs_along(runs, along, split, variant)]
+        seeds = len({run.config.seed for run in shown})
+        titles[label] = f"{NAMES[variant]}; {seeds} seed{'s' * (seeds > 1)}" if shown else ""
+        used |= {run.name: run for run in shown}
+    if not used:
+        raise NotRecorded(f"no variant is recorded at {FEWEST} places of a road: of {', '.join(ROADS)}")
+    figure = plot_roads(roads, dict(ROADS.values()), titles)
+    return figure, names_of(used.values()) | data_of([*used.values()])
+
+
+def _road(runs, along):
+    """The first variant that has a line along a road, and split -> (places, scores, function to an Interval).
+
+    None, and nothing, if there is none.
+    """
+    for variant in NAMES:
+        found = {}
+        for split in ("slice", "subject"):
+            try:
+                points = scaling_points(runs, along, split, variant)
+                found[split] = (*points, fit_line(points).predict)
+            except NotRecorded:
+                continue
+        if found:
+            return variant, found
+    return None, {}

@@ -8,21 +8,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from atlas_lab.plots.comparisons import SPLIT_MARKS
-from atlas_lab.plots.style import COLUMN, SMALL
+from atlas_lab.plots.style import COLUMN, GREY, SMALL
 
 __all__ = ["plot_roads"]
 
+NEAR = 0.3  # doublings: the names of places no further apart would lie on one another
 
-def plot_roads(roads: dict[str, dict[str, tuple]], goals: dict[str, float]) -> Figure:
+
+def plot_roads(
+    roads: dict[str, dict[str, tuple]], goals: dict[str, float], titles: dict[str, str] | None = None,
+) -> Figure:
     """One panel for each road, in one column; returns the figure.
 
     Parameters
     ----------
     roads : dict
         Label of a road's axis -> split -> (places (N,), scores (N,), function from a place to an Interval, or None
-        where there are too few points for a line).
+        where there are too few points for a line). A road without a split is marked as not run.
     goals : dict
         Label -> the paper's place on this road, which the line is drawn to.
+    titles : dict, optional
+        Label -> what its panel shows.
     """
     figure, axes = plt.subplots(len(roads), 1, figsize=(COLUMN, 1.75 * len(roads)), layout="constrained")
     with plt.rc_context({"font.size": SMALL}):
@@ -32,11 +38,16 @@ def plot_roads(roads: dict[str, dict[str, tuple]], goals: dict[str, float]) -> F
                 ax.plot(at, scores, marker, color=colour, markersize=3, linestyle="none", label=name)
                 if predict is not None:
                     _draw_line(ax, [*at, goals[label]], predict, colour)
+            if not by_split:
+                ax.set_yticks([])
+                ax.text(0.5, 0.4, "not run", transform=ax.transAxes, ha="center", color=GREY)
+            ax.set_title((titles or {}).get(label, ""), fontsize=SMALL)
             ax.axvline(goals[label], color="black", linewidth=0.6, linestyle=":")
             ax.annotate("the paper", (goals[label], 1), (2, -2), xycoords=("data", "axes fraction"),
                         textcoords="offset points", va="top", fontsize=SMALL)
-            _dress(ax, label, sorted({float(place) for at, *_ in by_split.values() for place in at} | {goals[label]}))
-    np.atleast_1d(axes)[0].legend(fontsize=SMALL, frameon=False, loc="upper left")
+            _dress(ax, label, _apart({float(place) for at, *_ in by_split.values() for place in at}, goals[label]))
+    fullest = max(zip(roads.values(), np.atleast_1d(axes), strict=True), key=lambda road: len(road[0]))[1]
+    fullest.legend(fontsize=SMALL, frameon=False, loc="upper left")
     return figure
 
 
@@ -46,6 +57,18 @@ def _draw_line(ax, places, predict: Callable, colour):
     means, lows, highs = np.transpose([predict(place) for place in grid])
     ax.plot(grid, means, color=colour, linewidth=1)
     ax.fill_between(grid, lows, highs, color=colour, alpha=0.15, linewidth=0)
+
+
+def _apart(places, goal):
+    """The goal, and the places that stand far enough from those shown before them to be named; sorted.
+
+    Cohorts differ by a few updates an epoch.
+    """
+    shown = [goal]
+    for place in sorted(places):
+        if all(abs(np.log2(place / other)) > NEAR for other in shown):
+            shown.append(place)
+    return sorted(shown)
 
 
 def _dress(ax, label, places):

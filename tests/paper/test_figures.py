@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import atlas_lab as lab
+from atlas_lab.config import PROFILES
 from atlas_lab.experiment import replay
 from atlas_lab.experiment import run as runs
 from atlas_lab.files import lab_home
@@ -152,3 +153,60 @@ def test_real_data_are_drawn_outside_of_the_repository(small_job, monkeypatch):
     assert any("ATLAS R1.1" in line for line in lines) and any("patient images" in line for line in lines)
     with pytest.raises(lab.DataError, match="data use agreement"):
         figures.draw_figures(figures.REPOSITORY / "figures", lines.append)
+
+
+def as_patients(small_job):
+    """The tree without the marker that says that it is synthetic."""
+    (lab.find_scans(small_job[0].parent / "atlas")[0].t1w.parents[3] / "synthetic.json").unlink()
+
+
+def own_records(folder, point, count, dice=0.17):
+    """Five seeds of the baseline with ten epochs and a Dice near the paper's, on the slices of a point; made up from a
+    run of one epoch, which is recorded too."""
+    config = replace(PROFILES[point].config, epochs=1)
+    store = lab.prepare_slices(lab.cohort(), config.scale, config.z_step, progress=False)
+    short = lab.run_experiment(config, store, lambda line: None)
+    lab.save_run(short, folder)
+    for seed in range(count):
+        epoch = short.history[0] | {"dev": short.history[0]["dev"] | {
+            "mean_dice": dice + seed / 1000, "area_ratio": 5.0 + seed}}
+        history = [epoch | {"epoch": number} for number in range(1, 11)]
+        lab.save_run(replace(short, config=replace(config, seed=seed, epochs=10), history=history), folder)
+    return store
+
+
+def row_of(page, claim):
+    return next(line for line in page.read_text().splitlines() if line.startswith(f"| {claim} |"))
+
+
+def test_a_person_s_own_runs_reach_the_ledger_and_the_study_page(small_job, monkeypatch, tmp_path):
+    """On patients, as far as the lab can tell: C1 is judged from runs in runs/, which nobody had to name."""
+    as_patients(small_job)
+    monkeypatch.setattr(figures, "LIVE", replace(PROFILES["course"].config, epochs=1))
+    for point in ("course", "study"):
+        own_records(runs.runs_folder(), point, 5)
+    (elsewhere,) = lab.load_runs(small_job[1], split_by="slice")
+    foreign = replace(elsewhere, config=replace(LIVE, z_step=1, seed=7), data=elsewhere.data | {
+        "source": "ATLAS R1.1", "data_hash": "0"})
+    lab.save_run(foreign, runs.runs_folder())  # of other people
+    lines = []
+    out = figures.draw_figures(tmp_path / "out", lines.append)
+    assert any("12 of 13 records" in line for line in lines)
+    assert any("bit for bit in the first epoch" in line for line in lines)  # the live run and the person's own record
+    assert "**holds**: Dice 0.172 [0.170, 0.174] after 10 epochs" in row_of(out / "ledger.md", "C1")
+    study = (out / "study.md").read_text()
+    assert "**holds**: Dice after 10 epochs 0.172 [0.170, 0.174]" in row_of(out / "study.md", "C1")
+    assert "ATLAS R1.1: 6 scans" in study and "synthetic" not in study and "220" not in study
+    assert "| baseline | baseline | slice | 5 | 10 | 5 | 5 |" in study
+    assert not (out / "card.md").exists() and not (out / "people.png").exists()
+    assert (out / "baseline_curves.png").exists()
+
+
+def test_too_few_own_runs_leave_the_claim_open_and_a_folder_that_is_none_is_refused(small_job, monkeypatch, tmp_path):
+    as_patients(small_job)
+    monkeypatch.setattr(figures, "LIVE", replace(PROFILES["course"].config, epochs=1))
+    own_records(tmp_path / "mine", "course", 4)
+    out = figures.draw_figures(tmp_path / "out", lambda line: None, tmp_path / "mine")
+    assert "**not recorded yet**" in row_of(out / "ledger.md", "C1") and not (out / "study.md").exists()
+    with pytest.raises(lab.DataError, match="there is no such folder"):
+        figures.draw_figures(tmp_path / "out", lambda line: None, tmp_path / "nowhere")

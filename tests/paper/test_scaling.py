@@ -9,11 +9,20 @@ import pytest
 import scipy.stats
 
 from atlas_lab.config import PROFILES
-from atlas_lab.experiment.run import Run
+from atlas_lab.experiment.run import Run, load_runs, save_run
+from atlas_lab.paper import scaling
 from atlas_lab.paper.ablations import sweep_configs, variant_config
 from atlas_lab.paper.evidence import NotRecorded
 from atlas_lab.paper.planning import plan_sweep
-from atlas_lab.paper.scaling import Points, expected_full_size, fit_line, scaling_figure, scaling_points
+from atlas_lab.paper.scaling import (
+    SCALING_RECORDS,
+    Points,
+    expected_full_size,
+    fit_line,
+    scaling_figure,
+    scaling_points,
+    scaling_runs,
+)
 from atlas_lab.paper.scaling_plan import SCALING
 
 matplotlib.use("Agg")
@@ -82,6 +91,58 @@ def test_the_figure_shows_both_splits_on_three_roads_in_a_column(runs):
     assert figure.get_figwidth() == pytest.approx(8.5 / 2.54, abs=0.01)
     assert min(text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()) >= 6
     assert len(about["runs"]) == len([run for run in runs if run.config.pos_weight == 10])
+    plt.close(figure)
+
+
+def words(ax):
+    return [text.get_text() for text in [*ax.texts, ax.title]]
+
+
+def test_a_road_without_runs_is_marked_and_the_others_are_drawn(runs):
+    """Weight 10 by subject is recorded along one road, weight 100 by slice along another, nothing along the third."""
+    updates, scale, people = scaling_figure([
+        run for run in runs if run.config.people is None and (run.config.pos_weight == 100 or run.config.epochs == 20)
+        and (run.config.pos_weight, run.config.split_by) in ((100, "slice"), (10, "subject"))])[0].axes
+    assert "weight 10; 3 seeds" in words(updates) and len(updates.lines) == 3
+    assert "weight 100, as written; 3 seeds" in words(scale) and len(scale.lines) == 3
+    assert "not run" in words(people) and len(people.lines) == 1  # the paper's place
+    assert [label.get_text() for label in people.get_xticklabels()] == ["220"]
+    assert updates.get_legend() and not people.get_legend()
+    plt.close("all")
+    with pytest.raises(NotRecorded, match="no variant is recorded at 4 places"):
+        scaling_figure([run for run in runs if run.config.epochs < 8])
+
+
+def test_places_that_nearly_coincide_are_named_once(runs):
+    other = [replace(run, point=run.point | {"updates_an_epoch": run.point["updates_an_epoch"] + 3}) for run in runs]
+    figure, _ = scaling_figure([*runs, *(replace(run, config=replace(run.config, cohort=9)) for run in other)])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
+        "303", "606", "1,212", "2,424", "4,848", "18,180"]
+    plt.close(figure)
+
+
+def test_a_longer_run_counts_once_with_the_shorter_that_it_went_on_from(runs):
+    longer = [run_of(replace(run.config, epochs=40)) for run in runs if run.config.epochs == 20]
+    points = scaling_points([*runs, *longer], "updates")
+    assert len(points.at) == 3 * 6 and len(scaling_points([*runs, *longer], "people").at) == 3 * 5
+
+
+def test_the_runs_of_both_folders_are_taken_each_once(runs, tmp_path, monkeypatch):
+    study, roads = tmp_path / "study", tmp_path / "scaling"
+    monkeypatch.setattr(scaling, "STUDY_RECORDS", study)
+    monkeypatch.setattr(scaling, "SCALING_RECORDS", roads)
+    first, second, third = (replace(run, final={"dev": {"mean_dice": {"value": 0.3, "low": 0.2, "high": 0.4}}})
+                            for run in runs[:3])
+    for run, folder in ((first, study), (second, study), (replace(second, seconds=2.0), roads), (third, roads)):
+        save_run(run, folder)
+    assert {run.name: run.seconds for run in scaling_runs()} == {first.name: 1.0, second.name: 2.0, third.name: 1.0}
+    assert {run.name for run in scaling_runs([first])} == {first.name, second.name, third.name}
+
+
+def test_the_shipped_runs_along_the_resolution_are_drawn():
+    along_scale = {run.name for run in load_runs(SCALING_RECORDS)}
+    figure, about = scaling_figure(scaling_runs())
+    assert along_scale <= set(about["runs"]) and "not run" not in words(figure.axes[1])
     plt.close(figure)
 
 
