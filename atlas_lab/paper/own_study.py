@@ -11,6 +11,7 @@ from atlas_lab.paper.control_records import ControlRecord, controls_table
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS
 from atlas_lab.paper.study_page import study_findings
+from atlas_lab.paper.tables import finding_cell
 from atlas_lab.paper.verdicts import Finding
 
 __all__ = ["own_study_page", "write_own_study"]
@@ -37,7 +38,7 @@ def own_study_page(
     """The page as Markdown, from records of one's own, which all are of the same scans, and their findings."""
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
-        cells = [_cell(found.get(split)) for split in ("slice", "subject")]
+        cells = [finding_cell(found.get(split)) for split in ("slice", "subject")]
         lines.append(f"| {name} | {STUDY_CLAIMS[name].text} | {STUDY_CLAIMS[name].rule} | {' | '.join(cells)} |")
     commits = sorted({(run.code["commit"] or "unknown")[:7] for run in records.runs})
     data = max((run.data for run in records.runs), key=lambda data: data["n_scans"])  # a run may be of fewer people
@@ -49,14 +50,6 @@ def own_study_page(
     # The plan numbers cohorts as seeds, and has no row where both differ; here every run has the one there is.
     planned = [replace(run, config=replace(run.config, cohort=run.config.seed)) for run in records.runs]
     return f"{head}" + "\n".join(lines) + f"\n{beside}{_fine_text(fine)}\n## Runs\n\n{study_table(planned)}"
-
-
-def _cell(found: Finding | None) -> str:
-    """A finding in words."""
-    if found is None:
-        return ""
-    texts = [found.measured, f"decided by: {found.decides}" if found.decides else ""]
-    return f"**{found.verdict}**: " + "; ".join(filter(None, texts))
 
 
 def _fine_text(runs: list[Run]) -> str:

@@ -17,7 +17,7 @@ from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people
 from atlas_lab.paper.people_scores import compute_table, field_scores_table
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
-from atlas_lab.paper.tables import write_block
+from atlas_lab.paper.tables import finding_cell, write_block
 from atlas_lab.paper.verdicts import Finding, holm
 
 __all__ = ["shipped_study", "short_study_table", "study_findings", "study_page", "study_verdicts", "write_study"]
@@ -103,7 +103,7 @@ def study_page(
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
         claim = STUDY_CLAIMS[name]
-        cells = [_cell(found.get("slice"), name in kept), _cell(found.get("subject"), False)]
+        cells = [finding_cell(found.get("slice"), name in kept), finding_cell(found.get("subject"))]
         lines.append(f"| {name} | {claim.text} | {RULE_TEXTS.get(name, claim.rule)} | {' | '.join(cells)} |")
     made_by = sorted({(code["commit"] or "unknown")[:7] for code in
                       [*(run.code for run in records.runs), *(record["code"] for record in people)]})
@@ -129,14 +129,6 @@ def _errors(people, row):
         return f"\n### {row}\n\n{error_analysis(people, row)}"
     except DataError:
         return ""
-
-
-def _cell(found: Finding | None, starred: bool) -> str:
-    """A finding in words."""
-    if found is None:
-        return ""
-    texts = [found.measured, f"decided by: {found.decides}" if found.decides else ""]
-    return f"**{found.verdict}**{' *' if starred else ''}: " + "; ".join(filter(None, texts))
 
 
 def _commit_of(rules):

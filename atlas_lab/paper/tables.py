@@ -14,7 +14,7 @@ from atlas_lab.paper.evidence import Records
 from atlas_lab.paper.verdicts import Finding
 
 __all__ = [
-    "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table",
+    "finding_cell", "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table",
     "write_block", "write_ledger", "write_measured",
 ]
 
@@ -107,14 +107,17 @@ def ledger_table(findings: dict[str, dict[str, Finding]]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, found in findings.items():
-        cells = [_finding_cell(found.get(split)) for split in ("slice", "subject")]
+        cells = [finding_cell(found.get(split)) for split in ("slice", "subject")]
         lines.append(f"| {name} | {CLAIMS[name].text} | {' | '.join(cells)} | {CLAIMS[name].rule} |")
     return "\n".join(lines) + "\n"
 
 
-def _finding_cell(finding):
-    """One finding in words; empty where the claim is judged by slice only."""
-    return "" if finding is None else f"**{finding.verdict}**: {finding.measured}"
+def finding_cell(finding: Finding | None, starred: bool = False) -> str:
+    """One finding in words; empty where the claim is not judged with that split."""
+    if finding is None:
+        return ""
+    texts = [finding.measured, f"decided by: {finding.decides}" if finding.decides else ""]
+    return f"**{finding.verdict}**{' *' if starred else ''}: " + "; ".join(filter(None, texts))
 
 
 def short_table(findings: dict[str, dict[str, Finding]]) -> str:
