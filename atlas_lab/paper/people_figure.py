@@ -86,4 +86,8 @@ def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | N
     label = "subject Dice on people never seen" + ("; (2/3): runs recorded" if partial_rows(people) else "")
     figure = plot_intervals(lines, label, beside)
     mark_source(figure, "synthetic cohorts, not patient data")
-    return figure, {"rows": recorded, "controls": [record.config.name for record in controls]}
+    cohorts = {record["config"]["cohort"] for record in people}  # whose slices the controls of the same cohorts name
+    return figure, {
+        "data_hash": sorted({record.data["data_hash"] for record in controls if record.config.cohort in cohorts}),
+        "rows": recorded, "controls": [record.config.name for record in controls],
+    }
