@@ -160,7 +160,7 @@ def load_run(path: str | Path) -> Run:
     values = read_record(path, "a run record", needed)
     try:
         run = run_from_dict(values)
-        if not all({"epoch", "dev"} <= entry.keys() for entry in run.history):
+        if not all(isinstance(entry, dict) and {"epoch", "dev"} <= entry.keys() for entry in run.history):
             raise TypeError("the history is no list of epochs")
         score_text(run)
         check_config(run.config)

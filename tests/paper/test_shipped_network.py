@@ -54,7 +54,7 @@ def test_a_wheel_s_network_is_not_written_over(monkeypatch):
 
 def test_where_no_network_comes_with_the_lab_predict_says_so(tmp_path, monkeypatch, capsys):
     nowhere = tmp_path / "none.pt"
-    monkeypatch.setattr("atlas_lab.cli.SHIPPED_NETWORK", nowhere)
+    monkeypatch.setattr("atlas_lab.commands.own_scans.SHIPPED_NETWORK", nowhere)
     monkeypatch.setattr("atlas_lab.experiment.inference.SHIPPED_NETWORK", nowhere)
     scan = lab.cohort(2, progress=False)[0].t1w
     assert main(["predict", str(scan), "-o", str(tmp_path / "mask.nii.gz")]) == 2
