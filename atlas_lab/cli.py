@@ -17,6 +17,7 @@ from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
+from atlas_lab.system.asking import says_yes
 from atlas_lab.system.progress import QUIET, note, result
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
@@ -234,7 +235,7 @@ def _is_meant(configs, options):
         raise DataError(f"no sweep was named; this would be {what}: name one, as in: atlas-lab sweep weights, or "
                         f"pos_weight=1,10; or write --seeds {len(configs)}")
     print("\n".join([f"{what}, {options.jobs} at a time:", *map(run_name, configs)]))
-    return input("train them? [y/N] ").strip().lower() in ("y", "yes")
+    return says_yes("train them?")
 
 
 def _run_controls(options):

@@ -14,8 +14,8 @@ def at_least_1(text: str) -> int:
 
 def processes(text: str) -> int:
     """How many processes: a whole number from 1 on, or -1 for one per core. Raises ArgumentTypeError."""
-    if text == "-1":
-        return -1
-    if not (text.isdecimal() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 on nor -1, for one per core")
-    return int(text)
+    try:
+        return -1 if text == "-1" else at_least_1(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a whole number from 1 on nor -1, for one per core") from None

@@ -128,7 +128,7 @@ def changed_steps(volumes):
     ]
 
 
-def lesion_voxels(mask: np.ndarray) -> int:
+def lesion_voxels(mask: np.ndarray) -> tuple[np.ndarray, ...]:
     """Indices x, y and z of the voxels of a mask, three int arrays."""
     # In the order of the memory: many times as fast as numpy's nonzero, which goes through an array of files crosswise.
     order = "F" if mask.flags.f_contiguous else "C"

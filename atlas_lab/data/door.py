@@ -89,13 +89,13 @@ def open_volume(thing: object, name: str) -> tuple[np.ndarray, np.ndarray | None
         raise DataError(f"the {name} has shape {array.shape}; a volume has three axes: X, Y, Z")
     if affine is None:
         return array, None
-    affine = as_array(affine, f"{name}'s affine").astype(float)
     try:
         if hasattr(header, "get_sform"):  # a NIfTI image: as its file is read
             affine, notes = read_affine(header, array.shape)
             for text in notes:
                 warnings.warn(f"the {name}: {text}", ScanWarning, stacklevel=4)
         else:
+            affine = as_array(affine, f"{name}'s affine").astype(float)
             refuse_affine(affine, array.shape)
     except Unfit as error:
         raise DataError(f"the {name}: {error}") from None

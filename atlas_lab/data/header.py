@@ -114,7 +114,7 @@ def _read_scaling(fields):
     return slope, inter
 
 
-def read_affine(fields, shape):
+def read_affine(fields: object, shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
     """The affine to mm of a NIfTI header of nibabel's, by sform or else qform, and lines on what is odd about it.
 
     Raises Unfit or Damage if the header doesn't say where a volume of this shape lies.

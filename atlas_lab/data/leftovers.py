@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atlas_lab.data.unpack import noted_folders
 from atlas_lab.files import DataError, lab_home
+from atlas_lab.system.asking import says_yes
 from atlas_lab.system.locks import PRIVATE
 
 __all__ = ["DERIVED", "clean", "find_derived", "remove_derived", "size_of"]
@@ -59,19 +60,11 @@ def clean(without_asking: bool) -> bool:
     if not found:
         print(f"nothing derived lies in {lab_home()}")
         return True
-    is_wanted = without_asking or _says_yes()
+    is_wanted = without_asking or says_yes("remove all of these?")
     if is_wanted:
         remove_derived(found)
         print("removed")
     return is_wanted
-
-
-def _says_yes():
-    """Whether somebody is there who wants it."""
-    try:
-        return input("remove all of these? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def remove_derived(paths: Iterable[Path]) -> None:

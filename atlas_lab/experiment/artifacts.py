@@ -140,7 +140,7 @@ def first_slices_dice(dice: Sequence[float], count: int = 100, seed: int = 0) ->
     """
     dice = np.asarray(dice)
     scored = dice[~np.isnan(dice)]
-    order = np.random.default_rng(np.append(seed, RunStream.SCORED_SLICES)).permutation(len(scored))[:count]
+    order = np.random.default_rng([seed, RunStream.SCORED_SLICES]).permutation(len(scored))[:count]
     return float(scored[order].mean()) if len(order) else float("nan")
 
 

@@ -92,16 +92,11 @@ def _job_in_folder(t1w: Path, out: Path, probability: Path | None, picture: Path
     for folder in (out, probability, picture):
         if folder and (folder.is_file() or folder.name.lower().endswith((*VOLUMES, *PICTURES))):
             raise DataError(f"{folder}: {t1w.parent} is a folder of scans, so this must be a folder too")
-    stem = t1w.name[: -len(_ending(t1w, VOLUMES))]
+    stem = stem_of(t1w.name)
     return Job(
         t1w, out / f"{stem}_mask.nii.gz", probability and probability / f"{stem}_probability.nii.gz",
         picture and picture / f"{stem}.png",
     )
-
-
-def _ending(path: Path, endings: Sequence[str]) -> str:
-    """The one of these endings that a name has, or an empty text."""
-    return next((ending for ending in endings if path.name.lower().endswith(ending)), "")
 
 
 def _check_endings(job: Job) -> None:

@@ -59,7 +59,8 @@ def gather_records(
 
     Raises DataError if there is no such folder, unless it is `runs_folder()`, or if a file in it is no record.
     """
-    shipped = Evidence(load_runs(), shipped_study(), scaling_runs(), load_people(), load_controls(), True)
+    study = shipped_study()
+    shipped = Evidence(load_runs(), study, scaling_runs(study.runs), load_people(), load_controls(), True)
     if folder is None:
         return shipped
     found = load_runs(folder) if folder != runs_folder() or folder.is_dir() else []

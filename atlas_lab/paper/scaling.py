@@ -77,9 +77,11 @@ def scaling_runs(runs: Sequence[Run] | None = None) -> list[Run]:
 
     A run that both have is taken from the roads, where it is scored at 1 mm too.
     """
-    folders = [load_runs(folder) for folder in (STUDY_RECORDS, SCALING_RECORDS) if folder.is_dir()]
-    parts = folders if runs is None else [runs, *folders[1:]]
-    return list({run.name: run for part in parts for run in part}.values())
+    def shipped(folder):
+        return load_runs(folder) if folder.is_dir() else []
+
+    study = shipped(STUDY_RECORDS) if runs is None else runs
+    return list({run.name: run for run in [*study, *shipped(SCALING_RECORDS)]}.values())
 
 
 def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", variant: str = "weight 10") -> Points:
