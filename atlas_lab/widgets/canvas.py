@@ -13,7 +13,7 @@ from atlas_lab.widgets.drawings import put_back, read_drawing, write_drawing
 from atlas_lab.widgets.page import page, script
 from atlas_lab.widgets.picture import draw_plane, gif, labelled
 from atlas_lab.widgets.still import Still, png
-from atlas_lab.widgets.volumes import describe_volumes, to_levels, unpack
+from atlas_lab.widgets.volumes import describe_volumes, to_levels, unpack, unpack_grey
 
 __all__ = ["SliceViewer"]
 
@@ -173,9 +173,9 @@ class SliceViewer(Still, anywidget.AnyWidget):
     def _pictures(self, plane, indices):
         """Slices of a plane as they are set here, with letters."""
         shown = [*self.predictions, *(drawing["data"] for drawing in self.drawings)]
-        volumes = [unpack(data, self.shape) for data in
-                   (self.image, self.target, shown[min(self.chosen, len(shown) - 1)] if shown else b"")]
-        grey, target, levels = volumes
+        grey = unpack_grey(self.image, self.shape)
+        target = unpack(self.target, self.shape)
+        levels = unpack(shown[min(self.chosen, len(shown) - 1)], self.shape) if shown else None
         window = [255 * (value - self.black) / (self.white - self.black) for value in self.window]
         look = {"zoom": self.zoom, "threshold": self.threshold, "show": self.show, "opacity": self.opacity,
                 "window": window, "mirrored": self.convention == "radiological", "line": self.line_width}

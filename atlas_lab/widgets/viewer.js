@@ -26,9 +26,10 @@ class Viewer {
 
   async load() {
     const { model } = this;
-    const [image, target, labels, ...predictions] = await Promise.all(
+    const [steps, target, labels, ...predictions] = await Promise.all(
       [model.get("image"), model.get("target"), model.get("labels"), ...model.get("predictions")].map(inflate));
     if (this.closed) return;
+    const image = addSlices(steps, this.shape);
     Object.assign(this, { image, target, labels, predictions });
     this.counts = this.countable.map((prediction) => countLevels(this.shape, prediction, target));
     this.greyCounts = greyHistogram(image);

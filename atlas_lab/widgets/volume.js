@@ -15,6 +15,13 @@ async function inflate(data) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+// Grey levels come as differences, modulo 256, from the slice below along z: this adds them up, in place.
+function addSlices(steps, shape) {
+  const slice = shape[0] * shape[1];
+  for (let k = slice; k < steps.length; k += 1) steps[k] += steps[k - slice];
+  return steps;
+}
+
 function stridesOf(shape) { return [1, shape[0], shape[0] * shape[1]]; }
 
 // Voxel (i, j) of a slice, i across and j down from the top left, is at start + i * right + j * below. A mirrored slice

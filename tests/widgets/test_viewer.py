@@ -41,6 +41,11 @@ def unpacked(data, shape):
     return np.frombuffer(zlib.decompress(data), np.uint8).reshape(shape, order="F")
 
 
+def unpacked_grey(data, shape):
+    steps = unpacked(data, shape).astype(int)
+    return np.stack([steps[..., :k + 1].sum(axis=-1) % 256 for k in range(shape[2])], axis=-1)
+
+
 def turned(volumes, z):
     return [np.flipud(volume[:, :, z].T) for volume in volumes]
 
@@ -52,7 +57,7 @@ def picture_of(png):
 def test_volume_and_masks_are_sent_once_and_whole(volumes):
     image, target, prediction = volumes
     viewer = lab.view_slices(image, target, {"mask": prediction, "probability": prediction * 0.25})
-    np.testing.assert_array_equal(unpacked(viewer.image, image.shape), to_uint8(image, white_point(image)))
+    np.testing.assert_array_equal(unpacked_grey(viewer.image, image.shape), to_uint8(image, white_point(image)))
     np.testing.assert_array_equal(unpacked(viewer.target, image.shape), target)
     assert viewer.names == ["mask", "probability"] and viewer.probabilities == [False, True]
     np.testing.assert_array_equal(unpacked(viewer.predictions[0], image.shape), prediction * 255)
@@ -93,7 +98,7 @@ def test_a_file_is_turned_to_ras(tmp_path, volumes):
     nibabel.save(image.as_reoriented(turn), path)
     viewer = lab.view_slices(str(path))
     np.testing.assert_array_equal(
-        unpacked(viewer.image, volumes[0].shape), to_uint8(volumes[0], white_point(volumes[0])))
+        unpacked_grey(viewer.image, volumes[0].shape), to_uint8(volumes[0], white_point(volumes[0])))
     assert viewer.voxel_ml == pytest.approx(0.008)
 
 
@@ -107,14 +112,14 @@ def test_the_page_holds_everything_and_asks_for_nothing(volumes, tmp_path):
     assert values["shape"] == list(volumes[0].shape) and values["names"] == ["prediction"]
 
 
-@pytest.mark.parametrize("heads, megabytes", [(False, 5), (True, 7)], ids=["brain", "head"])
-def test_a_page_with_target_and_prediction_stays_small(tmp_path, heads, megabytes):
+@pytest.mark.parametrize("heads", [False, True], ids=["brain", "head"])
+def test_a_page_with_target_and_prediction_stays_small(tmp_path, heads):
     rng = np.random.default_rng(0)
     out = lab.make_cohort(tmp_path / "cohort", 1, progress=False, heads=heads)
     (scan,) = lab.find_scans(out)
     blob = lab.load_scan(scan).mask * rng.random((197, 233, 189), np.float32)
     path = lab.view_slices(scan, prediction=blob).save(tmp_path / "page.html")
-    assert path.stat().st_size < megabytes * 1e6
+    assert path.stat().st_size < 5e6
 
 
 def test_wrong_volumes_are_refused_in_one_line(volumes, tmp_path):
