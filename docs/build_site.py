@@ -91,7 +91,7 @@ def write_viewers() -> None:
     viewers = {
         "scan": ("The rater's mask and the true lesion", 640, lab.view_slices(scans[0], prediction={"truth": lesion})),
         "compare": ("Two predictions side by side, errors in colour", 640,
-                    lab.compare(scans[0], {"the true lesion": lesion, "eroded by 2 mm": smaller})),
+                    lab.widgets.compare(scans[0], {"the true lesion": lesion, "eroded by 2 mm": smaller})),
     }
     lines = ["# Viewers to try", "", "The viewer as `.save()` writes it: a page that works without Python. The subject "
              "is synthetic, not a patient. Click, drag, wheel and keys move through it."]

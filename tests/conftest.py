@@ -1,5 +1,7 @@
 """Fixtures: a home of its own for each test session, and small trees of files in the layout of ATLAS R1.1."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,12 @@ import torch
 from atlas_tree import box_mask, write_scan
 
 from atlas_lab.data.scans import find_scans
+
+OFFLINE = str(Path(__file__).with_name("offline"))  # for this process, and for each that a test starts
+sys.path.insert(0, OFFLINE)
+os.environ["PYTHONPATH"] = OFFLINE
+sys.modules.pop("sitecustomize", None)  # a system's own, which Python found at its start
+import sitecustomize  # noqa: E402, F401
 
 REAL_LESIONS = Path(__file__).resolve().parents[2] / "shared" / "data" / "real_lesions"
 

@@ -15,7 +15,6 @@ from atlas_lab.config import with_seeds
 from atlas_lab.experiment import cluster as cluster_module
 from atlas_lab.experiment.cluster import cluster_at, train_on_cluster
 from atlas_lab.experiment.run import run_to_dict
-from atlas_lab.files import REPOSITORY
 
 get_worker = pytest.importorskip("distributed").get_worker
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
@@ -47,7 +46,7 @@ def local_cluster(tmp_path):
 def real_cluster(tmp_path):
     """Address of a scheduler, and two workers, as processes of their own."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
-    quiet["env"] = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    quiet["env"] = {**os.environ, "OMP_NUM_THREADS": "1"}
     dask, file = [sys.executable, "-m", "dask"], tmp_path / "scheduler.json"
     scheduler = [*dask, "scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", file]
     started = [subprocess.Popen(scheduler, **quiet)]

@@ -54,7 +54,7 @@ def store(scans):
 
 
 def environment(**more):
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", **more}
+    return {**os.environ, "OMP_NUM_THREADS": "1", **more}
 
 
 def test_two_processes_train_what_one_does(store, tmp_path):

@@ -172,35 +172,35 @@ def draw(value=1.0):
 
 def test_a_saved_figure_says_what_made_it(tmp_path):
     figure = draw()
-    path = lab.save_figure(figure, tmp_path / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
+    path = lab.plots.save_figure(figure, tmp_path / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
     about = json.loads(path.with_suffix(".json").read_text())
     assert about["runs"] == ["a", "b"] and about["figure"] == "curve.png" and "commit" in about["code"]
     assert "synthetic cohort, not patient data" in texts(figure)
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert path.with_suffix(".pdf").read_bytes()[:5] == b"%PDF-"
-    again = lab.save_figure(draw(), tmp_path / "again" / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
+    again = lab.plots.save_figure(draw(), tmp_path / "again" / "curve.png", {**SYNTHETIC, "runs": ["a", "b"]})
     assert again.with_suffix(".pdf").read_bytes() == path.with_suffix(".pdf").read_bytes()  # no date, no program
 
 
 def test_redrawing_the_same_changes_no_file_and_another_changes_both(tmp_path):
-    path = lab.save_figure(draw(), tmp_path / "curve.png", SYNTHETIC)
+    path = lab.plots.save_figure(draw(), tmp_path / "curve.png", SYNTHETIC)
     before = [(p.stat().st_mtime_ns, p.read_bytes()) for p in (path, path.with_suffix(".json"))]
-    lab.save_figure(draw(), path, SYNTHETIC)
+    lab.plots.save_figure(draw(), path, SYNTHETIC)
     assert [(p.stat().st_mtime_ns, p.read_bytes()) for p in (path, path.with_suffix(".json"))] == before
-    lab.save_figure(draw(2.0), path, SYNTHETIC)
+    lab.plots.save_figure(draw(2.0), path, SYNTHETIC)
     assert [p.read_bytes() for p in (path, path.with_suffix(".json"))] != [content for _, content in before]
     path.write_bytes(b"tampered")
     path.with_suffix(".pdf").unlink()
-    lab.save_figure(draw(2.0), path, SYNTHETIC)
+    lab.plots.save_figure(draw(2.0), path, SYNTHETIC)
     assert path.read_bytes()[:4] == b"\x89PNG" and path.with_suffix(".pdf").exists()
 
 
 def test_patient_images_stay_out_of_the_repository(tmp_path):
     about = {"cohort": "patients", "source": "ATLAS R1.1"}
     with pytest.raises(lab.DataError, match="data use agreement"):
-        lab.save_figure(draw(), REPOSITORY / "figures" / "patient.png", about)
+        lab.plots.save_figure(draw(), REPOSITORY / "figures" / "patient.png", about)
     assert not (REPOSITORY / "figures" / "patient.png").exists()
-    lab.save_figure(draw(), tmp_path / "patient.png", about)
+    lab.plots.save_figure(draw(), tmp_path / "patient.png", about)
 
 
 def test_every_figure_in_the_repository_has_its_provenance():

@@ -50,8 +50,7 @@ def jupyter(tmp_path_factory):
     """A JupyterLab of its own on 127.0.0.1: its folder, and a function that gives the address of a notebook in it."""
     folder = tmp_path_factory.mktemp("lab")
     environment = {name: value for name, value in os.environ.items() if name != "ATLAS_DATA"}
-    environment |= {"ATLAS_LAB_HOME": str(REPOSITORY / "data"), "JUPYTER_CONFIG_DIR": str(folder / "config"),
-                    "PYTHONPATH": str(REPOSITORY)}
+    environment |= {"ATLAS_LAB_HOME": str(REPOSITORY / "data"), "JUPYTER_CONFIG_DIR": str(folder / "config")}
     port, token = 18_000 + os.getpid() % 2000, "a-token-for-the-test"
     server = subprocess.Popen(
         [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root",

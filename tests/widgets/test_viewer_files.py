@@ -92,8 +92,8 @@ def test_a_drawing_on_a_resampled_scan_goes_back_by_resampling_and_says_so():
 def test_compare_wants_two_predictions_and_views_refuse_what_they_do_not_know(scan):
     for wrong in ({"one": scan[1]}, scan[1]):
         with pytest.raises(lab.DataError, match="two or more predictions"):
-            lab.compare(scan[0], wrong)
-    viewer = lab.compare(scan[0], {"one": scan[1], "two": scan[1]})
+            lab.widgets.compare(scan[0], wrong)
+    viewer = lab.widgets.compare(scan[0], {"one": scan[1], "two": scan[1]})
     assert (viewer.show, viewer.pane_layout) == ("differences", "side")
     for wrong in ({"show": "nonsense"}, {"layout": "nonsense"}):
         with pytest.raises(lab.DataError, match="'nonsense'; choose one of"):

@@ -72,7 +72,7 @@ def pair():
 
 def test_errors_have_their_colours_in_every_pane_and_each_prediction_its_threshold(show, pair):
     image, target, predictions = pair
-    tab = show(lab.compare(image, predictions, target))
+    tab = show(lab.widgets.compare(image, predictions, target))
     assert tab.locator(".slice-canvas").count() == 2
     for thresholds in ([0.5, 0.5], [0.5, 0.8]):
         give(tab, "thresholds", thresholds)
@@ -91,7 +91,7 @@ def test_errors_have_their_colours_in_every_pane_and_each_prediction_its_thresho
 
 def test_without_a_target_two_predictions_are_set_against_one_another(show, pair):
     image, _, predictions = pair
-    tab = show(lab.compare(image, predictions))
+    tab = show(lab.widgets.compare(image, predictions))
     one, other = (cut(np.asarray(p) > 0.5, 0, state(tab, "index")) for p in predictions.values())
     shown, grey = voxels(tab), cut(image, 0, state(tab, "index"))
     for part, name in ((one & other, "tp"), (one & ~other, "fp"), (other & ~one, "fn")):
@@ -245,7 +245,7 @@ def test_window_and_level_change_the_greys(show, pair):
 @pytest.mark.parametrize("width, scheme", [(1280, "light"), (390, "dark")])
 def test_pages_have_no_serious_fault_of_access(show, pair, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    tab = show(lab.compare(nibabel.Nifti1Image(pair[0], AFFINE), pair[2], pair[1]), color_scheme=scheme)
+    tab = show(lab.widgets.compare(nibabel.Nifti1Image(pair[0], AFFINE), pair[2], pair[1]), color_scheme=scheme)
     tab.set_viewport_size({"width": width, "height": 900})
     tab.click(".listing")
     tab.click(".draw")
