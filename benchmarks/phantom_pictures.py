@@ -64,7 +64,7 @@ def six_subjects(scans, titles):
     from atlas_lab.data.intensity import to_uint8, white_point
     from atlas_lab.data.scans import load_scan
     from atlas_lab.data.slicing import axial_slices
-    from atlas_lab.plots.slices import show_slice
+    from atlas_lab.plots.slices import show_slice, write_sides
 
     figure, axes = plt.subplots(3, len(scans), figsize=(1.4 * len(scans), 4.8), layout="constrained")
     for column, scan, title in zip(axes.T, scans, titles, strict=True):
@@ -72,13 +72,11 @@ def six_subjects(scans, titles):
         grey = to_uint8(image, white_point(image))
         z = fullest(mask, 2)
         show_slice(axial_slices(grey)[z], axial_slices(mask)[z], title=title, ax=column[0])
-        planes = (grey[fullest(mask, 0)], "PASI"), (grey[:, fullest(mask, 1)], "LRSI")
+        planes = (grey[fullest(mask, 0)], "PAIS"), (grey[:, fullest(mask, 1)], "LRIS")
         for ax, (plane, letters) in zip(column[1:], planes, strict=True):
             ax.imshow(plane.T, origin="lower", cmap="gray", vmin=0, vmax=255)
             ax.set_axis_off()
-            places = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.95), (0.5, 0.05))
-            for letter, (x, y) in zip(letters, places, strict=True):
-                ax.text(x, y, letter, color="white", fontsize=7, ha="center", va="center", transform=ax.transAxes)
+            write_sides(ax, letters, 7)
     return figure
 
 

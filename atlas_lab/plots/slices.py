@@ -10,7 +10,7 @@ from atlas_lab.grid import to_ras
 from atlas_lab.plots.overlay import overlay
 from atlas_lab.plots.style import COLUMN, SMALL
 
-__all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice"]
+__all__ = ["plot_grid", "plot_prediction", "show_pair", "show_slice", "write_sides"]
 
 
 def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9):
@@ -25,11 +25,16 @@ def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9)
     ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
     ax.set_title(title, fontsize=fontsize, pad=0.7 * fontsize)
     ax.set_axis_off()
-    outline = withStroke(linewidth=1.5, foreground="black")  # a scalp may be as white as the letter on it
-    style = {"color": "white", "fontsize": min(8, fontsize), "ha": "center", "va": "center", "path_effects": [outline]}
-    for letter, x, y in (("L", 0.05, 0.5), ("R", 0.95, 0.5), ("A", 0.5, 0.95), ("P", 0.5, 0.05)):
-        ax.text(x, y, letter, transform=ax.transAxes, **style)
+    write_sides(ax, "LRPA", min(8, fontsize))
     return ax
+
+
+def write_sides(ax, letters, fontsize):
+    """Write what lies left, right, below and above on a picture, outlined: a scalp may be as white as a letter."""
+    style = {"color": "white", "fontsize": fontsize, "ha": "center", "va": "center",
+             "path_effects": [withStroke(linewidth=1.5, foreground="black")]}
+    for letter, x, y in zip(letters, (0.05, 0.95, 0.5, 0.5), (0.5, 0.5, 0.05, 0.95), strict=True):
+        ax.text(x, y, letter, transform=ax.transAxes, **style)
 
 
 def show_pair(image, mask, title=""):
