@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 HERE = Path(__file__).parent
-SIX = (3, 2, 17, 21, 7, 16)  # subjects of six sites: lesions of 58, 1, 8, 228, 2 and 74 ml
+SIX = (3, 2, 17, 21, 7, 16)  # subjects whose lesions are small and large, superficial and deep
 TEN = (0, 3, 4, 7, 8, 11, 17, 20, 21, 37)
 
 
