@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from atlas_lab.data.placement import SKULL, skull_brightness
 from atlas_lab.data.slicing import stack_affine
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.build import build_model
+from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.folds import choose_split
 from atlas_lab.files import DataError, atomic_path
@@ -20,7 +22,8 @@ from atlas_lab.provenance import pick_device
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["SavedModel", "describe_training", "open_model", "save_model", "shows_skull", "training_lines"]
+__all__ = ["SavedModel", "describe_training", "open_model", "save_model", "scan_digests", "shows_skull",
+           "training_lines"]
 
 LARGEST = 4 << 30  # bytes of a network's file; the paper's has 375 MB
 LOOKED_AT = 5  # scans of a store that are looked at for skulls
@@ -56,15 +59,22 @@ def describe_training(config: RunConfig, store: SliceStore) -> dict:
     Returns
     -------
     dict
-        "source"; "scans", how many of them it has seen a slice of; "hash", of all slices; and "skull", whether the
-        scans show skull and scalp.
+        "source"; "scans", how many of them it has seen a slice of; "digests", by which each of these is known (see
+        `scan_digests`); and "skull", whether the scans show skull and scalp.
     """
     store = some_people(store, config.people, config.seed)
     names = np.unique(store.scan_names[choose_split(config, store).train])
+    digests = scan_digests(store)
     return {
-        "source": store.about["source"], "scans": len(names), "hash": store.about["data_hash"],
+        "source": store.about["source"], "scans": len(names), "digests": [digests[name] for name in names],
         "skull": shows_skull(store, names),
     }
+
+
+def scan_digests(store: SliceStore) -> dict[str, str]:
+    """For each scan, by name, a digest of its slices' grey levels, by which it is known in any other store."""
+    return {name: blake2b(np.ascontiguousarray(store.images[rows]), digest_size=8).hexdigest()
+            for name, rows in scan_rows(store).items()}
 
 
 def shows_skull(store: SliceStore, names: Sequence[str]) -> bool:

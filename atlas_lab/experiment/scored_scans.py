@@ -18,9 +18,7 @@ from atlas_lab.data.state import read_json
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.artifacts import as_filed
 from atlas_lab.experiment.datasets import scan_rows
-from atlas_lab.experiment.fewer_people import some_people
-from atlas_lab.experiment.folds import choose_split
-from atlas_lab.experiment.inference import SavedModel, shows_skull, training_lines
+from atlas_lab.experiment.inference import SavedModel, scan_digests, shows_skull, training_lines
 from atlas_lab.experiment.people import scores_of_masks
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import without_nan
@@ -56,7 +54,7 @@ class ScoredScans(NamedTuple):
 def score_scans(saved: SavedModel, scans: Sequence[Scan]) -> ScoredScans:
     """Score a network on labelled scans, without the people whom it is known to have learnt from.
 
-    They are known where the slices are the very ones that it was trained and scored on; else the notes say what isn't.
+    They are known by a scan of theirs whose slices are the very ones that it learnt from; the notes say what isn't.
 
     Parameters
     ----------
@@ -115,28 +113,29 @@ def _learnt_from(saved: SavedModel, scans: Sequence[Scan], store: SliceStore) ->
 
     Raises DataError if that is everybody.
     """
-    config, data, everyone = saved.config, saved.data, set(store.table["subject"])
-    if not data:
-        return set(), ["so some of these people may be among those that it learnt from, and score too well"]
-    if data["hash"] != store.about["data_hash"]:
-        return set(), _maybe_lines(saved, scans, store)
-    part = some_people(store, config.people, config.seed)
-    learnt = set(part.table["subject"].iloc[choose_split(config, part).train])
+    if "digests" not in saved.data:
+        return set(), ["its file doesn't name the people that it learnt from: some here may be among them, and score "
+                       "too well"]
+    subjects = {name: store.table["subject"].iloc[rows[0]] for name, rows in scan_rows(store).items()}
+    seen, everyone = set(saved.data["digests"]), set(subjects.values())
+    learnt = {subjects[name] for name, digest in scan_digests(store).items() if digest in seen}
     if learnt == everyone:
-        raise DataError(f"the network learnt from these very slices, split by {config.split_by}, and so from all "
-                        f"{len(everyone)} people; score it on people whom it has not seen")
-    return learnt, [f"it learnt from these very scans: its {len(learnt)} people are left out, and the "
-                    f"{len(everyone - learnt)} others scored, on whom it may have been chosen"]
+        raise DataError(f"the network learnt from slices of all {len(everyone)} people here (split by "
+                        f"{saved.config.split_by}); score it on people whom it has not seen")
+    if not learnt:
+        return set(), _maybe_lines(saved, scans, store)
+    return learnt, [f"it learnt from {len(learnt)} of these people, who are left out; the {len(everyone - learnt)} "
+                    "others are scored, on whom it may have been chosen"]
 
 
 def _maybe_lines(saved: SavedModel, scans: Sequence[Scan], store: SliceStore) -> list[str]:
-    """Whether a network may have learnt from people who are here with other slices than it learnt from."""
+    """Whether a network may have learnt from people of whom no slice here is one that it learnt from."""
     theirs, ours = (source.startswith("synthetic") for source in (saved.data["source"], store.about["source"]))
     if theirs != ours:
         return []
     if not ours:
-        return ["ATLAS's releases share people, and its file doesn't name those that it learnt from: some here may be "
-                "among them, and score too well"]
+        return ["no slice here is one that it learnt from; but ATLAS's releases share people, whose slices differ with "
+                "the release: some here may be among those that it learnt from, and score too well"]
     seeds, cohort = _seeds(scans), saved.config.cohort
     if cohort in seeds:
         return [f"its settings name cohort {cohort}, and people here are of seed {cohort}: they may be those that it "

@@ -16,7 +16,7 @@ from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import predict_scan
 from atlas_lab.grid import GRID
 
-TRAINED_ON = {"source": "synthetic cohort, not patient data (layout R1.1)", "scans": 7, "hash": "abc", "skull": False}
+TRAINED_ON = {"source": "synthetic cohort, not patient data (layout R1.1)", "scans": 7, "digests": [], "skull": False}
 NEEDS_ITK = "SimpleITK is not installed: pip install 'atlas-lab[scan]'"
 
 

@@ -25,7 +25,7 @@ from atlas_lab.files import write_json
 from atlas_lab.scoring.bootstrap import people_interval
 
 CONFIG = lab.RunConfig(z_step=5, split_by="subject", cohort=3)
-OTHER = {"source": "ATLAS R1.2", "scans": 9, "hash": "other", "skull": True}
+OTHER = {"source": "ATLAS R1.2", "scans": 9, "digests": ["0" * 16], "skull": True}
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +116,29 @@ def test_people_whom_the_network_learnt_from_are_left_out(scans):
     found = score_scans(saved(data), scans)
     kept = set(store.table["subject"].iloc[choose_split(CONFIG, store).dev])
     assert {scan["subject"] for scan in found.scans} == kept and len(kept) == 2
-    assert "it learnt from these very scans: its 3 people are left out, and the 2 others scored" in found.notes[1]
-    fewer = score_scans(saved(data, people=3), scans)
-    assert len({scan["subject"] for scan in fewer.scans}) == 3  # it was given three, and learnt from two of them
+    assert "it learnt from 3 of these people, who are left out; the 2 others are scored" in found.notes[1]
+    fewer = replace(CONFIG, people=3)  # it was given three, and learnt from two of them
+    assert len({scan["subject"] for scan in score_scans(saved(describe_training(fewer, store)), scans).scans}) == 3
     for by in ("slice", "block"):
-        with pytest.raises(lab.DataError, match=f"split by {by}, and so from all 5 people"):
-            score_scans(saved(data, split_by=by), scans)
-    assert len(score_scans(saved(data), scans[1:]).scans) == 5  # other slices: who they are can't be told
-    (line,) = [line for line in score_scans(saved({}), scans).notes if "among those" in line]
-    assert line.startswith("so some of these people may be")
+        settings = replace(CONFIG, split_by=by)
+        with pytest.raises(lab.DataError, match=rf"slices of all 5 people here \(split by {by}\)"):
+            score_scans(saved(describe_training(settings, store), split_by=by), scans)
+    for unnamed in ({}, {"source": "ATLAS R1.1", "scans": 3, "skull": False}):  # as older code wrote it
+        lines = score_scans(saved(unnamed), scans).notes
+        assert sum("doesn't name the people that it learnt from" in line for line in lines) == 1
+
+
+def test_people_are_known_among_others_and_by_any_scan_of_theirs(scans):
+    twice = "031802"  # scanned twice: t01 and t02
+    store = lab.prepare_slices([scan for scan in scans if scan.name != f"{twice}/t02"], 4, 5)
+    data = describe_training(CONFIG, store)
+    learnt = set(store.table["subject"].iloc[choose_split(CONFIG, store).train])
+    for some in (scans[1:], scans[:-1], scans):
+        found = score_scans(saved(data), some)
+        assert {scan["subject"] for scan in found.scans} == {scan.subject for scan in some} - learnt
+    others = [scan for scan in scans if scan.subject not in learnt]
+    (line,) = [line for line in score_scans(saved(data), others).notes if "no slice here" in line]
+    assert "ATLAS's releases share people" in line
 
 
 def test_healthy_people_are_told_by_their_false_alarms(tmp_path):
