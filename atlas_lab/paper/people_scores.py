@@ -21,16 +21,19 @@ FIELD = {
     "volume_difference_ml": ("volume difference, ml, median", np.median, ".1f"),
     "count_difference": ("lesion count difference", np.mean, ".1f"),
 }
+# Of a record's ten bins of probability. Those below 0.1 hold tens of millions of healthy pixels of a network that gives
+# them all 0.014, and few of one that gives them 0.005: an error over all bins would be that of these alone.
+UNSURE, CALLED = slice(1, None), slice(5, None)
 
 
 def field_scores_table(records: Sequence[Mapping]) -> str:
     """Every whole row's other scores with intervals over people, and its calibration, as Markdown.
 
-    Calibration is the mean over a row's networks, of pixels of probability 0.01 and up: the expected calibration error
-    and the Brier score, see `calibration`.
+    Calibration is that of a row's networks together: the expected calibration error (see `Calibration`) of pixels of
+    probability 0.1 and up, and for those called lesion, how probable they are said to be and how many are.
     """
-    heads = [heading for heading, _, _ in FIELD.values()]
-    lines = [f"| row | {' | '.join(heads)} | calibration error | Brier |", "|" + "---|" * (len(heads) + 3)]
+    heads = [*(heading for heading, _, _ in FIELD.values()), "calibration error", "called lesion: said", "true"]
+    lines = [f"| row | {' | '.join(heads)} |", "|" + "---|" * (len(heads) + 1)]
     for row in PEOPLE:
         try:
             cells = [format(people_interval(people_scores(records, row, score), statistic), form)
@@ -39,9 +42,19 @@ def field_scores_table(records: Sequence[Mapping]) -> str:
             continue
         found = [record["scores"]["calibration"] for record in records
                  if record["row"] == row and "calibration" in record["scores"]]
-        means = [f"{np.mean([one[name] for one in found]):.3f}" if found else "" for name in ("error", "brier")]
-        lines.append(f"| {row} | {' | '.join([*cells, *means])} |")
+        lines.append(f"| {row} | {' | '.join([*cells, *_calibration_cells(found)])} |")
     return "\n".join(lines) + "\n"
+
+
+def _calibration_cells(calibrations: Sequence[Mapping]) -> list[str]:
+    """The three columns of calibration, of the pixels of several networks; empty where there are none."""
+    pixels, said, found = (np.array([one[name] for one in calibrations], float).reshape(-1, 10)
+                           for name in ("pixels", "said", "found"))
+    total, said, found = pixels.sum(axis=0), np.nansum(pixels * said, axis=0), np.nansum(pixels * found, axis=0)
+    if not total[CALLED].sum():
+        return ["", "", ""]
+    error = np.abs(said - found)[UNSURE].sum() / total[UNSURE].sum()
+    return [f"{value:.2f}" for value in (error, *(part[CALLED].sum() / total[CALLED].sum() for part in (said, found)))]
 
 
 def compute_table(runs: Sequence[Run]) -> str:

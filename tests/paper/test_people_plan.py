@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 import numpy as np
+import pandas
 import pytest
 from boxes import store_of
 
@@ -277,8 +278,15 @@ def test_the_field_s_scores_and_what_a_run_took_stand_beside_dice():
     mean = np.mean([np.nanmean(np.array(values, float)) for values in found.values()])
     (row,) = [line for line in table.splitlines() if line.startswith("| U-Net |")]
     assert row.startswith(f"| U-Net | {mean:.3f} [")
-    brier = np.mean([record["scores"]["calibration"]["brier"] for record in mine])
-    assert row.endswith(f"| {brier:.3f} |")
+    bins = pandas.concat([pandas.DataFrame(record["scores"]["calibration"])[["said", "found", "pixels"]].fillna(0)
+                          for record in mine])
+    bins[["said", "found"]] = bins[["said", "found"]].mul(bins["pixels"], axis=0)
+    bins = bins.groupby(level=0).sum()
+    error = (bins["said"] - bins["found"]).abs()[1:].sum() / bins["pixels"][1:].sum()
+    called = bins[5:].sum()
+    assert row.endswith(f"| {error:.2f} | {called['said'] / called['pixels']:.2f} | "
+                        f"{called['found'] / called['pixels']:.2f} |")
+    assert called["said"] > 1.1 * called["found"]  # surer of lesions than it should be
     took = compute_table(lab.load_runs(people_records.SHIPPED_PEOPLE))
     assert "| baseline | 6,040,881 | 3,023 | 1 on a GPU |" in took and "final: best" not in took
 
