@@ -98,6 +98,8 @@ STUDY = {
     "baseline": Sweep(("baseline",), ("slice",), epochs=10, keep=(10,)),
     "weight_10": Sweep(("weight 10",), ("slice",), epochs=20, keep=(20,)),
     "subjects": Sweep(("weight 10",), ("subject",), epochs=20, keep=(20,)),
+    # The beginnings of two longer rows: what the split by slice adds (C13) is asked after 20 epochs.
+    "weights_sooner": Sweep(("baseline", "weight 1"), ("slice",), epochs=20, keep=(20,)),
     "weight_1": Sweep(("weight 1",), ("slice",), epochs=60, keep=(45, 60)),
     "weight_10_longer": Sweep(("weight 10",), ("slice",), epochs=60, keep=(60,)),
     "decay": Sweep(("decayed",), ("slice",), epochs=60),
