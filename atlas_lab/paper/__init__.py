@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "people_figure": ["draw_people"],
     "people_progress": ["difference_so_far", "difference_table"],
     "people_records": ["load_people"],
+    "people_scores": ["reliability"],
     "study_page": ["short_study_table", "study_verdicts"],
 })

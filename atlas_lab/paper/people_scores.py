@@ -1,6 +1,7 @@
 """The rows on new people beyond Dice: the field's other scores, calibration, and what each row took to train."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.scoring.bootstrap import people_interval
 
-__all__ = ["compute_table", "field_scores_table"]
+__all__ = ["Reliability", "compute_table", "field_scores_table", "reliability"]
 
 # Score -> (heading, statistic over people, format). A surface has no distance where a mask is empty: the medians are
 # those of the people with both.
@@ -40,21 +41,44 @@ def field_scores_table(records: Sequence[Mapping]) -> str:
                      for score, (_, statistic, form) in FIELD.items()]
         except (DataError, KeyError):  # some runs are missing; or the row is a stage, without masks
             continue
-        found = [record["scores"]["calibration"] for record in records
-                 if record["row"] == row and "calibration" in record["scores"]]
-        lines.append(f"| {row} | {' | '.join([*cells, *_calibration_cells(found)])} |")
+        lines.append(f"| {row} | {' | '.join([*cells, *_calibration_cells(reliability(records, row))])} |")
     return "\n".join(lines) + "\n"
 
 
-def _calibration_cells(calibrations: Sequence[Mapping]) -> list[str]:
-    """The three columns of calibration, of the pixels of several networks; empty where there are none."""
-    pixels, said, found = (np.array([one[name] for one in calibrations], float).reshape(-1, 10)
-                           for name in ("pixels", "said", "found"))
-    total, said, found = pixels.sum(axis=0), np.nansum(pixels * said, axis=0), np.nansum(pixels * found, axis=0)
-    if not total[CALLED].sum():
-        return ["", "", ""]
-    error = np.abs(said - found)[UNSURE].sum() / total[UNSURE].sum()
-    return [f"{value:.2f}" for value in (error, *(part[CALLED].sum() / total[CALLED].sum() for part in (said, found)))]
+class Reliability(NamedTuple):
+    """Of each tenth of probability: what its pixels were called on average, the share of lesion, and how many they are.
+
+    float arrays (10,); pixels called less than 0.01 are left out.
+    """
+
+    said: np.ndarray
+    found: np.ndarray
+    pixels: np.ndarray
+
+
+def reliability(records: Sequence[Mapping], row: str) -> Reliability:
+    """Whether the probabilities of a row's networks, taken together, are what they say, on people never seen.
+
+    Raises DataError if none is recorded.
+    """
+    bins = [record["scores"]["calibration"] for record in records
+            if record["row"] == row and "calibration" in record["scores"]]
+    if not bins:
+        raise DataError(f"no network of {row!r} is recorded with its calibration")
+    said, found, pixels = (np.array([one[name] for one in bins], float) for name in ("said", "found", "pixels"))
+    total = pixels.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        return Reliability(*(np.nansum(pixels * values, axis=0) / total for values in (said, found)), total)
+
+
+def _calibration_cells(found: Reliability) -> list[str]:
+    """The three columns of calibration."""
+    said, found, pixels = found
+
+    def mean(values, part):
+        return np.nansum(values[part] * pixels[part]) / pixels[part].sum()
+
+    return [f"{value:.2f}" for value in (mean(np.abs(said - found), UNSURE), mean(said, CALLED), mean(found, CALLED))]
 
 
 def compute_table(runs: Sequence[Run]) -> str:

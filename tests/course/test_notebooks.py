@@ -114,6 +114,13 @@ def test_minutes_are_as_computed(name):
     assert found and (int(found[1]), int(found[2])) == (minutes.total, doing), (reading, doing, minutes.total)
 
 
+def test_the_readme_has_the_same_minutes():
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"\(notebooks/(\w+)\.ipynb\).*\| (\d+) \|$", readme, re.MULTILINE)
+    told = {name: int(minutes) for name, minutes in rows}
+    assert told == {name: minutes_of(notebook).total for name, notebook in NOTEBOOKS.items()}
+
+
 def test_half_of_the_minutes_are_doing():
     minutes = [minutes_of(notebook) for notebook in NOTEBOOKS.values()]
     assert sum(doing for _, doing in minutes) >= sum(reading for reading, _ in minutes)
