@@ -143,7 +143,10 @@ def _draw_study(job):
     job.step("the study point")
     of_study = [record for record in controls if record.config.profile == "study"]
     figures = {"study_splits": partial(splits_figure, study, of_study),
-               "scaling": partial(scaling_figure, job.evidence.roads)}
+               "scaling": partial(scaling_figure, job.evidence.roads),
+               "hook": lambda: hook_figure(find_hook(study, of_study))}
+    if job.page is not None:
+        write_hook(study, REPOSITORY / "README.md", job.step)
     if job.evidence.embedded:
         write_study(study, people, job.out, job.page)
         figures |= {"people": partial(draw_people, people)}
@@ -167,7 +170,6 @@ def _draw_course(job):
         "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
         "figure_5": best, "splits": partial(splits_figure, records, controls),
         "departures": partial(departures_figure, records),
-        "hook": lambda: hook_figure(find_hook(records, controls)),
     })
 
 
@@ -185,21 +187,19 @@ def _draw_and_save(out, about, report, figures):
 
 def _write_tables(runs, job):
     """Write what is known of the cohort's lesions, the ledger and the card from records; returns the Records."""
-    store, out, page, report = job.store, job.out, job.page, job.step
+    store, out, page = job.store, job.out, job.page
     cohort_facts = {"source": store.about["source"], "data_hash": store.about["data_hash"],
                     "diameter_mm": median_diameter(store)}
     write_json(out / "cohort.json", cohort_facts)
     records = Records(runs, cohort_facts)
     findings = judge_claims(records)
     write_ledger(records, findings, out, page)
-    if page is not None:
-        write_hook(records, REPOSITORY / "README.md", report)
     if records.on_patients:  # the card's sentences are about made-up lesions
         return records
     try:
         write_card(records, out)
     except NotRecorded as error:
-        report(f"the reproducibility card is not written: {error}")
+        job.step(f"the reproducibility card is not written: {error}")
     return records
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from atlas_lab.experiment.run import Run, last_epoch, scores
 from atlas_lab.paper.ablation_figures import control_lines, controls_of, names_of, networks_by_split
 from atlas_lab.paper.evidence import NotRecorded, Records
+from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.tables import write_block
 from atlas_lab.plots.comparisons import plot_splits
 from atlas_lab.statistics import Interval, mean_interval
@@ -43,12 +44,12 @@ class Hook:
     n_networks: int
 
 
-def find_hook(records: Records, controls: list | None = None) -> Hook:
+def find_hook(records: Records | StudyRecords, controls: list | None = None) -> Hook:
     """The network and the control that the README opens with. Raises NotRecorded where a record is missing.
 
     Parameters
     ----------
-    records : Records
+    records : Records or StudyRecords
     controls : list of ControlRecord, optional
         By default those that the lab ships.
     """
@@ -87,7 +88,7 @@ def hook_text(hook: Hook) -> str:
     return "\n".join(["| Dice | new slices of known people | people never seen |", "|---|---|---|", *rows]) + "\n"
 
 
-def write_hook(records: Records, readme: Path, report: Callable[[str], None]) -> None:
+def write_hook(records: Records | StudyRecords, readme: Path, report: Callable[[str], None]) -> None:
     """Put the table between its marks in a README; where records are missing, say so and leave what stands there."""
     try:
         write_block(readme, "hook", hook_text(find_hook(records)))
