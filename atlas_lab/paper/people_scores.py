@@ -39,9 +39,10 @@ def field_scores_table(records: Sequence[Mapping]) -> str:
         try:
             cells = [format(people_interval(people_scores(records, row, score), statistic), form)
                      for score, (_, statistic, form) in FIELD.items()]
+            cells += _calibration_cells(reliability(records, row))
         except (DataError, KeyError):  # some runs are missing; or the row is a stage, without masks
             continue
-        lines.append(f"| {row} | {' | '.join([*cells, *_calibration_cells(reliability(records, row))])} |")
+        lines.append(f"| {row} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

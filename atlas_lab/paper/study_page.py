@@ -4,14 +4,16 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from atlas_lab.config import plain_settings
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import REPOSITORY, DataError, write_text
 from atlas_lab.paper.control_records import cohort_diameters, controls_text, load_controls
 from atlas_lab.paper.copying import copying_table
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
-from atlas_lab.paper.people_claims import RULE_TEXTS, effects_table, judge_people
+from atlas_lab.paper.people_claims import RULE_TEXTS, chosen_best, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_plan import PEOPLE as PEOPLE_ROWS
+from atlas_lab.paper.people_plan import row_config
 from atlas_lab.paper.people_progress import partial_table, people_summary
 from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people
 from atlas_lab.paper.people_scores import compute_table, field_scores_table
@@ -49,6 +51,10 @@ COPYING = """
 The copying machine gives a slice the mask of the training slice that looks most like it. A network that knew more of
 a lesion than the next slice tells would agree better with the true masks than with those copied ones.
 
+"""
+CHOICE = """
+The best model is the U-Net with, of each setting, the value whose gain is largest and whose interval lies above 0:
+{settings}. It is scored once, after twice the epochs, on people on whom nothing was chosen.
 """
 FIELD = """
 The field's other scores of the whole rows. Calibration is of pixels of probability 0.1 and up: below lie millions of
@@ -116,13 +122,29 @@ def study_page(
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
     copying = copying_table(records.runs)
     beside += f"{COPYING}{copying}" if copying else ""
-    beside += f"{PEOPLE}{effects_table(people)}{FIELD}{field_scores_table(people)}" if people else ""
-    partial = partial_table(people)
-    beside += f"\n{PARTIAL}{partial}" if partial else ""
-    beside += f"{TOOK}{compute_table(load_runs(SHIPPED_PEOPLE))}" if people else ""
-    beside += "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
+    beside += _people_text(people) if people else ""
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
+
+
+def _people_text(people):
+    """All sections on people never seen."""
+    partial = partial_table(people)
+    text = f"{PEOPLE}{effects_table(people)}{_choice_text(people)}{FIELD}{field_scores_table(people)}"
+    text += f"\n{PARTIAL}{partial}" if partial else ""
+    text += f"{TOOK}{compute_table(load_runs(SHIPPED_PEOPLE))}"
+    return text + "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
+
+
+def _choice_text(people):
+    """What the best model is built of, by the plan's rule; empty until all that it chooses from is recorded."""
+    try:
+        best = plain_settings(chosen_best(people))
+    except DataError:
+        return ""
+    plain = plain_settings(row_config("U-Net")) | {"epochs": best["epochs"]}
+    settings = ", ".join(f"{field} {value}" for field, value in best.items() if value != plain[field])
+    return CHOICE.format(settings=settings or "nothing: it is the U-Net as it was")
 
 
 def _errors(people, row):

@@ -234,6 +234,14 @@ def test_the_best_waits_for_what_it_is_chosen_from(small_people, tmp_path):
         people_records.record_people(["unet"], tmp_path)
 
 
+def test_the_page_names_the_best_once_all_that_it_is_chosen_from_is_recorded():
+    gains = {"flips": 0.2, "affine": 0.15, "2.5D, three slices": 0.15}
+    people = [record | {"code": {"commit": "0123456789"}} for name in ("baseline", "U-Net", *CANDIDATES)
+              for record in records_of(name, gains.get(name, 0.1))]
+    assert "\ncontext 1, augment flip. It is scored once" in page_of(people)
+    assert "It is scored once" not in page_of(people[:-1])
+
+
 def test_records_are_plain_json(small_people, tmp_path):
     path, *_ = people_records.record_people(["baseline"], tmp_path, 1, lambda line: None)
     values = json.loads(path.read_text())
