@@ -115,9 +115,8 @@ def test_importing_a_file_changes_no_warnings():
 
 
 def sources():
-    """README, the pages, and the code and prose of all notebooks, as one text."""
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-    texts = [path.read_text(encoding="utf-8") for path in pages]
+    """README, and the code and prose of all notebooks, as one text."""
+    texts = [(REPOSITORY / "README.md").read_text(encoding="utf-8")]
     for path in sorted((REPOSITORY / "notebooks").glob("*.ipynb")):
         texts += ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     return "\n".join(texts)
