@@ -6,17 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from atlas_lab.losses import best_probability
 from atlas_lab.plots.style import COLOURS, GREY
 
-__all__ = ["plot_calibration", "true_share"]
-
-
-def true_share(called: np.ndarray, pos_weight: float) -> np.ndarray:
-    """The share of lesion in pixels that a network calls so probable, whose loss counts each of lesion several times.
-
-    Among pixels that look alike, p of which are lesion, weighted cross-entropy is least at odds `pos_weight` times p's.
-    """
-    return called / (called + pos_weight * (1 - called))
+__all__ = ["plot_calibration"]
 
 
 def plot_calibration(networks: Mapping[str, tuple], pos_weight: float | None = None) -> Figure:
@@ -27,13 +20,13 @@ def plot_calibration(networks: Mapping[str, tuple], pos_weight: float | None = N
     networks : dict
         Name -> (mean probability, share of lesion, number of pixels) of its bins, as `reliability` gives them.
     pos_weight : float, optional
-        Draw too what a network would do that had learnt this weight's probabilities to perfection.
+        Draw too what a network would say that had learnt with this weight to perfection: its `best_probability`.
     """
     figure, ax = plt.subplots(figsize=(4.2, 3.2), layout="constrained")
     grid = np.linspace(0, 1, 101)
     ax.plot(grid, grid, color=GREY, linewidth=1, linestyle="--", label="as it is said")
     if pos_weight:
-        ax.plot(grid, true_share(grid, pos_weight), color="black", linewidth=1, linestyle=":",
+        ax.plot(best_probability(grid, pos_weight), grid, color="black", linewidth=1, linestyle=":",
                 label=f"weight {pos_weight:g}, learnt to perfection")
     for (name, (said, found, _)), colour in zip(networks.items(), COLOURS, strict=False):
         ax.plot(said, found, "o-", color=colour, markersize=4, linewidth=1.2, label=name)
