@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.config import run_name
-from atlas_lab.experiment.run import Run
+from atlas_lab.experiment.run import Run, finals
 from atlas_lab.files import DataError
 from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
@@ -83,16 +83,21 @@ def _calibration_cells(found: Reliability) -> list[str]:
 
 
 def compute_table(runs: Sequence[Run]) -> str:
-    """What a run of each recorded row took, the mean over its runs: parameters, updates, and minutes, as Markdown."""
+    """What a run of each recorded row took and how well it knows its own people, means over its runs, as Markdown.
+
+    Dice is the mean over slices, of train's people and of dev's, none of them varied; a stage of the cascade has none.
+    """
     by_name = {run.name: run for run in runs}
-    lines = ["| row | parameters | updates of the weights | minutes a run |", "|---|---|---|---|"]
+    lines = ["| row | parameters | updates of the weights | minutes a run | Dice on train | on dev |", "|" + "---|" * 6]
     for row in PEOPLE:
         if row == "final: best":  # its settings are chosen once the others are recorded
             continue
         found = [by_name[name] for config in row_runs(row) if (name := run_name(config)) in by_name]
         if found:
             parameters, updates = (np.mean([run.point[what] for run in found]) for what in ("parameters", "updates"))
-            lines.append(f"| {row} | {parameters:,.0f} | {updates:,.0f} | {_minutes(found)} |")
+            dice = ["", ""] if "stage" in PEOPLE[row].settings else [
+                f"{np.mean(finals(found, 'mean_dice', part)):.2f}" for part in ("train", "dev")]
+            lines.append(f"| {row} | {parameters:,.0f} | {updates:,.0f} | {_minutes(found)} | {' | '.join(dice)} |")
     return "\n".join(lines) + "\n"
 
 

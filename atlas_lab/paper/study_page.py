@@ -64,7 +64,8 @@ mean probability, and the share that is lesion.
 """
 TOOK = """
 What a run took. Rows with as many updates of the weights have seen as many slices; minutes on a GPU and on a processor
-are two things.
+are two things. Dice is the mean over slices, on the people of train and on those of dev. Where the first is far above
+the second, a row has fitted its people and not others; where both are low and alike, ten epochs may have been too few.
 
 """
 PARTIAL = """Of these rows only some runs are recorded. Until the others are, no verdict and no choice rests on them.

@@ -296,7 +296,7 @@ def test_the_field_s_scores_and_what_a_run_took_stand_beside_dice():
                         f"{called['found'] / called['pixels']:.2f} |")
     assert called["said"] > 1.1 * called["found"]  # surer of lesions than it should be
     took = compute_table(lab.load_runs(people_records.SHIPPED_PEOPLE))
-    assert "| baseline | 6,040,881 | 3,023 | 1 on a GPU |" in took and "final: best" not in took
+    assert "| baseline | 6,040,881 | 3,023 | 1 on a GPU | 0.38 | 0.11 |" in took and "final: best" not in took
 
 
 def test_people_are_never_scored_on_a_release_they_learnt_from(monkeypatch, tmp_path):
