@@ -108,8 +108,11 @@ def exchange(inputs, ranks, over):
 
 
 def ledger():
-    """The configs of all sweeps of the study: what the ledger's runs are."""
-    return plan_sweep(PROFILES["study"], ["all"], [], None)[0]
+    """The runs of all sweeps of the study; where some differ in their epochs alone, the longest goes on from them."""
+    longest = {}
+    for config in sorted(plan_sweep(PROFILES["study"], ["all"], [], None)[0], key=lambda config: config.epochs):
+        longest[replace(config, epochs=1)] = config
+    return list(longest.values())
 
 
 def machines(inputs):
