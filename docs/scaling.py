@@ -109,10 +109,8 @@ def exchange(inputs, ranks, over):
 
 def ledger():
     """The runs of all sweeps of the study; where some differ in their epochs alone, the longest goes on from them."""
-    longest = {}
-    for config in sorted(plan_sweep(PROFILES["study"], ["all"], [], None)[0], key=lambda config: config.epochs):
-        longest[replace(config, epochs=1)] = config
-    return list(longest.values())
+    planned = sorted(plan_sweep(PROFILES["study"], ["all"], [], None)[0], key=lambda config: config.epochs)
+    return list({replace(config, epochs=1): config for config in planned}.values())
 
 
 def machines(inputs):

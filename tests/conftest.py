@@ -12,7 +12,7 @@ from atlas_lab.data.scans import find_scans
 
 OFFLINE = str(Path(__file__).with_name("offline"))  # for this process, and for each that a test starts
 sys.path.insert(0, OFFLINE)
-os.environ["PYTHONPATH"] = OFFLINE
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [OFFLINE, os.environ.get("PYTHONPATH")]))
 sys.modules.pop("sitecustomize", None)  # a system's own, which Python found at its start
 import sitecustomize  # noqa: E402, F401
 

@@ -116,7 +116,7 @@ def _learnt_from(saved: SavedModel, scans: Sequence[Scan], store: SliceStore) ->
     if "digests" not in saved.data:
         return set(), ["its file doesn't name the people that it learnt from: some here may be among them, and score "
                        "too well"]
-    subjects = {name: store.table["subject"].iloc[rows[0]] for name, rows in scan_rows(store).items()}
+    subjects = dict(zip(store.scan_names, store.table["subject"], strict=True))
     seen, everyone = set(saved.data["digests"]), set(subjects.values())
     learnt = {subjects[name] for name, digest in scan_digests(store).items() if digest in seen}
     if learnt == everyone:

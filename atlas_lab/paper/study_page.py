@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from atlas_lab.config import plain_settings
@@ -140,11 +141,11 @@ def _people_text(people):
 def _choice_text(people):
     """What the best model is built of, by the plan's rule; empty until all that it chooses from is recorded."""
     try:
-        best = plain_settings(chosen_best(people))
+        best = chosen_best(people)
     except DataError:
         return ""
-    plain = plain_settings(row_config("U-Net")) | {"epochs": best["epochs"]}
-    settings = ", ".join(f"{field} {value}" for field, value in best.items() if value != plain[field])
+    before = plain_settings(replace(row_config("U-Net"), epochs=best.epochs))
+    settings = ", ".join(f"{field} {value}" for field, value in plain_settings(best).items() if value != before[field])
     return CHOICE.format(settings=settings or "nothing: it is the U-Net as it was")
 
 

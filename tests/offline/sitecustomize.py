@@ -11,8 +11,8 @@ HERE = {"", "localhost", "0.0.0.0", "::", socket.gethostname()}
 
 
 def is_here(host):
-    return host is None or (text := host if isinstance(host, str) else host.decode()) in HERE or text.startswith(
-        ("127.", "::1"))
+    text = host.decode() if isinstance(host, bytes) else host or ""
+    return text in HERE or text.startswith(("127.", "::1"))
 
 
 def stay_here(event, values):
