@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -31,6 +32,8 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import BrokenProcessPool
 
+    # loky takes the memory that a process keeps on purpose (`keep_freed_memory`) for a leak, begins another and warns.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     # Processes are kept for the next call, unless what they are begun with has changed since.
     with parallel_config(backend="loky", initializer=_begin, initargs=(os.getpid(), _own_settings())):
         parallel = Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")

@@ -1,5 +1,11 @@
 """Work shared out among processes."""
 
+import os
+import sys
+import time
+import warnings
+
+import pytest
 import torch
 
 from atlas_lab.fast.workers import processor_threads, share_out
@@ -15,6 +21,22 @@ def test_processes_that_are_used_again_follow_a_home_that_has_moved(tmp_path, mo
     for name in ("one", "other"):
         monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / name))
         assert set(share_out(home_of, [(i,) for i in range(4)], jobs=2)) == {tmp_path / name}
+
+
+def grow(number):
+    """Which process does this; from the fourth task on it keeps 400 MB, as one does that has read large files."""
+    if number == 3:
+        sys.kept = b"x" * 400_000_000
+    time.sleep(1.1)  # loky looks at a process's memory once a second
+    return os.getpid()
+
+
+def test_a_process_that_keeps_its_memory_is_replaced_without_a_warning():
+    pytest.importorskip("psutil")  # without which loky does not look
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        processes = list(share_out(grow, [(number,) for number in range(8)], jobs=2))
+    assert len(set(processes)) == 3 and not seen
 
 
 def test_threads_are_as_many_as_before_whatever_happens():
