@@ -14,7 +14,10 @@ __all__ = ["PACKAGE", "RunStream", "code_version", "environment", "made_by", "pi
 PACKAGE = Path(__file__).parent
 # What a training runs through, besides the core: checkpoints are tied to it alone, and outlive an edited widget.
 TRAINED_BY = ("*.py", "experiment/*.py", "fast/*.py", "nets/*.py", "data/slicing.py", "data/intensity.py")
-DOORS = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py")  # top-level files that are not the core
+# Files among these that it doesn't: the package's doors, and what starts trainings or uses their networks.
+BESIDE = ("__init__.py", "__main__.py", "cli.py", "check.py", "cohorts.py", *(f"experiment/{name}.py" for name in (
+    "alone", "cluster", "estimate", "inference", "own_files", "own_scan", "people", "replay", "score_tables",
+    "scored_scans", "settings", "sweep")))
 
 
 class RunStream(IntEnum):
@@ -37,11 +40,8 @@ def pick_device() -> "torch.device":  # noqa: F821, torch takes a second to impo
 def code_version() -> dict:
     """Which code made a number.
 
-    Returns
-    -------
-    dict
-        commit (of git, if any), changed (whether files differ from it), and digests of all the package's Python files
-        (package) and of those that a training runs through (training).
+    commit (of git, if any), changed (whether files differ from it), and digests of all the package's Python files
+    (package) and of those that a training runs through (training).
     """
     changed = _git("status", "--porcelain", "--", "atlas_lab")
     return {
@@ -55,7 +55,7 @@ def code_version() -> dict:
 def training_digest() -> str:
     """The digest of the files that a training runs through; a checkpoint asks for it after every epoch, and not git."""
     trained_by = {path for pattern in TRAINED_BY for path in PACKAGE.glob(pattern)}
-    return _digest_of(trained_by - {PACKAGE / name for name in DOORS})
+    return _digest_of(trained_by - {PACKAGE / name for name in BESIDE})
 
 
 def _digest_of(paths):

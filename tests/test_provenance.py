@@ -17,7 +17,7 @@ from atlas_lab.provenance import RunStream, code_version, environment
 def package(tmp_path, monkeypatch):
     """A package of a core file, a file of training and a widget, in a folder without git."""
     package = tmp_path / "atlas_lab"
-    for name in ("model.py", "experiment/build.py", "widgets/viewer.py", "cli.py", "notes.txt"):
+    for name in ("model.py", "experiment/build.py", "experiment/people.py", "widgets/viewer.py", "cli.py", "notes.txt"):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(name)
     monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
@@ -34,7 +34,8 @@ def test_code_version_needs_no_git(package, monkeypatch):
 
 
 @pytest.mark.parametrize("name, package_changes, training_changes", [
-    ("model.py", True, True), ("experiment/build.py", True, True), ("widgets/viewer.py", True, False),
+    ("model.py", True, True), ("experiment/build.py", True, True),
+    ("experiment/people.py", True, False), ("widgets/viewer.py", True, False),
     ("cli.py", True, False), ("notes.txt", False, False),
 ])
 def test_an_edited_file_changes_the_digests_that_it_is_part_of(package, name, package_changes, training_changes):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import atlas_lab as lab
+from atlas_lab import provenance
 from atlas_lab.files import REPOSITORY
 
 PACKAGE = REPOSITORY / "atlas_lab"
@@ -67,6 +68,18 @@ def test_no_files_import_one_another_in_a_circle():
         for name in leaves:
             del below[name]
     assert below == {}
+
+
+def test_a_checkpoint_outlives_only_files_that_no_training_runs_through():
+    beside = {name.removesuffix(".py").replace("/", ".") for name in provenance.BESIDE}
+    used, waiting = set(), {"experiment.experiment"}
+    while waiting:
+        module = waiting.pop()
+        path = PACKAGE / f"{module.replace('.', '/')}.py"
+        used.add(module)
+        waiting |= modules_imported(path) - used if path.exists() else set()
+    assert len(used) > 40 and used & beside == {"cohorts"}  # which only finds the data, known by their digest
+    assert all((PACKAGE / name).exists() for name in provenance.BESIDE)
 
 
 def test_the_core_is_small_and_no_file_is_large():
