@@ -3,11 +3,12 @@
 import hashlib
 import os
 import platform
-import subprocess
 from enum import IntEnum
 from pathlib import Path
 
 from atlas_lab.files import REPOSITORY
+from atlas_lab.system.shipped import IN_A_CLONE
+from atlas_lab.system.work_tree import git
 
 __all__ = ["PACKAGE", "RunStream", "code_version", "environment", "made_by", "pick_device", "training_digest"]
 
@@ -67,12 +68,9 @@ def _digest_of(paths):
 
 
 def _git(*arguments):
-    """Output of a git command in the repository; None where there is no git or no repository."""
-    try:
-        done = subprocess.run(["git", "-C", REPOSITORY, *arguments], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
+    """Output of a git command in the repository; None without git, or where the package is in no clone of its own."""
+    code, said = git(REPOSITORY, *arguments) if IN_A_CLONE else (-1, "")
+    return said if code == 0 else None
 
 
 def environment(device=None) -> dict:

@@ -82,3 +82,14 @@ def test_random_streams_keep_their_numbers():
 def test_provenance_of_random_numbers_needs_no_torch():
     code = "import sys, atlas_lab.provenance; print('torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
+
+
+def test_a_package_in_a_foreign_repository_has_no_commit_of_its_own(package, monkeypatch, tmp_path):
+    for arguments in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty",
+                                       "-m", "theirs"]):
+        subprocess.run(["git", "-C", tmp_path, *arguments], check=True)
+    assert code_version()["commit"] is not None  # a clone has its own
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert code_version()["commit"] is not None  # and what the caller tells git to look at is another's
+    monkeypatch.setattr(provenance, "IN_A_CLONE", False)
+    assert code_version()["commit"] is None

@@ -1,6 +1,5 @@
 """The ledger at the study point as a page: verdicts, effects, what would decide, the runs planned and done."""
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import finding_cell, write_block
 from atlas_lab.paper.verdicts import Finding, holm
+from atlas_lab.system.work_tree import git
 
 __all__ = ["shipped_study", "short_study_table", "study_findings", "study_page", "study_verdicts", "write_study"]
 
@@ -169,12 +169,8 @@ def _first_commit_of(folder):
 
 def _log(*arguments):
     """The last commit that git's log of these arguments names, or "unknown" where there is no git."""
-    command = ["git", "-C", REPOSITORY, "log", "--format=%h", *arguments]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    except (OSError, subprocess.CalledProcessError):
-        found = []
-    return found[-1] if found else "unknown"
+    _, said = git(REPOSITORY, "log", "--format=%h", *arguments)
+    return said.split()[-1] if said else "unknown"
 
 
 def write_study(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from atlas_lab.system.disk import same_place
 
-__all__ = ["ALLOW", "open_work_tree", "tree_that_takes_up"]
+__all__ = ["ALLOW", "git", "open_work_tree", "tree_that_takes_up"]
 
 ALLOW = "atlas-lab.patients"  # git setting by which a work tree, a private one, says that it may hold patients' data
 PATIENCE = 20  # seconds for git to answer
@@ -24,9 +24,9 @@ def open_work_tree(path: Path) -> Path | None:
     path : path of a file, absolute, links followed; it may not exist yet
     """
     tree = next((folder for folder in path.parents if (folder / ".git").exists()), None)
-    if tree is None or _git(tree, "check-ignore", "--quiet", "--", str(path)) == (0, ""):
+    if tree is None or git(tree, "check-ignore", "--quiet", "--", str(path)) == (0, ""):
         return None
-    return None if _git(tree, "config", "--type=bool", "--get", ALLOW) == (0, "true") else tree
+    return None if git(tree, "config", "--type=bool", "--get", ALLOW) == (0, "true") else tree
 
 
 def tree_that_takes_up(path: Path, download: Path) -> Path | None:
@@ -41,7 +41,7 @@ def tree_that_takes_up(path: Path, download: Path) -> Path | None:
     return download if is_inside and not any(same_place(folder, download / "data") for folder in above) else None
 
 
-def _git(tree: Path, *arguments: str) -> tuple[int, str]:
+def git(tree: Path, *arguments: str) -> tuple[int, str]:
     """git's exit code and answer, whatever the caller's environment tells git to look at; (-1, "") without one."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
