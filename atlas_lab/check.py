@@ -120,10 +120,10 @@ def slice_notes(inspections):
 
 
 def _picture(image, mask):
-    """The slice with most lesion, its mask outlined, at 2 mm, as a PNG in base64."""
+    """The slice with most lesion, or without any the middle one, its mask outlined, at 2 mm, as a PNG in base64."""
     from PIL import Image
 
-    z = int(mask.sum(axis=(0, 1)).argmax())
+    z = int(mask.sum(axis=(0, 1)).argmax()) if mask.any() else mask.shape[2] // 2
     small = downsample(axial_slices(image[..., z : z + 1]), 2)[0]
     lesion = downsample(axial_slices(mask[..., z : z + 1]), 2)[0] >= 0.5
     stream = io.BytesIO()

@@ -64,7 +64,9 @@ class Account:
         def plain(value):
             if isinstance(value, dict):
                 return {key: plain(inner) for key, inner in value.items()}
-            return round(float(value), 4) if isinstance(value, float | np.floating) else value
+            if isinstance(value, float | np.floating):
+                return None if np.isnan(value) else round(float(value), 4)  # where there is no lesion; JSON has no NaN
+            return value
 
         return plain(asdict(self))
 
@@ -77,6 +79,8 @@ class Account:
     def text(self):
         """The lesion's volume at each step and its side, in one line."""
         volumes = ", ".join(f"{ml:.3g} ml {step}" for step, ml in self.steps().items())
+        if not self.grid_ml:
+            return f"lesion {volumes}"
         side = "right" if self.grid_side_mm > 0 else "left"
         return f"lesion {volumes}; its centre {abs(self.grid_side_mm):.0f} mm {side} of the middle"
 

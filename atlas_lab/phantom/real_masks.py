@@ -14,6 +14,8 @@ from atlas_lab.system.disk import expand
 
 __all__ = ["account_of_volumes", "mask_files", "mask_ml", "masks_of_subjects", "place_mask"]
 
+SMALLEST_ML = 0.001  # volumes are kept to a microlitre: a smaller mask counts as one
+
 
 def mask_files(folder):
     """The NIfTI files of a folder of real lesion masks. Raises DataError if there is none."""
@@ -67,13 +69,15 @@ def account_of_volumes(records):
     records : list of dict
         Of subjects with real masks, as version 2 keeps them.
     """
-    kept = {r["aimed"]["mask"]: r["measured"]["true_ml"] / r["aimed"]["file_ml"] for r in records}
-    total = sum(r["measured"]["true_ml"] for r in records) / sum(r["aimed"]["file_ml"] for r in records)
-    least, most = min(kept, key=kept.get), max(kept, key=kept.get)
+    came, of_file = (sum(r[part][name] for r in records)
+                     for part, name in (("measured", "true_ml"), ("aimed", "file_ml")))
+    kept = sorted((r["measured"]["true_ml"] / max(r["aimed"]["file_ml"], SMALLEST_ML), r["aimed"]["mask"])
+                  for r in records)
+    (least, least_name), (most, most_name) = kept[0], kept[-1]
     return (
-        f"real masks: lesions of {total:.2f} times the files' volume in {len(records)} subjects' own brains, "
-        f"{np.median(list(kept.values())):.2f} in the median; least {kept[least]:.2f} ({least}), "
-        f"most {kept[most]:.2f} ({most}); each is in {SYNTHETIC_MARKER}"
+        f"real masks: lesions of {came / max(of_file, SMALLEST_ML):.2f} times the files' volume in {len(records)} "
+        f"subjects' own brains, {np.median([share for share, _ in kept]):.2f} in the median; least {least:.2f} "
+        f"({least_name}), most {most:.2f} ({most_name}); each is in {SYNTHETIC_MARKER}"
     )
 
 

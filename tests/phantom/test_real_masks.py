@@ -10,7 +10,7 @@ from scipy import ndimage
 from atlas_lab.data.scans import find_scans, load_scan
 from atlas_lab.files import DataError
 from atlas_lab.phantom.cohort import make_cohort
-from atlas_lab.phantom.real_masks import masks_of_subjects
+from atlas_lab.phantom.real_masks import account_of_volumes, masks_of_subjects
 
 
 def write_right_to_left_mask(folder):
@@ -82,3 +82,11 @@ def test_real_masks_keep_their_volume_and_the_account_says_so(real_lesions, tmp_
         assert 0.65 < kept[-1] < 1.25
     said = capsys.readouterr().err
     assert "real masks: lesions of" in said and f"{np.median(kept):.2f} in the median" in said
+
+
+def test_the_account_counts_a_mask_that_two_subjects_got_twice():
+    records = [{"aimed": {"mask": mask, "file_ml": file_ml}, "measured": {"true_ml": true_ml}}
+               for mask, file_ml, true_ml in (("a", 10, 1), ("b", 10, 9), ("a", 10, 10), ("dust", 0.0, 0.001))]
+    said = account_of_volumes(records)
+    assert "of 0.67 times the files' volume in 4 subjects" in said and "0.95 in the median" in said
+    assert "least 0.10 (a), most 1.00 (" in said

@@ -8,9 +8,12 @@ import pytest
 from scipy import ndimage
 
 import atlas_lab as lab
+from atlas_lab.data.account import coarse_brain
 from atlas_lab.data.intensity import white_point
 from atlas_lab.data.layouts import LAYOUTS
+from atlas_lab.data.lesion_maps import lesion_table
 from atlas_lab.data.metadata import join_metadata
+from atlas_lab.data.scans import load_with_account
 from atlas_lab.phantom.anatomy import load_anatomy
 from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.phantom.mimics import HYPERINTENSITY
@@ -111,6 +114,12 @@ def test_a_healthy_cohort_has_no_masks_and_loads(healthy):
     store = lab.prepare_slices(scans, progress=False)
     assert store.table["lesion_pixels"].sum() == 0 and len(store) == 2 * 95
     assert not any((truth_of(healthy, scan) == 1).any() for scan in scans)
+    table = lesion_table(scans, jobs=1, progress=False)
+    assert set(table["side"]) == {"none"} and table["components"].sum() == table["volume_ml"].sum() == 0
+    accounts = (store.folder / "accounts.json").read_text()
+    assert json.loads(accounts)[0]["grid_side_mm"] is None and "NaN" not in accounts
+    account = load_with_account(scans[0], coarse_brain())[1]
+    assert account.text() == "lesion 0 ml in 0 files, 0 ml joined, 0 ml on ATLAS's grid"
     assert set(join_metadata(scans, healthy)["Stroke type"].fillna("None")) == {"None"}
 
 
