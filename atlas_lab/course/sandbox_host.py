@@ -7,7 +7,6 @@ values; whether they are right is judged outside.
 import importlib
 import json
 import os
-import resource
 import select
 import signal
 import sys
@@ -81,6 +80,8 @@ def _in_a_process(task, out):
 
 def _limit(seconds, memory):
     """Bound what this process may use from now on: CPU seconds, memory beyond what it has, files, processes."""
+    import resource  # which Windows lacks, where this file is imported too
+
     limits = {resource.RLIMIT_CPU: seconds, resource.RLIMIT_FSIZE: FILE_BYTES, resource.RLIMIT_CORE: 0,
               resource.RLIMIT_NPROC: PROCESSES}
     if os.path.exists("/proc/self/statm"):  # on Linux; elsewhere address space can't be bounded by what is in use

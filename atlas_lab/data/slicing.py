@@ -185,7 +185,7 @@ def build_store(folder, scans, scale, z_step, jobs, progress):
     parts = share_out(_fill_part, ((partial, i, scan, scale, z_step, brain) for i, scan in enumerate(scans)), jobs)
     list(bar(parts, "preparing slices", len(scans), progress))
 
-    masks = np.load(partial / "masks.npy", mmap_mode="r")
+    masks = np.load(partial / "masks.npy")  # whole: Windows renames no folder of which a file is still mapped
     table = pandas.DataFrame(
         [(s.subject, s.session, s.site, z) for s in scans for z in range(0, GRID[2], z_step)],
         columns=["subject", "session", "site", "z"],

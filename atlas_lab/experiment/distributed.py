@@ -16,7 +16,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.distributed_c10d import _set_pg_timeout  # no public name changes it after the processes met
 
 from atlas_lab.config import SETTINGS
 from atlas_lab.dataset import SliceDataset
@@ -252,7 +251,7 @@ class _Gathered(torch.autograd.Function):
         return (own if start < stop else torch.zeros_like(grad[:1])), None
 
 
-def store_of_this_start(store: dist.Store, rank: int, size: int) -> dist.Store:
+def store_of_this_start(store: "dist.Store", rank: int, size: int) -> "dist.Store":
     """The part of torchrun's store that the processes of this start have to themselves.
 
     torchrun keeps one store for all its starts. After a restart a process may find there where a dead one could be
@@ -297,6 +296,8 @@ def process_group() -> Iterator[OneProcess]:
     if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["WORLD_SIZE"] == "1":
         yield OneProcess()
         return
+    from torch.distributed.distributed_c10d import _set_pg_timeout  # no public name does it after the processes met
+
     device, local = pick_device(), int(os.environ["LOCAL_RANK"])
     if device.type == "cuda":
         if local >= torch.cuda.device_count():

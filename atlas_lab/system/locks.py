@@ -82,8 +82,8 @@ def remove_orphans(parent: Path) -> None:
             continue
         file = _take(folder / OWNER, unsure=False)
         if file is not None:
+            os.close(file)  # first: Windows removes no open file
             shutil.rmtree(folder, ignore_errors=True)
-            os.close(file)
 
 
 def _take(place: Path, unsure: bool = True) -> int | None:

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,11 @@ def test_marks_and_keys_never_lie_where_git_takes_them_up(tmp_path):
     (tmp_path / "not.json").write_text('{"secret": ""}')
     with pytest.raises(DataError, match="not the key of a class"):
         read_key(tmp_path / "not.json")
+
+
+def test_where_there_is_no_sandbox_at_all_it_is_said():
+    """Windows has neither forks nor limits for processes."""
+    code = ("import os, sys; del os.fork; sys.modules['resource'] = None; "
+            "from atlas_lab.course.sandbox import require_sandbox; require_sandbox(False)")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "DataError: class grade needs Linux or macOS" in ended.stderr
