@@ -16,7 +16,7 @@ from atlas_lab.data.turning import ras_grid
 from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
-__all__ = ["Opened", "as_array", "open_together", "open_volume", "source_of_image"]
+__all__ = ["Opened", "affine_of_image", "as_array", "open_together", "open_volume", "source_of_image"]
 
 NEAR = 0.01  # a probability that a resampling took this far below 0 or above 1 still is one
 
@@ -79,7 +79,6 @@ def open_volume(thing: object, name: str) -> tuple[np.ndarray, np.ndarray | None
     """
     if isinstance(thing, str | os.PathLike):
         return read_volume(os.path.expanduser(thing))
-    affine, header = getattr(thing, "affine", None), getattr(thing, "header", None)
     array = as_array(getattr(thing, "dataobj", thing), name)
     while array.ndim > 3 and array.shape[-1] == 1:
         array = array[..., 0]
@@ -87,19 +86,28 @@ def open_volume(thing: object, name: str) -> tuple[np.ndarray, np.ndarray | None
         array = array[0]
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(f"the {name} has shape {array.shape}; a volume has three axes: X, Y, Z")
+    return array, affine_of_image(thing, array.shape, name)
+
+
+def affine_of_image(image: object, shape: tuple[int, ...], name: str) -> np.ndarray | None:
+    """The affine to mm of a nibabel image of this shape, as that of its file is read; None of what has none.
+
+    Raises DataError if it doesn't say where the volume lies.
+    """
+    affine, header = getattr(image, "affine", None), getattr(image, "header", None)
     if affine is None:
-        return array, None
+        return None
     try:
         if hasattr(header, "get_sform"):  # a NIfTI image: as its file is read
-            affine, notes = read_affine(header, array.shape)
+            affine, notes = read_affine(header, shape)
             for text in notes:
-                warnings.warn(f"the {name}: {text}", ScanWarning, stacklevel=4)
+                warnings.warn(f"the {name}: {text}", ScanWarning, stacklevel=5)
         else:
             affine = as_array(affine, f"{name}'s affine").astype(float)
-            refuse_affine(affine, array.shape)
+            refuse_affine(affine, shape)
     except Unfit as error:
         raise DataError(f"the {name}: {error}") from None
-    return array, affine
+    return affine
 
 
 def source_of_image(thing: object) -> str:

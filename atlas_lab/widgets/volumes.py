@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas_lab.data.door import as_array, open_together, open_volume, source_of_image
+from atlas_lab.data.door import affine_of_image, as_array, open_together, open_volume, source_of_image
 from atlas_lab.data.nifti import ScanWarning, read_header
 from atlas_lab.data.scans import Scan
 from atlas_lab.data.turning import ras_grid
@@ -54,15 +54,15 @@ def open_volumes(scan, target=None, prediction=None):
 
 def own_grid(scan):
     """The OwnGrid of what `view_slices` is given as an image."""
-    if isinstance(scan, Scan | str | os.PathLike):
-        path = scan.t1w if isinstance(scan, Scan) else os.path.expanduser(scan)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ScanWarning)  # said already when the volume was read
-            header = read_header(path)
-        return OwnGrid(tuple(header.shape[:3]), header.affine, source_of_image(scan))
-    affine = getattr(scan, "affine", None)
-    shape = tuple(getattr(scan, "shape", ()))[:3]
-    return OwnGrid(shape, None if affine is None else np.asarray(affine, float), source_of_image(scan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScanWarning)  # said already when the volume was read
+        if isinstance(scan, Scan | str | os.PathLike):
+            header = read_header(scan.t1w if isinstance(scan, Scan) else os.path.expanduser(scan))
+            shape, affine = tuple(header.shape[:3]), header.affine
+        else:
+            shape = tuple(getattr(scan, "shape", ()))[:3]
+            affine = affine_of_image(scan, shape, "image")
+    return OwnGrid(shape, affine, source_of_image(scan))
 
 
 def open_labels(labels, names, image, affine, own):

@@ -18,7 +18,7 @@ from atlas_lab.data.nifti import GridWarning
 from atlas_lab.grid import AFFINE as ATLAS
 from atlas_lab.plots.overlay import ERROR_COLOURS, TARGET_COLOUR
 from atlas_lab.widgets.drawings import put_back
-from atlas_lab.widgets.volumes import OwnGrid
+from atlas_lab.widgets.volumes import OwnGrid, own_grid
 
 AFFINE = np.diag([-2.0, 2, 6, 1])  # stored LAS, slices three times as thick as pixels
 
@@ -87,6 +87,17 @@ def test_a_drawing_on_a_resampled_scan_goes_back_by_resampling_and_says_so():
     with pytest.warns(GridWarning, match=r"its 12\.00 ml are 1[0-9]\.\d\d ml"):
         back = put_back(on_grid, ATLAS, own)
     assert back.shape == own.shape and back[45, 57, 50] and not back[30, 57, 50]
+
+
+def test_a_drawing_on_an_image_in_metres_lies_where_its_file_says(tmp_path):
+    header = nibabel.Nifti1Header()
+    header.set_xyzt_units("meter")
+    affine = np.diag([0.002, 0.002, 0.002, 1]) @ [[1, 0, 0, -49], [0, 1, 0, -67], [0, 0, 1, -36], [0, 0, 0, 1]]
+    image = nibabel.Nifti1Image(np.random.default_rng(0).random((20, 24, 9), np.float32), affine, header)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    for grid in (own_grid(image), own_grid(tmp_path / "a.nii.gz")):
+        np.testing.assert_allclose(grid.affine, 1000 * affine - 999 * np.diag([0, 0, 0, 1]), rtol=1e-6)
+        assert grid.shape == (20, 24, 9)
 
 
 def test_compare_wants_two_predictions_and_views_refuse_what_they_do_not_know(scan):
