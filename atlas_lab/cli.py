@@ -9,7 +9,6 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 
 from atlas_lab import __version__
 from atlas_lab.commands import completion, data, notebooks, own_scans, people, records, replay, score
@@ -18,6 +17,7 @@ from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
 from atlas_lab.system.asking import says_yes
+from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import QUIET, note, result
 
 __all__ = ["AddSetting", "Parser", "main", "parser", "prepare"]
@@ -83,9 +83,9 @@ class Parser(argparse.ArgumentParser):
         for option in re.findall(r"--[\w-]+", message) if "unrecognized" in message else []:
             near = difflib.get_close_matches(option.strip("-").replace("-", "_"), SETTINGS, 1)
             message += f"; did you mean --{near[0].replace('_', '-')}?" if near else ""
-        wrong, *choices = re.findall(r"'([\w-]+)'", message) if "COMMAND: invalid choice" in message else [""]
-        near = difflib.get_close_matches(wrong, choices, 1)
-        message = f"there is no command '{wrong}'; did you mean {near[0]}?" if near else message
+        if found := re.search(r"COMMAND: invalid choice: '([\w-]+)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), 1)  # some Pythons quote them
+            message = f"there is no command '{found[1]}'; did you mean {near[0]}?" if near else message
         super().error(message)
 
 
@@ -107,7 +107,7 @@ def parser():
     sub = command("train", _run_train, "Train one network and save its record.")
     _add_run_options(sub)
     sub.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
-    sub.add_argument("--save-model", type=Path, metavar="FILE", help="also write the trained network, for predict")
+    sub.add_argument("--save-model", type=expand, metavar="FILE", help="also write the trained network, for predict")
     _add_settings(sub, "VALUE")
     sub.add_argument("names", nargs="*", help=argparse.SUPPRESS)  # what is no setting: refused with a line of its own
 
@@ -128,15 +128,15 @@ def parser():
 
     text = "Score the controls (copying machine, lesion map, local classifier) on every split, and record each."
     sub = command("controls", _run_controls, text)
-    _add_run_options(sub)
+    _add_run_options(sub, "controls")
     sub.add_argument("--seeds", type=at_least_1, default=5, help="seeds 0 to N-1 of each (default 5)")
     sub.add_argument("names", nargs="*", metavar="NAME", help='such as "copying machine" (default: all)')
 
     own_scans.add(command)
     score.add(command)
     sub = command("figures", _run_figures, "Train the baseline live, check it against its record, draw every figure.")
-    sub.add_argument("--out", type=Path, help="folder for the figures (default: figures/; for real ATLAS, outside)")
-    sub.add_argument("--runs", type=Path, metavar="DIR", help="records of your own to draw from, beside the lab's "
+    sub.add_argument("--out", type=expand, help="folder for the figures (default: figures/; for real ATLAS, outside)")
+    sub.add_argument("--runs", type=expand, metavar="DIR", help="records of your own to draw from, beside the lab's "
                      "(default: runs/ in ATLAS_LAB_HOME; none for figures/)")
     records.add(command)
     replay.add(command)
@@ -147,10 +147,10 @@ def parser():
     return top
 
 
-def _add_run_options(sub):
-    """Options that train, sweep and controls share."""
+def _add_run_options(sub, folder="runs"):
+    """Options that train, sweep and controls share; records go to `folder` unless told otherwise."""
     sub.add_argument("--profile", choices=PROFILES, default="course", help="base settings (default course)")
-    sub.add_argument("--out", type=Path, help="folder for the record (default: runs/ in ATLAS_LAB_HOME)")
+    sub.add_argument("--out", type=expand, help=f"folder for the record (default: {folder}/ in ATLAS_LAB_HOME)")
     data.add_exclude(sub)
 
 
@@ -206,6 +206,9 @@ def _run_sweep(options):
     profile = PROFILES[options.profile]
     configs, keep = plan_sweep(profile, options.names, options.settings, options.seeds)
     configs = share_of(configs, options.only)
+    if not configs:
+        result(f"no run is in the share {options.only}: there are fewer runs than shares")
+        return 0
     if not (options.names or options.settings or options.seeds) and not _is_meant(configs, options):
         return 1
 

@@ -3,10 +3,10 @@
 import os
 import shlex
 import sys
-from pathlib import Path
 
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.files import check_target, lab_home
+from atlas_lab.system.disk import expand
 
 __all__ = ["add", "add_exclude"]
 
@@ -14,11 +14,11 @@ __all__ = ["add", "add_exclude"]
 def add(command):
     """Add these commands."""
     sub = command("cohort", _run_cohort, "Make a synthetic cohort as files in the layout of an ATLAS release.")
-    sub.add_argument("--out", type=Path, required=True, help="folder to make it in")
+    sub.add_argument("--out", type=expand, required=True, help="folder to make it in")
     sub.add_argument("--subjects", type=at_least_1, default=60, help="number of subjects (default 60)")
     sub.add_argument("--seed", type=int, default=0, help="same seed, same files (default 0)")
     sub.add_argument("--layout", default="R1.1", help='release whose names it gets: R1.1, R1.2, R2.0, R2.1, "R2.1 raw"')
-    sub.add_argument("--lesions", type=Path, help="folder of real lesion masks in MNI space, in place of grown ones")
+    sub.add_argument("--lesions", type=expand, help="folder of real lesion masks in MNI space, in place of grown ones")
     sub.add_argument("--version", type=int, default=2, help="1: brains on black; 2: whole heads (default 2)")
     only = "version 2: "
     sub.add_argument("--brains-only", action="store_true", help=only + "brains on black, as in skull-stripped data")
@@ -28,14 +28,14 @@ def add(command):
 
     text = "Load every scan below ROOT and report what is wrong or odd; exit code 1 if a scan is unusable."
     sub = command("check", _run_check, text)
-    sub.add_argument("root", type=Path, help="folder of the unpacked release")
-    sub.add_argument("--out", type=Path, help="folder for the report's files (default: check/ in ATLAS_LAB_HOME)")
+    sub.add_argument("root", type=expand, help="folder of the unpacked release")
+    sub.add_argument("--out", type=expand, help="folder for the report's files (default: check/ in ATLAS_LAB_HOME)")
     sub.add_argument("--jobs", type=processes, default=-1, help="processes (default: one per core)")
     add_exclude(sub)
 
     sub = command("unlock", _run_unlock, "Decrypt and unpack an archive of ATLAS; asks for the key.")
-    sub.add_argument("archive", type=Path, help="the encrypted archive")
-    sub.add_argument("--out", type=Path, help="folder to unpack to (default: the archive's name, beside it)")
+    sub.add_argument("archive", type=expand, help="the encrypted archive")
+    sub.add_argument("--out", type=expand, help="folder to unpack to (default: the archive's name, beside it)")
 
     sub = command("clean", _run_clean, "Remove all that the lab has derived; it is listed first.")
     sub.add_argument("--yes", action="store_true", help="don't ask")

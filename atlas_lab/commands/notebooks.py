@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from atlas_lab.files import DataError, atomic_path
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED
 
 __all__ = ["add", "copy_course"]
@@ -16,7 +17,7 @@ IN_A_CLONE_ONLY = "tests, benchmarks and the pages of the site are in a clone of
 def add(command):
     """Add this command."""
     sub = command("notebooks", _run_notebooks, "Copy the course's notebooks to a folder, to work in.")
-    sub.add_argument("folder", type=Path, help="folder to copy them to; what lies there already is kept")
+    sub.add_argument("folder", type=expand, help="folder to copy them to; what lies there already is kept")
 
 
 def copy_course(folder: Path) -> list[Path]:

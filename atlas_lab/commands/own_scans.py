@@ -1,7 +1,7 @@
 """`predict` and `view`: a scan of one's own segmented, and looked at with masks on it."""
 
-from pathlib import Path
 
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["add"]
@@ -11,22 +11,22 @@ def add(command):
     """Add these commands."""
     text = "Segment a T1-weighted volume, or a folder of them; exit code 1 if some failed. Not for clinical use."
     sub = command("predict", _run_predict, text)
-    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
-    sub.add_argument("-o", "--out", type=Path, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
-    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's, if any)")
+    sub.add_argument("t1w", type=expand, help="the volume, .nii or .nii.gz, turned and sized as it may be; or a folder")
+    sub.add_argument("-o", "--out", type=expand, required=True, help="the mask to write, .nii or .nii.gz; or a folder")
+    sub.add_argument("--model", type=expand, help="a network of train --save-model (default: the lab's, if any)")
     sub.add_argument("--register", action="store_true", help="register to the MNI152 template first (SimpleITK)")
     sub.add_argument("--strip", action="store_true", help="take skull and scalp away first (deepbet)")
-    sub.add_argument("--probability", type=Path, metavar="FILE", help="also write the lesion probability of each voxel")
-    sub.add_argument("--picture", type=Path, metavar="FILE", help="also draw the slice with most lesion, .png")
+    sub.add_argument("--probability", type=expand, metavar="FILE", help="also write each voxel's lesion probability")
+    sub.add_argument("--picture", type=expand, metavar="FILE", help="also draw the slice with most lesion, .png")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
 
     text = "Open a T1-weighted volume and masks on it in the browser, or write the page. Not for clinical use."
     sub = command("view", _run_view, text)
-    sub.add_argument("t1w", type=Path, help="the volume, .nii or .nii.gz")
-    sub.add_argument("masks", type=Path, nargs="*", help="the target, then predictions: masks or probabilities")
+    sub.add_argument("t1w", type=expand, help="the volume, .nii or .nii.gz")
+    sub.add_argument("masks", type=expand, nargs="*", help="the target, then predictions: masks or probabilities")
     sub.add_argument("--predict", action="store_true", help="also show what the lab's own network calls lesion")
-    sub.add_argument("--model", type=Path, help="also show what this network calls lesion, from train --save-model")
-    sub.add_argument("-o", "--out", type=Path, metavar="PAGE", help="write the page here and don't open it, .html")
+    sub.add_argument("--model", type=expand, help="also show what this network calls lesion, from train --save-model")
+    sub.add_argument("-o", "--out", type=expand, metavar="PAGE", help="write the page here and don't open it, .html")
 
 
 def _run_predict(options):

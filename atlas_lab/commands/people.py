@@ -1,8 +1,8 @@
 """`people`: the runs on people never seen, and the network that comes of them."""
 
-from pathlib import Path
 
 from atlas_lab.commands.numbers import processes
+from atlas_lab.system.disk import expand
 
 __all__ = ["add"]
 
@@ -10,9 +10,9 @@ __all__ = ["add"]
 def add(command):
     """Add this command."""
     sub = command("people", _run_people, "Train the planned networks, and score each on people it has never seen.")
-    sub.add_argument("--out", type=Path, help="folder for records and scores (default: runs/people in ATLAS_LAB_HOME)")
+    sub.add_argument("--out", type=expand, help="for records and scores (default: runs/people in ATLAS_LAB_HOME)")
     sub.add_argument("--jobs", type=processes, default=2, help="single-threaded runs at a time (default 2)")
-    sub.add_argument("--lesions", type=Path, help="folder of real lesion masks, on which final networks are scored too")
+    sub.add_argument("--lesions", type=expand, help="folder of real lesion masks, to score final networks on too")
     sub.add_argument("--plan", action="store_true", help="print the table of planned runs, and train nothing")
     sub.add_argument("--ship", action="store_true", help="write the network that predict uses, and its model card")
     sub.add_argument("names", nargs="*", metavar="ROW", help='rows of the plan, such as "U-Net" (default: all)')

@@ -1,10 +1,10 @@
 """`runs`: which records of runs there are, and what they came to."""
 
 import sys
-from pathlib import Path
 
 from atlas_lab.config import changed_settings, setting_text
 from atlas_lab.files import DataError
+from atlas_lab.system.disk import expand
 
 __all__ = ["add", "run_line"]
 
@@ -13,7 +13,7 @@ def add(command):
     """Add this command."""
     text = "List the records of runs in a folder, with their scores; exit code 1 if a file is none."
     sub = command("runs", _run_runs, text)
-    sub.add_argument("folder", type=Path, nargs="?", help="by default runs/ in ATLAS_LAB_HOME")
+    sub.add_argument("folder", type=expand, nargs="?", help="by default runs/ in ATLAS_LAB_HOME")
     sub.add_argument("--shipped", action="store_true", help="those that come with the lab")
 
 

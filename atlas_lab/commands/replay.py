@@ -1,9 +1,9 @@
 """`replay`: records trained again in their first epochs, and held against what they say."""
 
-from pathlib import Path
 
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.files import DataError
+from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import result
 
 __all__ = ["add"]
@@ -13,7 +13,7 @@ def add(command):
     """Add this command."""
     text = "Train the first epochs of records again and compare; exit code 1 if one disagrees."
     sub = command("replay", _run_replay, text)
-    sub.add_argument("records", type=Path, nargs="*", metavar="RECORD",
+    sub.add_argument("records", type=expand, nargs="*", metavar="RECORD",
                      help="files of records, or folders of them (default: all that come with the lab, in hours)")
     sub.add_argument("--epochs", type=at_least_1, default=1, help="how many epochs of each (default 1)")
     sub.add_argument("--jobs", type=processes, default=2, help="single-threaded runs at a time (default 2)")

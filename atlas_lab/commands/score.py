@@ -1,8 +1,8 @@
 """`score`: a saved network on labelled scans that it has not learnt from."""
 
-from pathlib import Path
 
 from atlas_lab.commands.data import add_exclude
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["add"]
@@ -12,9 +12,9 @@ def add(command):
     """Add this command."""
     text = "Score a saved network on the labelled scans below ROOT: Dice, lesions, surfaces, volumes, over people."
     sub = command("score", _run_score, text)
-    sub.add_argument("root", type=Path, help="folder of an ATLAS release, or of a synthetic cohort")
-    sub.add_argument("--model", type=Path, help="a network that train --save-model wrote (default: the lab's, if any)")
-    sub.add_argument("--out", type=Path, metavar="FILE", help="also write the scores of every scan, .json")
+    sub.add_argument("root", type=expand, help="folder of an ATLAS release, or of a synthetic cohort")
+    sub.add_argument("--model", type=expand, help="a network of train --save-model (default: the lab's, if any)")
+    sub.add_argument("--out", type=expand, metavar="FILE", help="also write the scores of every scan, .json")
     sub.add_argument("--part", choices=["training", "testing"], default="training", help="of R2.0 and R2.1")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
     add_exclude(sub)

@@ -14,6 +14,7 @@ from atlas_lab.course.class_solution import solved_cell, split_cell
 from atlas_lab.course.class_source import QUIZ
 from atlas_lab.course.registry import EXERCISES
 from atlas_lab.files import DataError, write_text
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = ["build_class", "build_notebook", "parts_of_the_course"]
@@ -49,7 +50,7 @@ def build_class(out: Path | None = None, parts: tuple[str, ...] = (), key_file: 
 
     Raises DataError for a part that there is none of, or a folder that git takes up: the key is a secret.
     """
-    out = Path(out or class_folder() / "course")
+    out = expand(out or class_folder() / "course")
     place = out / "key.json"
     refuse_students_in_repository(place, "a class's key and solutions")
     course = parts_of_the_course(parts)

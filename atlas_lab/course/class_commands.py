@@ -1,7 +1,8 @@
 """The command `class` and what it is made of; nothing heavy is imported until one of its parts runs."""
 
 import sys
-from pathlib import Path
+
+from atlas_lab.system.disk import expand
 
 __all__ = ["add_class_commands"]
 
@@ -17,25 +18,25 @@ def add_class_commands(parser):
 
     text = "Make students' notebooks with stubs and quizzes, teachers' copies with solutions, and the key of the class."
     sub = command("build", _run_build, text)
-    sub.add_argument("--out", type=Path, help="folder for them (default: class/course/ in ATLAS_LAB_HOME)")
+    sub.add_argument("--out", type=expand, help="folder for them (default: class/course/ in ATLAS_LAB_HOME)")
     sub.add_argument("--parts", nargs="*", default=[], metavar="NN", help="parts of the course, as in 01 03 (all)")
-    sub.add_argument("--key", type=Path, metavar="FILE", help="a key to use again (default: the folder's, or new)")
+    sub.add_argument("--key", type=expand, metavar="FILE", help="a key to use again (default: the folder's, or new)")
 
     text = "Grade notebooks on hidden cases, in a sandbox that the students' code can't leave; writes a CSV."
     sub = command("grade", _run_grade, text)
-    sub.add_argument("folder", type=Path, metavar="DIR", help="a folder for each student, with notebooks in it")
-    sub.add_argument("--key", type=Path, required=True, metavar="FILE", help="the key.json that class build wrote")
-    sub.add_argument("--out", type=Path, metavar="CSV", help="the table (default: class/grades.csv in ATLAS_LAB_HOME)")
+    sub.add_argument("folder", type=expand, metavar="DIR", help="a folder for each student, with notebooks in it")
+    sub.add_argument("--key", type=expand, required=True, metavar="FILE", help="the key.json that class build wrote")
+    sub.add_argument("--out", type=expand, metavar="CSV", help="table (default: class/grades.csv in ATLAS_LAB_HOME)")
     sub.add_argument("--seconds", type=int, default=60, help="most CPU seconds for an exercise (default 60)")
     sub.add_argument("--unsafe", action="store_true", help="without bubblewrap: their code may do what you may")
 
     text = "Draw the class's interval and its designs beside the lab's records, and write both down."
     sub = command("merge", _run_merge, text)
-    sub.add_argument("folder", type=Path, metavar="DIR", help="run records, .json, in it or a folder below")
-    sub.add_argument("--out", type=Path, help="folder for class.md and class.png (default: class/ in ATLAS_LAB_HOME)")
+    sub.add_argument("folder", type=expand, metavar="DIR", help="run records, .json, in it or a folder below")
+    sub.add_argument("--out", type=expand, help="folder for class.md and class.png (default: class/ in ATLAS_LAB_HOME)")
 
     sub = command("slides", _run_slides, "Make a page of slides of each notebook, from its own text and pictures.")
-    sub.add_argument("--out", type=Path, help="folder for the pages (default: class/slides/ in ATLAS_LAB_HOME)")
+    sub.add_argument("--out", type=expand, help="folder for the pages (default: class/slides/ in ATLAS_LAB_HOME)")
     sub.add_argument("--parts", nargs="*", default=[], metavar="NN", help="parts of the course, as in 01 03 (all)")
 
 

@@ -20,6 +20,7 @@ from atlas_lab.course.result import LIBRARY, NOT_ATTEMPTED, RAISED, TIME, Result
 from atlas_lab.course.sandbox import MEMORY, require_sandbox, run_tasks
 from atlas_lab.course.wire import WireError, pack, unpack
 from atlas_lab.files import DataError, write_text
+from atlas_lab.system.disk import expand
 
 __all__ = ["COLUMNS", "Mark", "grade_class", "grade_student", "write_marks"]
 
@@ -59,7 +60,7 @@ def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = 
 
     Raises DataError if there is nobody to grade, or no sandbox.
     """
-    out = Path(out or class_folder() / "grades.csv")
+    out = expand(out or class_folder() / "grades.csv")
     refuse_students_in_repository(out)
     students = _handed_in(folder)
     require_sandbox(unsafe)

@@ -12,6 +12,7 @@ from atlas_lab.experiment.operating_point import PAPER_UPDATES
 from atlas_lab.experiment.run import load_runs
 from atlas_lab.files import atomic_path, write_text
 from atlas_lab.plots.style import BLUE, GREY, ORANGE, mark_source
+from atlas_lab.system.disk import expand
 
 __all__ = ["class_text", "draw_class", "merge_class"]
 
@@ -45,9 +46,9 @@ def merge_class(folder: str | Path, out: str | Path | None = None) -> Path:
 
     Raises DataError if the records make no class (see `collect`), or would lie where git takes them up.
     """
-    out = Path(out or class_folder())
+    out = expand(out or class_folder())
     refuse_students_in_repository(out / "class.md")
-    result = compare_class(Path(folder), load_runs())
+    result = compare_class(expand(folder), load_runs())
     figure = draw_class(result)
     with atomic_path(out / "class.png", STUDENTS) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata={"Software": None})

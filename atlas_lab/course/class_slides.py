@@ -10,7 +10,8 @@ from pathlib import Path
 
 from atlas_lab.course.class_build import parts_of_the_course
 from atlas_lab.course.class_files import class_folder
-from atlas_lab.files import write_text
+from atlas_lab.files import DataError, write_text
+from atlas_lab.system.disk import expand
 
 __all__ = ["slides_of", "write_slides"]
 
@@ -53,7 +54,7 @@ def write_slides(out: Path | None = None, parts: tuple[str, ...] = ()) -> list[P
         slides = slides_of(json.loads(notebook.read_text(encoding="utf-8")))
         foot = f"<small>{html.escape(notebook.stem)} · synthetic cohort, not patient data</small>"
         sections = "\n".join(f"<section>\n{slide}\n{foot}\n</section>" for slide in slides)
-        path = Path(out or class_folder() / "slides") / f"{notebook.stem}.html"
+        path = expand(out or class_folder() / "slides") / f"{notebook.stem}.html"
         write_text(path, PAGE.format(title=html.escape(notebook.stem), sections=sections))
         written.append(path)
     return written
@@ -62,9 +63,12 @@ def write_slides(out: Path | None = None, parts: tuple[str, ...] = ()) -> list[P
 def slides_of(notebook: dict) -> list[str]:
     """The slides of a notebook as HTML: its text, cut at headings and prompts, with its pictures between.
 
-    Code, exercises' hints and solutions are left out.
+    Code, exercises' hints and solutions are left out. Raises DataError without nbconvert.
     """
-    from nbconvert.filters.markdown_mistune import markdown2html_mistune as as_html
+    try:
+        from nbconvert.filters.markdown_mistune import markdown2html_mistune as as_html
+    except ImportError:
+        raise DataError('slides need nbconvert; install it with: pip install "atlas-lab[lab]"') from None
 
     slides, heading = [], ""
     for cell in notebook["cells"]:

@@ -115,11 +115,13 @@ def estimate_lines(
     store
         As for `sweep`; all slices are prepared before the first measurement.
     jobs : int
-        Processes at a time.
+        Processes at a time; -1 is one per core.
     price : float, optional
         Of an hour of one process, in any currency.
     """
-    kinds = {}
+    from joblib import effective_n_jobs
+
+    jobs, kinds = effective_n_jobs(jobs), {}
     for config in configs:
         kinds.setdefault(kind_of(config), []).append(config)
     total, longest, disk, starting = 0.0, 0.0, 0, 0.0

@@ -14,6 +14,7 @@ import numpy as np
 
 from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings, run_name
 from atlas_lab.files import DataError, lab_home, write_text
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
@@ -132,7 +133,7 @@ def runs_folder() -> Path:
 
 def save_run(run: Run, folder: str | Path | None = None) -> Path:
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
-    path = Path(folder or runs_folder()) / f"{run.name}.json"
+    path = expand(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
     write_text(path, _record_text({**values, "checksum": checksum(values)}), run.data["source"])
     return path
@@ -178,9 +179,9 @@ def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict
     or was changed after it was written.
     """
     try:
-        if (size := Path(path).stat().st_size) > LARGEST:
+        if (size := (path := expand(path)).stat().st_size) > LARGEST:
             raise DataError(f"{path}: {size / 1e6:,.0f} MB are too many for {what}; make it anew")
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
         found = values.pop("checksum", None)
     except DataError:
         raise
@@ -208,9 +209,9 @@ def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:
 
     Raises DataError if there is no such folder, or a file in it is no record.
     """
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not expand(folder).is_dir():
         raise DataError(f"{folder}: there is no such folder; give the one that records were saved to")
-    runs = [load_run(path) for path in sorted(Path(folder or RECORDS).glob("*.json"))]
+    runs = [load_run(path) for path in sorted(expand(folder or RECORDS).glob("*.json"))]
     return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
 
 

@@ -14,6 +14,7 @@ from atlas_lab.experiment.run import Run, load_run, runs_folder, save_run
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, check_target
 from atlas_lab.system import progress
+from atlas_lab.system.disk import expand
 from atlas_lab.system.locks import private_folder
 
 __all__ = ["BACKENDS", "sweep", "train_and_save"]
@@ -68,7 +69,7 @@ def sweep(
     if backend not in BACKENDS or (backend == "dask") != bool(address):
         raise DataError(f"backend is {backend!r} and address {address!r}; dask takes its scheduler's address, as in "
                         "tcp://10.0.0.1:8786, and loky none")
-    folder = Path(folder or runs_folder())
+    folder = expand(folder or runs_folder())
     done = [(folder / f"{run_name(config)}.json").exists() for config in configs]
     report(f"{len(configs)} runs, {sum(done)} of them recorded already")
     waiting = [config for config, is_done in zip(configs, done, strict=True) if not is_done]

@@ -19,6 +19,7 @@ from atlas_lab.provenance import code_version, environment
 from atlas_lab.splits import neighbour_exposure, split_slices
 from atlas_lab.statistics import Interval, mean_interval
 from atlas_lab.system import progress
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
@@ -141,7 +142,7 @@ def record_controls(
     folder : path, optional
         By default controls/ in `lab_home()`; what the lab ships lies in figures/controls.
     """
-    folder = Path(folder or lab_home() / "controls")
+    folder = expand(folder or lab_home() / "controls")
     for count, config in enumerate(progress.bar(plan, "controls", shown=None), start=1):
         path, store = folder / f"{config.name}.json", store_of(config)
         if path.exists() and _load_control(path).data["data_hash"] == store.about["data_hash"]:
@@ -159,7 +160,7 @@ def load_controls(folder: str | Path | None = None, **settings) -> list[ControlR
 
     By default those that the lab ships. Raises DataError if a file is none, or was changed after it was written.
     """
-    records = [_load_control(path) for path in sorted(Path(folder or RECORDS).glob("*.json"))]
+    records = [_load_control(path) for path in sorted(expand(folder or RECORDS).glob("*.json"))]
     return [record for record in records
             if all(getattr(record.config, name) == value for name, value in settings.items())]
 

@@ -34,6 +34,7 @@ from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "record_scores", "study_slices",
@@ -80,7 +81,7 @@ def record_people(
     if os.environ.get("ATLAS_DATA"):  # which stands in for every cohort, those of the final scores too
         raise DataError("ATLAS_DATA is set, and the plan on new people needs synthetic cohorts of other people for "
                         "each seed: on one release its networks would be scored on those they learnt from; unset it")
-    folder = Path(folder or people_folder())
+    folder = expand(folder or people_folder())
     for name in names:
         row_config(name)
     written = []
@@ -113,7 +114,7 @@ def load_people(folder: str | Path | None = None) -> list[dict]:
 
     Raises DataError if one is none, or was changed.
     """
-    folder = Path(folder or SHIPPED_PEOPLE) / "scores"
+    folder = expand(folder or SHIPPED_PEOPLE) / "scores"
     return [read_record(path, "the scores of a run") for path in sorted(folder.glob("*.json"))]
 
 

@@ -31,7 +31,7 @@ def replay_records(
     epochs : int
         How many of each; all of those that have fewer.
     jobs : int
-        Processes at a time.
+        Processes at a time; -1 is one per core.
     report : callable
         Called with a line for each record, and for those left out.
 
@@ -42,11 +42,14 @@ def replay_records(
 
     Raises DataError if `epochs` is less than 1.
     """
+    from joblib import effective_n_jobs
+
     if epochs < 1:
         raise DataError(f"epochs is {epochs}; at least 1 must be trained again to be compared")
     here = [run for run in runs if is_on_its_device(run)]
     if len(here) < len(runs):
         report(f"{len(runs) - len(here)} records were made on a GPU, which draws other dropout masks, and are left out")
+    jobs = effective_n_jobs(jobs)
     seconds = sum(entry.get("seconds", 0) for run in here for entry in run.history[:epochs])
     note(f"{len(here)} records, {seconds / 60 / jobs:.0f} minutes where they were made, {jobs} at a time, and the time "
          "for scores, and for people who aren't made yet")

@@ -18,6 +18,7 @@ from atlas_lab.paper.people_claims import groups_table, people_scores
 from atlas_lab.paper.people_records import load_people, people_folder, study_slices, whole_scores
 from atlas_lab.paper.people_scores import reliability
 from atlas_lab.scoring.bootstrap import people_interval
+from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED_NETWORK
 
 __all__ = ["card_text", "chosen_record", "ship_network"]
@@ -90,7 +91,7 @@ def ship_network(folder: str | Path | None = None, out: Path = SHIPPED_NETWORK) 
     """
     if out == SHIPPED_NETWORK and not IN_A_CLONE:
         raise DataError(f"{out}: the network comes with the package; work in a clone to make another")
-    folder = Path(folder or people_folder())
+    folder = expand(folder or people_folder())
     people = load_people(folder)
     record = chosen_record(people)
     config = config_from_plain(record["config"])

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from atlas_lab.files import atomic_path, check_target, write_json
 from atlas_lab.plots.style import mark_source
 from atlas_lab.provenance import code_version
+from atlas_lab.system.disk import expand
 
 __all__ = ["is_unchanged", "save_figure"]
 
@@ -38,7 +39,7 @@ def save_figure(figure: Figure, path: str | Path, provenance: dict) -> Path:
         If the figure shows patient data and the path lies inside the repository: ATLAS is under a data use
         agreement, and nothing of it may be published here.
     """
-    path = Path(path)
+    path = expand(path)
     shows = provenance["source"] if provenance["cohort"] == "patients" else None
     check_target(path, shows)
     if provenance["cohort"] == "synthetic":

@@ -57,6 +57,27 @@ def test_typical_mistakes_are_refused_in_one_line(words, text, capsys):
     assert text in refused(capsys, *words)
 
 
+@pytest.mark.parametrize("choices", ["'cohort', 'check', 'train'", "cohort, check, train"])
+def test_a_misspelt_command_is_known_however_python_lists_the_choices(choices, capsys):
+    with pytest.raises(SystemExit):
+        parser().error(f"argument COMMAND: invalid choice: 'trian' (choose from {choices})")
+    assert "there is no command 'trian'; did you mean train?" in capsys.readouterr().err
+
+
+def test_a_share_with_no_run_in_it_ends_well(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    for more in ([], ["--estimate"]):
+        assert main(["sweep", "--only", "6/6", *more]) == 0
+        assert "no run is in the share 6/6" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["controls", "sweep", "train"])
+def test_the_help_says_where_records_go(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"{'controls' if command == 'controls' else 'runs'}/ in" in capsys.readouterr().out
+
+
 def test_a_seed_below_0_leaves_nothing_behind(tmp_path, capsys):
     assert "seed is -1; expected 0 or more" in refused(capsys, "cohort", "--out", str(tmp_path / "c"), "--seed", "-1")
     assert not (tmp_path / "c").exists()

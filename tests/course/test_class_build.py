@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -134,3 +135,9 @@ def test_only_data_passes_through_the_pipe():
                 {"plain": {}}, {"float": 3}, {"texts": [[9], ["a"]]}, [], {"pickle": "gASVAAAA"}):
         with pytest.raises(WireError):
             unpack(bad)
+
+
+def test_slides_without_nbconvert_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nbconvert.filters.markdown_mistune", None)
+    with pytest.raises(DataError, match=r"slides need nbconvert; .*atlas-lab\[lab\]"):
+        slides_of(NOTEBOOK)

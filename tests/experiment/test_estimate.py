@@ -44,6 +44,14 @@ def test_the_lines_add_up(scans, monkeypatch):
     assert time.startswith(f"time: {(run_seconds(lab.RunConfig(epochs=1000), PACE) + 5) / 3600:.1f} hours")
 
 
+def test_minus_1_processes_are_one_per_core(scans, monkeypatch):
+    store, asked = lab.prepare_slices(scans, scale=4, z_step=20, jobs=1, progress=False), []
+    monkeypatch.setattr(estimate, "_measured", lambda kind, folder, jobs: asked.append(jobs) or (PACE, 5.0))
+    monkeypatch.setattr("joblib.effective_n_jobs", {-1: 3, 2: 2}.get)
+    *_, time, _, _ = estimate_lines([lab.RunConfig(seed=seed) for seed in range(4)], store, jobs=-1)
+    assert asked == [3] and "with --jobs 3 on this machine" in time
+
+
 def test_a_pace_has_the_store_s_sizes(scans):
     store = lab.prepare_slices(scans, scale=4, z_step=20, jobs=1, progress=False)
     ticks = iter(range(10**6))  # a clock that goes one second at each look

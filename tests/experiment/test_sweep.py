@@ -47,6 +47,16 @@ def test_a_record_survives_the_disk(run, tmp_path):
     assert [json.loads(line.rstrip(","))["epoch"] for line in text.splitlines() if line.startswith("  ")] == [1, 2]
 
 
+def test_a_tilde_is_the_home_folder(run, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sweep_module, "_train_all", lambda waiting, *_: waiting)  # nothing may be left to train
+    lab.save_run(run, "~/runs")
+    for found in (lab.load_runs("~/runs"), lab.sweep([CONFIG], store, "~/runs", report=lambda line: None)):
+        assert [one.config for one in found] == [CONFIG]
+    assert not (tmp_path / "~").exists()
+
+
 def test_load_runs_selects_by_settings(run, tmp_path):
     lab.save_run(run, tmp_path)
     lab.save_run(replace(run, config=replace(CONFIG, split_by="subject")), tmp_path)
