@@ -31,28 +31,35 @@ __all__ = [
 RATES = {
     "0.01": "learning rate 0.01", "0.001": "weight 1", "0.0001": "learning rate 0.0001", "0.001, decayed": "decayed",
 }
-WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1"}
+STUDY_RATES = {
+    "0.01": "weight 10, learning rate 0.01", "0.001": "weight 10", "0.0001": "weight 10, learning rate 0.0001",
+}
+WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1", "weight 0.1": "weight 0.1"}
 
 # The paper's public baseline by another CS230 project of 2018 (wungemach/atlas on GitHub), its lowest and highest Dice.
 PUBLISHED = {"the paper's baseline (wungemach/atlas)": {"slice": (0.40, 0.40), "scan": (0.16, 0.18)}}
 
 
-def rates_figure(records: Records) -> tuple[Figure, dict]:
-    """Fig. 4 left: dev Dice against the epoch for several learning rates."""
+def rates_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
+    """Fig. 4 left: dev Dice against the epoch for several learning rates; with weight 10 at the study point."""
+    if isinstance(records, StudyRecords):
+        return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10")
     return _curves_figure(records, RATES, "Learning rates, weight 1", last=60)
 
 
-def weights_figure(records: Records) -> tuple[Figure, dict]:
+def weights_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
     """Fig. 4 right: dev Dice against the epoch for several weights of lesion pixels."""
     return _curves_figure(records, WEIGHTS, "Weights of lesion pixels")
 
 
 def _curves_figure(records, variants, title, last=None):
-    """Fig. 4: dev Dice of variants until the last epoch, split by slice. Returns the figure and its provenance."""
-    groups = {name: records.variant(variant) for name, variant in variants.items()}
+    """Fig. 4: dev Dice of variants until the last epoch that their seeds have, split by slice; and its provenance."""
+    groups = {name: _listed(records.variant(variant)) for name, variant in variants.items()}
+    runs = [run for group in groups.values() for run in group]
+    people = f", {runs[0].point['subjects']} people" if runs[0].point else ""  # older records have none
     ax = plot_variants(groups, last=last)
-    ax.set_title(f"{title}; split by slice", fontsize=9)
-    return ax.figure, names_of(run for group in groups.values() for run in group)
+    ax.set_title(f"{title}\nsplit by slice{people}", fontsize=9)
+    return ax.figure, names_of(runs) | data_of(runs)
 
 
 def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
@@ -132,19 +139,23 @@ def networks_by_split(records: Records | StudyRecords) -> dict[str, dict[str, li
 def _recorded(records, variant, split):
     """The runs of a variant and a split, a list; none where too few are recorded."""
     try:
-        runs = records.variant(variant, split)
+        return _listed(records.variant(variant, split))
     except NotRecorded:
         return []
-    return list(runs.values()) if isinstance(runs, dict) else runs  # StudyRecords has them by seed
+
+
+def _listed(runs):
+    """Runs as a list; StudyRecords has them by seed."""
+    return list(runs.values()) if isinstance(runs, dict) else runs
 
 
 def control_lines(records: list) -> dict[str, dict]:
     """The lines of the controls: name -> split -> Interval."""
     found, lines = control_intervals(records), {}
     for (control, labels, _, split), interval in found.items():
-        name = control if labels == "true" else f"{control}, permuted masks"
+        name = control if labels == "true" else f"{control}, other people's masks"
         lines.setdefault(name, {})[split] = interval
-    order = [name for control in CONTROLS for name in (control, f"{control}, permuted masks") if name in lines]
+    order = [name for control in CONTROLS for name in (control, f"{control}, other people's masks") if name in lines]
     return {name: lines[name] for name in order}
 
 

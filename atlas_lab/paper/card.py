@@ -1,11 +1,15 @@
 """The reproducibility card: what it takes to get the paper's Dice, on one page, written from records."""
 
-from atlas_lab.config import setting_text
+from dataclasses import replace
+
+from atlas_lab.config import PROFILES, setting_text
 from atlas_lab.experiment.artifacts import DEPARTURES
 from atlas_lab.experiment.run import last_epoch, scores
 from atlas_lab.files import write_text
+from atlas_lab.paper.ablations import variant_config
 from atlas_lab.paper.effects import departure_effects, effects_table, updates_text
-from atlas_lab.paper.evidence import difference
+from atlas_lab.paper.evidence import difference, updates
+from atlas_lab.paper.study import BASE, StudyRecords
 from atlas_lab.statistics import mean_interval
 
 __all__ = ["card_text", "special_table", "write_card"]
@@ -21,6 +25,8 @@ Written from {n_runs} run records; {source}. Our numbers come from smaller pictu
 made-up lesions: they show what a choice did to the Dice here, at so many updates, not what it would do on ATLAS.
 """
 BEST = """## What the same recipe gives here
+
+At the course's point: {people} people, {updates:,} updates of the weights.{at_study}
 
 | split by | Dice of the best model | what it measures |
 |---|---|---|
@@ -79,6 +85,18 @@ def special_table(records):
     return "\n".join(lines) + "\n"
 
 
+def _study_text():
+    """What the same recipe came to, by slice, at the study point: the seeds that are recorded."""
+    recipe = replace(variant_config("decayed", BASE), epochs=60)
+    runs = [run for run in StudyRecords().runs if replace(run.config, seed=0, cohort=0) == recipe]
+    if not runs:
+        return ""
+    dice = ", ".join(f"{value:.3f}" for value in scores(runs))
+    point = runs[0].point
+    return (f" With {point['subjects']} people and {point['updates']:,} updates, as many as the paper's 60 epochs,\n"
+            f"it came by slice to {dice} (seeds recorded so far: {len(runs)}).")
+
+
 def card_text(records):
     """The card as Markdown. Raises NotRecorded if a variant that it needs lacks its seeds."""
     written, effects = departure_effects(records)
@@ -90,6 +108,8 @@ def card_text(records):
     return "\n".join([
         INTRO.format(paper=PAPER_DICE, n_runs=len(records.runs), source=by_slice[0].data["source"]),
         BEST.format(
+            people=PROFILES["course"].n_subjects, updates=updates(by_slice, len(by_slice[0].history)),
+            at_study=_study_text(),
             by_slice=mean_interval(scores(by_slice)), by_subject=mean_interval(scores(by_subject)), exposed=exposed,
             drop=difference(by_slice, by_subject), paper=PAPER_DICE,
         ),

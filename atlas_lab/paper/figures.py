@@ -44,6 +44,7 @@ from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
+from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import bar
 from atlas_lab.system.shipped import IN_A_CLONE
 
@@ -97,7 +98,7 @@ def draw_figures(
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
     synthetic = all(scan.synthetic for scan in scans)
-    out = Path(out or (REPOSITORY if synthetic and IN_A_CLONE else lab_home()) / "figures")
+    out = expand(out or (REPOSITORY if synthetic and IN_A_CLONE else lab_home()) / "figures")
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
     if not synthetic:
         report("The figures show patient images. ATLAS is under a data use agreement: keep them to yourself.")
@@ -164,13 +165,26 @@ def _draw_course(job):
     _replay(runs, job.step)
     job.step("the ablations and the ledger")
     records = _write_tables(runs, job)
-    best = partial(best_masks, records, job.store) if _is_own(job) else partial(best_study_masks, job.evidence.study)
+    study = job.evidence.study
+    best = partial(best_masks, records, job.store) if _is_own(job) else partial(best_study_masks, study)
+    curves = [records] if _is_own(job) else [study, records]
     controls = job.evidence.controls
     job.draw({
-        "figure_4_left": partial(rates_figure, records), "figure_4_right": partial(weights_figure, records),
+        "figure_4_left": partial(_first_drawn, rates_figure, curves),
+        "figure_4_right": partial(_first_drawn, weights_figure, curves),
         "figure_5": best, "splits": partial(splits_figure, records, controls),
         "departures": partial(departures_figure, records),
     })
+
+
+def _first_drawn(make, sources):
+    """A figure of the first of several sources of records that has what it needs. Raises NotRecorded if none has."""
+    for records in sources[:-1]:
+        try:
+            return make(records)
+        except NotRecorded:
+            continue
+    return make(sources[-1])
 
 
 def _draw_and_save(out, about, report, figures):

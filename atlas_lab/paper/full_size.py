@@ -25,8 +25,9 @@ PLAN = {
 HEAD = """## Full size
 
 1 mm a pixel, 93.7 million parameters, by slice. What the runs as written were expected to score was committed before
-them, from {sources} runs at {coarsest} to {finest} mm scored at 1 mm; each record names its commit. An interval here is
-that over people, of one training. As run means: {departures}.
+them, from {sources} runs at {coarsest} to {finest} mm scored at 1 mm, as the interval that nine of ten such runs fall
+into; each record names its commit. Other intervals here are those over people, of one training. As run means:
+{departures}.
 
 | run | epochs | updates | Dice | expected (90 %) | predicted / true area | agrees with the copying machine | commit |
 |---|---|---|---|---|---|---|---|
@@ -64,6 +65,6 @@ def _interval(score, form):
 def _outcome(dice, expected):
     """What was expected, and whether it came."""
     if expected is None:
-        return "nothing was"
+        return "none stated"
     found = Interval(expected["mean_dice"], expected["low"], expected["high"])
-    return f"{found:.3f}: {'came so' if found.low <= dice <= found.high else 'missed'}"
+    return f"{found:.3f}: {'inside' if found.low <= dice <= found.high else 'outside'}"

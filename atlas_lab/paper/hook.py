@@ -32,7 +32,7 @@ class Hook:
     dice : dict
         Split -> Interval of its dev Dice over seeds, after the last epoch that both splits have.
     copied : dict
-        Name of the control -> split -> Interval: the copying machine on the same slices, with true and permuted masks.
+        Name of the control -> split -> Interval: the copying machine on the same slices, with true masks and others'.
     n_networks : int
         Of how many it is the best.
     """
@@ -62,7 +62,7 @@ def find_hook(records: Records | StudyRecords, controls: list | None = None) -> 
     same = [record for record in controls_of(networks[best]["slice"], controls)
             if record.config.control == COPYING and record.config.split_by in ("slice", "subject")]
     copied = control_lines(same)
-    if not all(len(copied.get(name, {})) == 2 for name in (COPYING, f"{COPYING}, permuted masks")):
+    if not all(len(copied.get(name, {})) == 2 for name in (COPYING, f"{COPYING}, other people's masks")):
         raise NotRecorded("the copying machine is not recorded on the slices of these networks")
     return Hook(best, networks[best], dice[best], copied, len(networks))
 
@@ -81,9 +81,9 @@ def hook_figure(hook: Hook) -> tuple[Figure, dict]:
 
 def hook_text(hook: Hook) -> str:
     """The table of Dice, in Markdown, with bold numbers and the intervals beside them."""
-    lines = {f"the best of {hook.n_networks} networks ({hook.name})": hook.dice,
+    lines = {f"the paper's network ({hook.name}: the best of {hook.n_networks} settings)": hook.dice,
              "a machine that copies the mask of the most similar slice": hook.copied[COPYING],
-             "that machine, given other people's masks": hook.copied[f"{COPYING}, permuted masks"]}
+             "that machine, given other people's masks": hook.copied[f"{COPYING}, other people's masks"]}
     rows = [f"| {name} | {_cell(dice['slice'])} | {_cell(dice['subject'])} |" for name, dice in lines.items()]
     return "\n".join(["| Dice | new slices of known people | people never seen |", "|---|---|---|", *rows]) + "\n"
 

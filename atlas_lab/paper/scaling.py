@@ -90,9 +90,9 @@ def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", varian
     Parameters
     ----------
     along : {"updates", "scale", "people"}
-        Dice on dev after 1, 2, 4, ... epochs against the updates until then (points of one run lean the same way, so
-        that a line's band is a little narrow); Dice at 1 mm after EPOCHS epochs against mm a pixel; Dice after as many
-        updates against the people.
+        Dice on dev after 1, 2, 4, ... epochs, and the last if it is far from these, against the updates until then
+        (points of one run lean the same way, so that a line's band is a little narrow); Dice at 1 mm after EPOCHS
+        epochs against mm a pixel; Dice after as many updates against the people.
 
     Raises
     ------
@@ -122,8 +122,10 @@ def _points_of(run, along):
     """What one run adds to the points: pairs of place and score."""
     an_epoch = run.point["updates_an_epoch"]
     if along == "updates":
-        doubled = [2**k for k in range(len(run.history).bit_length())]  # epochs 1, 2, 4, ...: equal steps of log2
-        return [(an_epoch * epoch, run.curve()[epoch - 1]) for epoch in doubled]
+        last = len(run.history)
+        shown = [2**k for k in range(last.bit_length())]  # epochs 1, 2, 4, ...: equal steps of log2
+        shown += [last] if last > 1.4 * shown[-1] else []
+        return [(an_epoch * epoch, run.curve()[epoch - 1]) for epoch in shown]
     if along == "scale":
         is_scored = len(run.history) == EPOCHS and "dev_fine" in run.final
         return [(run.config.scale, run.final["dev_fine"]["mean_dice"]["value"])] if is_scored else []
@@ -159,7 +161,7 @@ def scaling_figure(runs: Sequence[Run]) -> tuple[Figure, dict]:
         variant, roads[label] = _road(runs, along)
         shown = [run for split in roads[label] for run in _runs_along(runs, along, split, variant)]
         seeds = len({run.config.seed for run in shown})
-        titles[label] = f"{NAMES[variant]}; {seeds} seed{'s' * (seeds > 1)}" if shown else ""
+        titles[label] = f"{NAMES[variant]}; " + (f"up to {seeds} seeds" if seeds > 1 else "1 seed") if shown else ""
         used |= {run.name: run for run in shown}
     if not used:
         raise NotRecorded(f"no variant is recorded at {FEWEST} places of a road: of {', '.join(ROADS)}")

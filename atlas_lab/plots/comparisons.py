@@ -45,6 +45,7 @@ SPLIT_MARKS = {
     "slice": (ORANGE, "o", "by slice"), "block": (GREEN, "^", "by block"), "scan": (PURPLE, "D", "by scan"),
     "subject": (BLUE, "s", "by subject"),
 }
+APART = {"slice": -0.14, "subject": 0.14}  # of a row's height, so that markers of like Dice don't hide one another
 COPIED = (GREY, "x", "agreement with the\ncopying machine")
 PANELS = ("networks", "controls: no networks", "published by others, on ATLAS R1.1 itself")
 
@@ -55,7 +56,8 @@ def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=No
     Parameters
     ----------
     groups : dict
-        What the curve is called -> list of Run that differ in nothing but the seed.
+        What the curve is called -> list of Run that differ in nothing but the seed, and perhaps in their length: the
+        curve ends with the shortest.
     last : int, optional
         The last epoch to show.
     """
@@ -63,7 +65,8 @@ def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=No
         _, ax = plt.subplots(figsize=(COLUMN, 2.7), layout="constrained")
     ends = []
     for i, (name, runs) in enumerate(groups.items()):
-        curves = np.array([run.curve(score, part)[:last] for run in runs])
+        shortest = min(len(run.history) for run in runs)
+        curves = np.array([run.curve(score, part)[:shortest][:last] for run in runs])
         epochs = np.arange(1, curves.shape[1] + 1)
         mean, low, high = np.array([mean_interval(column) for column in curves.T]).T
         colour = COLOURS[i % len(COLOURS)]
@@ -142,9 +145,10 @@ def _draw_lines(ax, lines):
         ax.plot([min(means), max(means)], [row, row], color="#CCCCCC", linewidth=1, zorder=0)
         for split, (mean, low, high) in spans.items():
             colour, marker, _ = SPLIT_MARKS.get(split, COPIED)
+            height = row + APART.get(split, 0)
             is_known = np.isfinite([low, high]).all()
             error = [[mean - low], [high - mean]] if is_known and split != "copied" else None
-            ax.errorbar(mean, row, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
+            ax.errorbar(mean, height, xerr=error, color=colour, fmt=marker, markersize=3.5, capsize=1.5, linewidth=0.8)
     ax.set_yticks(places, [in_lines(name) for name in lines])
     ax.set_ylim(places[-1] + 0.6, -0.6)
 
@@ -156,11 +160,14 @@ def _places(lines):
 
 
 def in_lines(name: str, width: int = 24) -> str:
-    """A long name in several lines, the last of them what comes after its last comma."""
-    if len(name) <= width:
-        return name
-    head, comma, last = name.rpartition(", ")
-    return "\n".join([fill(head + ",", width), fill(last, width)] if comma else [fill(last, width)])
+    """A long name in several lines, which end after a comma where they can."""
+    lines = [""]
+    for part in name.replace(", ", ",\n").split("\n"):
+        if len(f"{lines[-1]} {part}") <= width:
+            lines[-1] = f"{lines[-1]} {part}".strip()
+        else:
+            lines.append(part)
+    return "\n".join(fill(line, width) for line in lines if line)
 
 
 def _legend_of_splits(figure, parts):

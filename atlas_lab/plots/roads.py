@@ -45,7 +45,8 @@ def plot_roads(
             ax.axvline(goals[label], color="black", linewidth=0.6, linestyle=":")
             ax.annotate("the paper", (goals[label], 1), (2, -2), xycoords=("data", "axes fraction"),
                         textcoords="offset points", va="top", fontsize=SMALL)
-            _dress(ax, label, _apart({float(place) for at, *_ in by_split.values() for place in at}, goals[label]))
+            places = [float(place) for at, *_ in by_split.values() for place in sorted(at)]
+            _dress(ax, label, _apart(places, goals[label]))
     fullest = max(zip(roads.values(), np.atleast_1d(axes), strict=True), key=lambda road: len(road[0]))[1]
     fullest.legend(fontsize=SMALL, frameon=False, loc="upper left")
     return figure
@@ -60,12 +61,12 @@ def _draw_line(ax, places, predict: Callable, colour):
 
 
 def _apart(places, goal):
-    """The goal, and the places that stand far enough from those shown before them to be named; sorted.
+    """The goal, and the places that stand far enough from those before them to be named; sorted.
 
-    Cohorts differ by a few updates an epoch.
+    Cohorts and splits differ by a few updates an epoch.
     """
     shown = [goal]
-    for place in sorted(places):
+    for place in places:
         if all(abs(np.log2(place / other)) > NEAR for other in shown):
             shown.append(place)
     return sorted(shown)

@@ -25,7 +25,7 @@ def row_of(text, name):
     return next(line for line in text.splitlines() if line.startswith(f"| {name} |"))
 
 
-@pytest.mark.parametrize(("dice", "outcome"), [(0.25, "came so"), (0.1, "came so"), (0.31, "missed"), (0.05, "missed")])
+@pytest.mark.parametrize(("dice", "outcome"), [(0.25, "inside"), (0.1, "inside"), (0.31, "outside"), (0.05, "outside")])
 def test_a_run_as_written_is_held_against_what_was_expected(dice, outcome):
     row = row_of(full_size_text([record(FULL, dice)], ABOUT), "as written, weight 100, seed 0")
     assert row.split(" | ")[1:4] == ["10", "3,030", f"{dice:.3f} [{dice - 0.01:.3f}, {dice + 0.01:.3f}]"]
@@ -34,7 +34,7 @@ def test_a_run_as_written_is_held_against_what_was_expected(dice, outcome):
 
 def test_what_was_not_made_or_not_expected_says_so():
     text = full_size_text([record(replace(as_run(FULL), seed=1, cohort=1), 0.25)], ABOUT)
-    assert "nothing was" in row_of(text, "as run, weight 100, seed 1")
+    assert "none stated" in row_of(text, "as run, weight 100, seed 1")
     assert text.count("not run") == 6
     assert "from 2 runs at 8 to 2 mm" in text.replace("\n", " ")
 

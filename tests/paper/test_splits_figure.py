@@ -53,7 +53,8 @@ def test_controls_are_those_of_the_networks_slices_and_published_numbers_stand_a
     networks, beside, published = figure.axes
     assert markers(networks) == {0.405, 0.105} and markers(beside) == {0.75, 0.02} and markers(published) == {0.4, 0.17}
     names = [text.get_text() for ax in (beside, published) for text in ax.get_yticklabels()]
-    assert names == ["copying machine", "copying machine,\npermuted masks", "the paper's baseline\n(wungemach/atlas)"]
+    assert names == ["copying machine", "copying machine,\nother people's masks",
+                     "the paper's baseline\n(wungemach/atlas)"]
     assert "ATLAS R1.1" in published.get_title("left")
     assert about["controls"] == [record.config.name for record in controls[:3]] and len(about["runs"]) == 4
     assert min(text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()) >= 6
