@@ -37,11 +37,10 @@ def side_by_nibabel(mask, affine):
     return "left" if share > 0.9 else "right" if share < 0.1 else "both"
 
 
-def side_by_planes(mask, affine):
-    """Voxels of each plane of x, and where that plane lies."""
-    voxels = np.count_nonzero(mask, axis=(1, 2))
-    x = affine[0, 0] * np.arange(len(voxels)) + affine[0, 3]
-    left, right = voxels[x < 0].sum(), voxels[x > 0].sum()
+def side_by_grid(mask, affine):
+    """x at every voxel of the array."""
+    x = np.tensordot(affine[0, :3], np.indices(mask.shape), 1) + affine[0, 3]
+    left, right = (mask & (x < 0)).sum(), (mask & (x > 0)).sum()
     return ("left" if left > 9 * right else "both") if left > right else "right" if right > 9 * left else "both"
 
 
@@ -157,7 +156,7 @@ RIGHT = [
     ("overlap_map", overlap_by_first),
     ("overlap_map", overlap_by_running_mean),
     ("lesion_side", side_by_nibabel),
-    ("lesion_side", side_by_planes),
+    ("lesion_side", side_by_grid),
     ("resampled_rows", rows_by_loop),
     ("resampled_rows", rows_by_pandas),
     ("confusion_counts", counts_by_sklearn),

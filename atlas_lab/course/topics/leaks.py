@@ -208,6 +208,7 @@ EXERCISES = (
     Exercise(
         "copied_masks", "08", "the copying machine", 4, 5, copied_masks, _copy_cases, {
             "differences of bytes overflow: turn the pictures into numbers first": _copy_by(_squares, kind=np.uint8),
+            "squares of 16 bits overflow too: turn the pictures into floats": _copy_by(_squares, kind=np.int16),
             "the least similar slice, not the most similar": _copy_by(_squares, np.argmax),
             "absolute differences, not their squares": _copy_by(lambda t, i: np.abs(t - i).sum(axis=(1, 2))),
             "only the mean brightness is compared": _copy_by(

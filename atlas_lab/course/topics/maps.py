@@ -85,6 +85,21 @@ def _lesion(left, right, flip=False, middle=10.5):
     return mask, affine
 
 
+def _wide():
+    """A lesion on the right in voxels of 2 mm."""
+    mask, affine = _lesion(0, 12)[0], np.diag([2.0, 2, 2, 1])
+    affine[0, 3] = -22
+    return mask, affine
+
+
+def _tilted(first):
+    """Voxels of 2 mm in a head that is turned: five of them from row `first` on, left of the middle up to row 9."""
+    mask, affine = np.zeros((22, 22, 3), bool), np.diag([1.6, 1.6, 2, 1])
+    mask[10, first : first + 5, 1] = True
+    affine[0, 1], affine[1, 0], affine[0, 3] = 1.2, -1.2, -28
+    return mask, affine
+
+
 def _side_cases(rng):
     some = int(rng.integers(10, 20))
     return [
@@ -100,6 +115,12 @@ def _side_cases(rng):
         Case("4 of 20 voxels on the left: more than 10 %", _lesion(4, 16)),
         Case("3 of 25 voxels on the left: more than 10 %", _lesion(3, 22)),
         Case("1 of 20 voxels on the left: less than 10 %", _lesion(1, 19)),
+        Case("23 of 25 voxels on the left: more than 90 %", _lesion(23, 2)),
+        Case("2 of 25 voxels on the left: less than 10 %", _lesion(2, 23)),
+        Case("18 of 20 voxels on the left: 90 %, and not more", _lesion(18, 2)),
+        Case("voxels of 2 mm", _wide()),
+        Case("voxels of 2 mm in a head that is turned, left", _tilted(2)),
+        Case("voxels of 2 mm in a head that is turned, right", _tilted(15)),
     ]
 
 
@@ -117,6 +138,12 @@ def _right_below(most):
         left = np.mean(_x(np.argwhere(mask), affine) < 0)
         return "left" if left > 0.9 else "right" if left <= most else "both"
     return attempt
+
+
+def _at_90(mask, affine):
+    """Wrong: 90 % are enough."""
+    left = np.mean(_x(np.argwhere(mask), affine) < 0)
+    return "left" if left >= 0.9 else "right" if left <= 0.1 else "both"
 
 
 def _x(voxels, affine):
@@ -174,6 +201,11 @@ EXERCISES = (
             "a single voxel on the other side makes it both": _side_by(lambda v, a, m: np.mean(_x(v, a) < 0), 0.999),
             "right asks for all voxels: more than 90 % are enough": _right_below(0.0),
             "right is said too soon: less than 10 % may lie on the left": _right_below(0.3),
+            "exactly 90 % is not more than 90 %": _at_90,
+            "voxels are taken to be 1 mm wide": _side_by(
+                lambda v, a, m: np.mean(v[:, 0] * np.sign(a[0, 0]) + a[0, 3] < 0)),
+            "the affine's second and third column are left out: a head may be turned": _side_by(
+                lambda v, a, m: np.mean(v[:, 0] * a[0, 0] + a[0, 3] < 0)),
             "another threshold than 90 %": _side_by(lambda v, a, m: np.mean(_x(v, a) < 0), 0.75),
         }, library=lesion_maps.lesion_side),
     Exercise(

@@ -66,8 +66,9 @@ def _backward_cases(rng):
         case("one block", 2, 2, np.array([[2.0]])),
         case("blocks beside and below one another", 4, 6),
         case("an odd row and column, which get nothing", 5, 3),
-        Case("several pixels of a block are the largest: the first of them gets it all", (
-            np.hstack([np.zeros((2, 2)), rng.permuted([5.0, 5.0, 1.0, 2.0]).reshape(2, 2)]), _image(rng, 1, 2))),
+        Case("several pixels of a block are the largest: the first of them, row by row, gets it all", (
+            np.hstack([np.zeros((2, 2)), rng.permuted([5.0, 5.0, 1.0, 2.0]).reshape(2, 2), [[1.0, 5.0], [5.0, 2.0]]]),
+            _image(rng, 1, 3))),
     ]
 
 
@@ -166,6 +167,8 @@ EXERCISES = (
             "to the smallest pixel of the block": _to_the(lambda image: -image),
             "to the first pixel of the block": _to_the(np.zeros_like),
             "all of it to each of several largest pixels: the first alone gets it": _to_all,
+            "of several largest pixels the first column by column: row by row is asked":
+                lambda image, above: max_pool_gradient(image.T, above.T).T,
             "shared by several largest pixels: the first alone gets it": lambda *both: _to_all(*both, shared=True),
             "1 for the largest pixel, whatever comes from above":
                 lambda image, above: max_pool_gradient(image, np.ones_like(above)),
