@@ -51,10 +51,11 @@ class Interval(NamedTuple):
         return bool(self.low <= high and low <= self.high)
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
+def mean_interval(values: Sequence[float], level: float = 0.95, of_next: bool = False) -> Interval:
     """Mean of a few independent numbers, such as one per seed, with the interval of Student's t.
 
     NaNs are left out; with fewer than two numbers left the interval holds all numbers, and the mean of none is NaN.
+    `of_next` gives the interval in which one more such number would lie, instead of that of the mean.
     """
     from scipy.special import stdtrit  # the quantile of Student's t
 
@@ -64,6 +65,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval:
         return Interval(float(values.sum()) if len(values) else float("nan"), float("-inf"), float("inf"))
     mean = float(values.mean())
     half = float(stdtrit(len(values) - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
+    half *= (len(values) + 1) ** 0.5 if of_next else 1
     return Interval(mean, mean - half, mean + half)
 
 
