@@ -19,6 +19,7 @@ from atlas_lab.experiment.run import load_runs
 from atlas_lab.grid import GRID
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS
 from atlas_lab.paper.planning import plan_sweep
+from atlas_lab.paper.study import StudyRecords
 
 INPUTS = Path(__file__).with_suffix(".json")
 ON_GPU = Path(__file__).parents[1] / "benchmarks" / "gpu.json"
@@ -156,8 +157,10 @@ def page(inputs):
                 f"{own.step / (own.step / ranks + exchange(inputs, ranks, 'network_bytes_per_s')):.1f}",
                 f"{1e3 * exchange(inputs, ranks, 'link_bytes_per_s'):.2f} ms"] for ranks in (2, 4, 8)]
     fixed = STEP_PASSES * 4 * PAPER_PARAMETERS / gpu["bytes_per_s"]
-    study = ledger()
-    at_study = replace(Pace(**measured["study"]), n_train=29_106, n_dev=12_474, steps=291.06)
+    study = [config for config in ledger() if config.scale == 4 and config.people is None]
+    like = StudyRecords().variant("baseline")[0]  # its people and slices are those of every seed
+    at_study = replace(Pace(**measured["study"]), n_train=like.split["n_train"], n_dev=like.split["n_dev"],
+                       steps=like.point["updates_an_epoch"])
     study_seconds = [run_seconds(config, at_study) for config in study]
     recorded = next(run for run in load_runs(FULL_SIZE_RECORDS, pos_weight=100.0, mask_files="exact"))
     epochs = [entry["seconds"] for entry in recorded.history]
