@@ -19,7 +19,7 @@ from atlas_lab.data.placement import measure_placement
 from atlas_lab.data.registration import register
 from atlas_lab.data.scans import load_scan, source_of
 from atlas_lab.data.slicing import axial_slices
-from atlas_lab.experiment.own_scan import back_to
+from atlas_lab.data.turning import back_to
 from atlas_lab.grid import AFFINE, GRID, height_mm, to_ras
 from atlas_lab.plots.saving import save_figure
 from atlas_lab.plots.slices import show_slice

@@ -16,6 +16,7 @@ LOOKED_AT = 100                 # files of a folder
 SPECIAL = [
     (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"), (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"),
 ]
+SPACES = str.maketrans("", "", "\n\r\t")  # which a text may have
 WANTED = "expected a NIfTI file, .nii or .nii.gz"
 # How other formats begin, what they are called, and what makes NIfTI of them.
 STARTS = [
@@ -136,11 +137,7 @@ def _name_text(head):
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html", b"<head")):
         return "an HTML page, as a server sends in place of a file (log in?); download it again"
-    try:
-        printable = text.decode("utf-8", "ignore").replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
-    except ValueError:
-        return ""
-    if not text or not printable or b"\0" in head or not head.isascii():
+    if not text or not head.isascii() or not text.decode().translate(SPACES).isprintable():
         return ""
     if b"dataset_rank" in text or b"template_space" in text:
         return "a header of AFNI; convert it: 3dAFNItoNIFTI"

@@ -19,7 +19,7 @@ BEFORE_KIND = re.compile(r"_(?=t1w|space-|desc-)", re.IGNORECASE)  # ends the pa
 NEAR = 0.01           # values this near to 1 or 255, as a share, are 1 or 255: ATLAS R1.1 has both, with rounding
 FAINT = 0.05          # of the top value: an interpolated mask ripples below it
 HALF_BRAIN_ML = 940   # the MNI152 brain has 1,883 ml
-LARGEST_ML = 500      # the largest lesion of ATLAS R2.0 has 497 ml (FACTS: Liew et al. 2022)
+LARGEST_ML = 497      # the largest lesion of ATLAS R2.0 (Liew et al. 2022)
 MOST_LABELS = 50      # a map of labels has no more; an image has thousands of values
 
 
@@ -159,7 +159,7 @@ def _refuse_too_large(n_voxels, unit_ml, name):
         raise DataError(f"{name}: it covers {ml:.0f} ml, over half of a brain; it is inverted, or the mask of a brain, "
                         "or an image: a mask has 1 in the lesion and 0 elsewhere")
     if ml > LARGEST_ML:
-        warnings.warn(f"{name}: it covers {ml:.0f} ml; ATLAS's largest lesion has {LARGEST_ML}", ScanWarning,
+        warnings.warn(f"{name}: it covers {ml:.0f} ml; ATLAS's largest lesion has {LARGEST_ML} ml", ScanWarning,
                       stacklevel=4)
 
 

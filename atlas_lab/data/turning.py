@@ -1,10 +1,12 @@
 """Volumes turned to the axes that the lab works with, to the right, the front and the top, and back to their files'."""
 
+import warnings
+
 import numpy as np
 
-from atlas_lab.grid import to_ras
+from atlas_lab.grid import AFFINE, is_on_grid, to_ras
 
-__all__ = ["from_ras", "ras_grid"]
+__all__ = ["back_to", "from_ras", "ras_grid"]
 
 
 def ras_grid(shape: tuple[int, ...], affine: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
@@ -19,3 +21,19 @@ def from_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
     turn = orientations.ornt_transform(orientations.axcodes2ornt("RAS"), orientations.io_orientation(affine))
     return np.ascontiguousarray(orientations.apply_orientation(volume, turn))
+
+
+def back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """A volume on ATLAS's grid brought to another grid: by turning axes alone where that is enough."""
+    from nibabel import Nifti1Image
+    from nilearn.image import resample_img
+
+    if is_on_grid(*ras_grid(shape, affine)):
+        return from_ras(volume, affine)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Resampling binary images")  # probabilities of 0 and 1 alone are fine
+        moved = resample_img(
+            Nifti1Image(volume, AFFINE), target_affine=affine, target_shape=shape, interpolation="linear",
+            copy_header=True, force_resample=True,
+        )
+    return np.asarray(moved.dataobj, dtype=np.float32)

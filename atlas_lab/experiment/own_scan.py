@@ -17,14 +17,14 @@ from atlas_lab.data.registration import register
 from atlas_lab.data.scans import read_t1w
 from atlas_lab.data.slicing import axial_slices, downsample, upsample
 from atlas_lab.data.stripping import find_brain
-from atlas_lab.data.turning import from_ras, ras_grid
+from atlas_lab.data.turning import back_to, ras_grid
 from atlas_lab.experiment.artifacts import scale_each_slice
 from atlas_lab.experiment.inference import SavedModel, training_lines
 from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, voxel_ml
 
-__all__ = ["NOTICE", "Prediction", "back_to", "predict_scan"]
+__all__ = ["NOTICE", "Prediction", "predict_scan"]
 
 NOTICE = "For teaching and research only: not for clinical use, and not to be relied on for any person."
 LARGE_ML = 197  # of 1,449 masks of acute stroke (OpenNeuro ds004889), 95 in 100 have less
@@ -187,22 +187,6 @@ def _head(image: np.ndarray, white: float) -> np.ndarray:
     return head[: GRID[0], : GRID[1], : GRID[2]] | (np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0)
 
 
-def back_to(shape: tuple[int, ...], affine: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """A volume on ATLAS's grid brought to another grid: by turning axes alone where that is enough."""
-    from nibabel import Nifti1Image
-    from nilearn.image import resample_img
-
-    if is_on_grid(*ras_grid(shape, affine)):
-        return from_ras(volume, affine)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Resampling binary images")  # probabilities of 0 and 1 alone are fine
-        moved = resample_img(
-            Nifti1Image(volume, AFFINE), target_affine=affine, target_shape=shape, interpolation="linear",
-            copy_header=True, force_resample=True,
-        )
-    return np.asarray(moved.dataobj, dtype=np.float32)
-
-
 def _volume_lines(on_grid: np.ndarray, mask: np.ndarray, affine: np.ndarray, placed: np.ndarray) -> list[str]:
     """How large the lesion is and on which side, before and after it went back to the scan's own grid."""
     before, after = on_grid.sum() / 1000, mask.sum() * voxel_ml(placed)  # both in MNI space
@@ -218,7 +202,7 @@ def _volume_lines(on_grid: np.ndarray, mask: np.ndarray, affine: np.ndarray, pla
         lines.append(f"the lesion's centre lies {abs(here):.0f} mm {side} of the middle, in MNI space")
     ml = mask.sum() * voxel_ml(affine)
     if ml > LARGEST_ML:
-        lines.append(f"{ml:.0f} ml is implausible: the largest lesion of ATLAS R2.0 has 497 ml")
+        lines.append(f"{ml:.0f} ml is implausible: the largest lesion of ATLAS R2.0 has {LARGEST_ML} ml")
     elif ml > LARGE_ML:
         lines.append(f"{ml:.0f} ml is large: 95 in 100 strokes have less than {LARGE_ML} ml")
     return lines

@@ -16,7 +16,7 @@ from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import SMALL, mask_legend
 from atlas_lab.statistics import Interval
 
-__all__ = ["study_overestimates"]
+__all__ = ["middles", "study_overestimates"]
 
 EPOCHS = 10  # after which the paper shows the baseline's masks
 SHOWN = 6
@@ -37,7 +37,7 @@ def study_overestimates(records: StudyRecords, seed: int = 0) -> tuple[Figure, d
     rows, predicted = np.array(run.examples["rows"]), unpack_masks(run.examples["masks"])
     images, masks = example_slices(run, rows)
     ratio = predicted.sum(axis=(1, 2)) / masks.sum(axis=(1, 2))
-    shown = np.argsort(ratio, kind="stable")[_middles(len(ratio))]
+    shown = np.argsort(ratio, kind="stable")[middles(len(ratio))]
     titles = [f"area x {ratio[i]:.1f}" for i in shown]
     figure = plot_grid(images[shown], masks[shown], titles, predicted[shown], columns=3, in_column=True)
     figure.suptitle(_title(run, ratio), fontsize=SMALL + 0.5)
@@ -48,7 +48,7 @@ def study_overestimates(records: StudyRecords, seed: int = 0) -> tuple[Figure, d
     }
 
 
-def _middles(count):
+def middles(count):
     """The middle of each of SHOWN equal parts of a ranking of so many."""
     return np.round((np.arange(SHOWN) + 0.5) / SHOWN * (count - 1)).astype(int)
 

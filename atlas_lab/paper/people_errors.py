@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from atlas_lab.paper.people_claims import groups_table, named_scans, people_scores
+from atlas_lab.paper.people_claims import groups_table, people_scores
+from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
-from atlas_lab.scoring.scans import by_subject
 from atlas_lab.statistics import Interval
 
 __all__ = ["cost_of_mimics", "error_analysis"]
@@ -33,11 +33,9 @@ def error_analysis(records: Sequence[Mapping], row: str) -> str:
     """A final row's scores in each way that is recorded, by group, and on people without lesion, as Markdown."""
     lines = [f"| {row} | subject Dice | lesion F1 |", "|---|---|---|"]
     for way, name in WAYS.items():
-        having = [record for record in records if record["row"] == row and way in record["scores"]]
-        if having:
-            dice, f1 = (people_interval(by_subject(named_scans(having, score, way), score))
-                        for score in ("dice", "lesion_f1"))
-            lines.append(f"| {name} | {dice} | {f1} |")
+        scores = [recorded_so_far(records, row, score, way)[0] for score in ("dice", "lesion_f1")]
+        if scores[0]:
+            lines.append(f"| {name} | {' | '.join(format(people_interval(of_people)) for of_people in scores)} |")
     parts = ["\n".join(lines) + "\n", groups_table(records, row)]
     with suppress(KeyError):  # not scored so
         parts.append(f"Without mimics the same people score {cost_of_mimics(records, row):+.3f}.\n")

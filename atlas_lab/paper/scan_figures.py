@@ -16,6 +16,7 @@ from atlas_lab.experiment.checkpoint import load_model
 from atlas_lab.grid import height_mm
 from atlas_lab.metrics import precision_recall_area
 from atlas_lab.model import BaselineNet
+from atlas_lab.paper.overestimates import middles
 from atlas_lab.paper.tables import group_by_config
 from atlas_lab.plots.architecture import plot_architecture
 from atlas_lab.plots.brain import plot_overlap_map
@@ -62,8 +63,7 @@ def figure_3(live, store) -> tuple[Figure, dict]:
     model = load_model(live, store)
     counts = evaluate(model, SliceDataset(store, with_lesion))
     ratio = (counts.tp + counts.fp) / (counts.tp + counts.fn)
-    sixths = np.round((np.arange(6) + 0.5) / 6 * (len(ratio) - 1)).astype(int)  # the middle of each sixth
-    shown = np.argsort(ratio)[sixths]
+    shown = np.argsort(ratio)[middles(len(ratio))]
     rows = with_lesion[shown]
     predictions = predict(model, store.images[rows]) > 0.5
     titles = [f"area x {ratio[i]:.1f}" for i in shown]

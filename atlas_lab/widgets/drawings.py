@@ -3,8 +3,7 @@
 import numpy as np
 
 from atlas_lab.data.nifti import GridWarning
-from atlas_lab.data.turning import from_ras, ras_grid
-from atlas_lab.experiment.own_scan import back_to
+from atlas_lab.data.turning import back_to, from_ras, ras_grid
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.grid import SAME, voxel_ml
 from atlas_lab.widgets.volumes import unpack

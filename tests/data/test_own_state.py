@@ -151,8 +151,9 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, n_tasks):
     (tmp_path / "go.py").write_text(STARTER)
     starter = subprocess.Popen([sys.executable, tmp_path / "go.py", tmp_path / "begun", str(n_tasks)],
                                env={**os.environ, "STARTED_BY": str(tmp_path)})
+    ends = time.monotonic() + 240
     while len(os.listdir(tmp_path / "begun")) < n_tasks or len(workers_of(str(tmp_path))) < 2:
-        assert starter.poll() is None
+        assert starter.poll() is None and time.monotonic() < ends
         time.sleep(0.05)
     starter.kill()
     starter.wait()

@@ -93,7 +93,7 @@ def start_training(home, out, *settings):
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes as Linux shows them")
 def test_a_training_goes_on_after_one_of_its_processes_is_killed(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("ATLAS_DATA", str(tree))
-    settings, home = ["epochs=8", "batch_size=11"], tmp_path / "killed"
+    settings, home = ["epochs=60", "batch_size=11"], tmp_path / "killed"
     training = start_training(home, tmp_path / "records of killed", *settings)
     ends = time.monotonic() + 300
     while not (found := list(home.glob("checkpoints/*/checkpoint.pt"))):
@@ -101,7 +101,7 @@ def test_a_training_goes_on_after_one_of_its_processes_is_killed(tree, tmp_path,
         time.sleep(0.01)
     (victim,) = [int(path.parent.name) for path in process_files(training.pid) if b"RANK=1\0" in path.read_bytes()]
     os.kill(victim, signal.SIGKILL)
-    assert 0 < len(torch.load(found[0], weights_only=True)["history"]) < 8
+    assert 0 < len(torch.load(found[0], weights_only=True)["history"]) < 60
     said = training.communicate()[1]
     assert training.returncode == 0 and "exitcode: -9" in said, said
     whole = start_training(tmp_path / "whole", tmp_path / "records of whole", *settings)
