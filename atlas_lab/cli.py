@@ -12,7 +12,7 @@ from functools import cache, partial
 
 from atlas_lab import __version__
 from atlas_lab.commands import completion, data, notebooks, own_scans, people, records, replay, score
-from atlas_lab.commands.numbers import at_least_1, processes
+from atlas_lab.commands.numbers import at_least_1, price, processes
 from atlas_lab.config import PROFILES, SETTINGS, demand, run_name, setting_text
 from atlas_lab.course.class_commands import add_class_commands
 from atlas_lab.files import DataError, check_target
@@ -119,7 +119,7 @@ def parser():
     sub.add_argument("--backend", choices=["loky", "dask"], default="loky", help="this machine, or a Dask cluster")
     sub.add_argument("--only", metavar="I/N", help="every N-th run from the I-th on: what one of N jobs trains")
     sub.add_argument("--estimate", action="store_true", help="measure some steps, say what it will cost, train nothing")
-    sub.add_argument("--price", type=float, help="estimate: of an hour of one process, in any currency")
+    sub.add_argument("--price", type=price, help="estimate: of an hour of one process, in any currency")
     sub.add_argument("--address", help="dask: of the cluster's scheduler, as in tcp://10.0.0.1:8786")
     _add_settings(sub, "V1,V2,...")
     sub.add_argument("names", nargs="*", metavar="NAME", help="sweeps of the paper's ablations (weights, ..., or all)")

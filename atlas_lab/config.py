@@ -22,18 +22,19 @@ def _setting(default, text: str, rule: tuple | None = None, kind: type | None = 
     `kind` is the type of its values, by default that of its default. `as_text` is the pair of functions that read and
     write the value as text, where records and command line have a text for what is none in the code.
     """
-    about = {"text": text, "rule": rule, "kind": kind or type(default), "as_text": as_text}
-    return field(default=default, metadata=about)
+    return field(default=default, metadata={
+        "text": text, "rule": rule, "kind": kind or type(default), "as_text": as_text})
 
 
-AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
+AT_LEAST_1 = (lambda value: 1 <= value < 2**31, "from 1 to 2147483647")
 POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
 SEED = (lambda value: 0 <= value < 2**32, "from 0 to 4294967295")
-UP_TO_3 = (lambda value: 0 <= value <= 3, "from 0 to 3")
+TO_512, TO_94, TO_3 = ((lambda value, low=low, most=most: low <= value <= most, f"from {low} to {most}")
+                       for low, most in ((1, 512), (0, 94), (0, 3)))
 SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
-SIDES = (lambda sides: len(sides) == 2 and all(isinstance(side, int) and side >= 1 for side in sides),
-         "the sides of two kernels, as in 3-5")
+SIDES = (lambda sides: len(sides) == 2 and all(isinstance(side, int) and 1 <= side <= 49 for side in sides),
+         "the sides of two kernels, from 1 to 49, as in 3-5")
 
 # How a setting's text is read, and how its value is written: "3-5" is (3, 5), "first 100" is 100, "all" is None.
 SIDES_TEXT = (lambda text: tuple(map(int, text.split("-"))), lambda sides: "-".join(map(str, sides)))
@@ -53,15 +54,15 @@ class RunConfig:
 
     net: str = _setting("baseline", "the network", ("baseline", "unet", "volume_unet"))
     pool: str = _setting("max", "kind of pooling: the pooling ablation (C9)", ("max", "avg"))
-    convs_per_stage: int = _setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", AT_LEAST_1)
+    convs_per_stage: int = _setting(1, "convolutions before each pooling; 3 is the depth ablation (C10)", TO_512)
     kernels: tuple[int, int] = _setting(
         (3, 5), "sides of the two stages' kernels; the code's deep net has 10-3 (C10)", SIDES, as_text=SIDES_TEXT)
     dropout: float = _setting(0.15, "code: after each pooling and on the fully connected layers", SHARE)
-    skips: int = _setting(0, "baseline: how many stages' features the decoder sees too", UP_TO_3)
+    skips: int = _setting(0, "baseline: how many stages' features the decoder sees too", TO_3)
     code: str = _setting("dense", "baseline: with its fully connected code, or without (none)", ("dense", "none"))
-    width: int = _setting(8, "U-Net: channels at full resolution, doubled at each halving", AT_LEAST_1)
-    context: int = _setting(0, "U-Net: neighbouring slices seen on each side (2.5D)", NOT_NEGATIVE)
-    deep_supervision: int = _setting(0, "U-Net: so many coarser outputs are trained too", UP_TO_3)
+    width: int = _setting(8, "U-Net: channels at full resolution, doubled at each halving", TO_512)
+    context: int = _setting(0, "U-Net: neighbouring slices seen on each side (2.5D)", TO_94)
+    deep_supervision: int = _setting(0, "U-Net: so many coarser outputs are trained too", TO_3)
     stage: str = _setting("mask", "what of the cascade is learnt: presence and place come before the mask (C15)",
                           ("presence", "place", "mask"))
     fold: int | None = _setting(None, "by subject: which fifth is dev, 0 to 4; by site: which site; none: at random",

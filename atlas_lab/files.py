@@ -96,6 +96,8 @@ def check_target(path: str | Path, shows: str | None = None, room: int = 0) -> P
         if target.exists() and not target.is_file():
             kind = "folder" if target.is_dir() else "device or a pipe"
             raise DataError(f"{target} is a {kind}; give the name of a file")
+        if target.exists() and not target.stat().st_mode & 0o222:
+            raise DataError(f"{target}: write-protected, so it isn't replaced; name another, or: chmod u+w")
         free = free_for(target)
     if free < room + SPARE:
         needed = f"about {room / 1e6:,.0f} MB are" if room >= 1e6 else "room is"

@@ -78,10 +78,7 @@ def paired_interval(ones: Sequence[float], others: Sequence[float], level: float
 
 
 def geometric_interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """The same for ratios, which spread by factors: the interval of their logarithms, and back.
-
-    NaNs and zeros are left out.
-    """
+    """The same for ratios, which spread by factors: that of their logarithms, and back; NaNs and zeros are left out."""
     values = np.asarray(values, dtype=float)
     logs = mean_interval(np.log(values[values > 0]), level)
     return Interval(*(float(np.exp(number)) for number in logs))

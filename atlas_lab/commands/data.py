@@ -5,6 +5,7 @@ import shlex
 import sys
 
 from atlas_lab.commands.numbers import at_least_1, processes
+from atlas_lab.data.identify import refuse_path
 from atlas_lab.files import check_target, lab_home
 from atlas_lab.system.disk import expand
 
@@ -92,6 +93,7 @@ def _run_unlock(options):
 
     from atlas_lab.data.unlock import unlock
 
+    refuse_path(options.archive)
     name = options.archive.name.lstrip(".").split(".")[0] or "atlas"
     out = options.out or options.archive.with_name(name)
     key = getpass("key of the archive: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")

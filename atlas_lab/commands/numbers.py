@@ -2,7 +2,7 @@
 
 import argparse
 
-__all__ = ["at_least_1", "processes"]
+__all__ = ["at_least_1", "price", "processes"]
 
 
 def at_least_1(text: str) -> int:
@@ -19,3 +19,14 @@ def processes(text: str) -> int:
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is neither a whole number from 1 on nor -1, for one per core") from None
+
+
+def price(text: str) -> float:
+    """An amount of money from 0 on. Raises ArgumentTypeError."""
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no amount from 0 on")
+    return amount

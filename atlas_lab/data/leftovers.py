@@ -18,6 +18,7 @@ DERIVED = {
     "runs": "records of runs", "controls": "records of controls", "figures": "figures", "views": "pages of the viewer",
     "check": "a quality report", "unlocking": "notes on archives being unlocked",
 }
+KEPT = {"class"}  # notebooks, keys and marks of classes: the lab's, but nothing that comes again
 
 
 def find_derived() -> dict[Path, str]:
@@ -36,7 +37,8 @@ def _refuse_shared(home):
     """Raise DataError if there is more in a home that somebody named: `figures` there may be anybody's."""
     if not (os.environ.get("ATLAS_LAB_HOME") and home.is_dir()):
         return
-    others = sorted(path.name for path in home.iterdir() if path.name not in DERIVED and not path.name.startswith("."))
+    names = {path.name for path in home.iterdir() if not path.name.startswith(".")}
+    others = sorted(names - KEPT - DERIVED.keys())
     if others:
         found = f"{', '.join(others[:3])}{' and more' if len(others) > 3 else ''}"
         raise DataError(f"{home}: holds {found} besides what the lab makes ({', '.join(DERIVED)}), so these may be "

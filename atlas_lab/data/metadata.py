@@ -16,6 +16,7 @@ __all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
 SUFFIXES = (".csv", ".xlsx")
 LARGEST = 2**26   # bytes of a table; that of R2.0 has 100 KB
 SEPARATORS = ",;\t"
+WHOLE = re.compile(r"^(\d+)\.0$")  # a number as spreadsheets give it back
 
 
 def find_metadata(root):
@@ -62,10 +63,15 @@ def load_metadata(path):
         if not found:
             names = ", ".join(map(str, table.columns))
             raise DataError(f"{path}: no column is named after the {wanted}; found {names}")
-        columns[wanted] = found[0]
+        columns[wanted] = min(found, key=lambda column: _is_other(column, wanted))  # the first of the likeliest
     subjects = table[columns["subject"]].fillna("").map(_clean_subject)
     sessions = table[columns["session"]].fillna("").map(_clean_session)
     return table.set_index(scan_name(subjects, sessions))
+
+
+def _is_other(column, wanted):
+    """Whether a column named after a subject or session holds something else of it, such as "Session date"."""
+    return str(column).strip().lower() not in (wanted, f"{wanted} id", f"{wanted}_id", f"{wanted}id")
 
 
 def _read_table(path):
@@ -80,7 +86,7 @@ def _read_table(path):
             return pandas.read_excel(path, dtype=str)
         text = _decode(path.read_bytes())
         header = text.lstrip().split("\n", 1)[0]
-        return pandas.read_csv(io.StringIO(text), dtype=str, sep=max(SEPARATORS, key=header.count))
+        return pandas.read_csv(io.StringIO(text), dtype=str, sep=max(SEPARATORS, key=header.count), index_col=False)
     except DataError:
         raise
     except Exception as error:  # pandas and openpyxl raise errors of many kinds
@@ -102,13 +108,13 @@ def _decode(data):
 
 def _clean_subject(text):
     """A subject as its folder has it: "31768" -> "031768", "sub-r001s001" -> "r001s001"."""
-    text = text.strip().removeprefix("sub-")
+    text = WHOLE.sub(r"\1", text.strip().removeprefix("sub-"))
     return text.zfill(6) if text.isdigit() else text
 
 
 def _clean_session(text):
     """A session as its folder has it: " t01" -> "t01", "1" -> "ses-1"."""
-    text = text.strip()
+    text = WHOLE.sub(r"\1", text.strip())
     return f"ses-{text}" if text.isdigit() else text
 
 
@@ -131,13 +137,19 @@ def join_metadata(scans, root):
 def match_metadata(scans, root):
     """The first table near a release that has rows of its scans, joined to them, or None; and lines on the others."""
     names, notes = [scan.name for scan in scans], []
+    written = {name.casefold(): name for name in names}
     for path in find_metadata(root):
         try:
             table = load_metadata(path)
         except DataError as error:
             notes.append(f"{error}; left aside")
             continue
+        table.index = table.index.map(lambda name: written.get(name.casefold(), name))
         if table.index.isin(names).any():
+            ours = table[table.index.isin(names)].drop_duplicates()
+            if twice := sorted(set(ours.index[ours.index.duplicated()])):
+                notes.append(f"{path}: has rows that differ for {', '.join(twice[:3])}"
+                             f"{' and more' if len(twice) > 3 else ''}; the first of each is taken")
             return table[~table.index.duplicated()].reindex(names), notes
         notes.append(f"{path}: holds no row of these {len(names)} scans; left aside")
     return None, notes

@@ -15,7 +15,7 @@ from atlas_lab.data.intensity import from_zero
 from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
-from atlas_lab.data.search import announce_left_out, masks_beside, volumes_below
+from atlas_lab.data.search import announce_left_out, masks_beside, other_stem_of, volumes_below
 from atlas_lab.data.state import read_json
 from atlas_lab.data.unpack import is_incomplete
 from atlas_lab.dataset import scan_name
@@ -125,7 +125,8 @@ def _example_of(layout):
 
 def _scan_at(path):
     """The Scan whose T1 volume is at `path`, or None if it is none of a known release."""
-    layout, match = match_path(path)
+    other = other_stem_of(path.name, [])
+    layout, match = match_path(path.with_name(f"{other}.nii.gz") if other else path)
     if layout is None:
         return None
     release_folder = Path(path.as_posix()[: match.start()])
@@ -221,8 +222,7 @@ def load_scan(scan: Scan | str | Path) -> LoadedScan:
         the files or on the grid.
     """
     loaded, account = load_with_account(scan)
-    for line in account.grid_changes():
-        warnings.warn(f"{account.scan}: {line}", ScanWarning, stacklevel=2)
+    _warn_of_changes(account)
     return loaded
 
 
@@ -283,7 +283,19 @@ def load_lesion(scan: Scan) -> tuple[np.ndarray, np.ndarray]:
         As `load_scan`.
     """
     t1w = read_header(scan.t1w)
-    return to_grid(read_masks(scan, t1w.shape, t1w.affine), t1w.affine, scan.t1w)
+    mask, account = read_masks(scan, t1w.shape, t1w.affine), Account(scan.name)
+    on_grid, affine = to_grid(mask, t1w.affine, scan.t1w)
+    if on_grid is not mask:
+        account.joined_ml, account.side_mm = lesion_place(mask, t1w.affine)
+        account.grid_ml, account.grid_side_mm = lesion_place(on_grid, affine)
+        _warn_of_changes(account)
+    return on_grid, affine
+
+
+def _warn_of_changes(account):
+    """Warn of what coming to ATLAS's grid did to a scan's lesion."""
+    for line in account.grid_changes():
+        warnings.warn(f"{account.scan}: {line}", ScanWarning, stacklevel=3)
 
 
 def source_of(scans: Sequence[Scan]) -> str:

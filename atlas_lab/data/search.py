@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-__all__ = ["announce_left_out", "masks_beside", "stem_of", "volumes_below"]
+__all__ = ["announce_left_out", "masks_beside", "other_stem_of", "stem_of", "volumes_below"]
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+# Other formats of volumes, other packers, and what a browser calls a file that it has not whole yet.
+OTHER = re.compile(r"(\.nii)?(\.gz)?\.((img|hdr)(\.gz)?|mgz|mgh|mnc|nrrd|bz2|xz|zst|zip|7z|rar|part|crdownload)$",
+                   re.IGNORECASE)
 
 
 def stem_of(name: str) -> str | None:
@@ -17,8 +20,21 @@ def stem_of(name: str) -> str | None:
     return ENDING.sub("", name) if ENDING.search(name) and not name.startswith(".") else None
 
 
+def other_stem_of(name: str, beside: Sequence[str]) -> str | None:
+    """A file's name without the ending of another format than NIfTI; None if it has none.
+
+    None too where the NIfTI file of that name lies among the names `beside` it, and of a pair's header.
+    """
+    found = OTHER.search(name)
+    stem = name[: found.start()] if found and not name.startswith(".") else None
+    is_header = re.search(r"\.hdr(\.gz)?$", name, re.IGNORECASE) and any(
+        other.lower().startswith(f"{stem}.img".lower()) for other in beside)
+    return None if stem is None or is_header or stem in map(stem_of, beside) else stem
+
+
 def volumes_below(root: Path) -> list[Path]:
-    """Paths of all files with a NIfTI ending below a folder, sorted; links to files that aren't here are among them.
+    """Paths of all files with the ending of a volume below a folder, sorted; links to files that aren't here are among
+    them, and so are volumes of other formats than NIfTI, so that reading one says what it is.
 
     Linked folders are entered, each folder once; hidden ones are not. A folder that can't be listed is announced.
     """
@@ -35,7 +51,8 @@ def volumes_below(root: Path) -> list[Path]:
                 seen.add(real)
                 entered.append(name)
         below[:] = entered
-        found += [Path(folder, name) for name in files if stem_of(name) is not None]
+        found += [Path(folder, name) for name in files
+                  if stem_of(name) is not None or other_stem_of(name, files) is not None]
     return sorted(found)
 
 
@@ -44,10 +61,13 @@ def masks_beside(t1w: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
 
     Upper and lower case are the same. A mask may also lie in a folder of its own name (x.nii/x.nii). What has a mask's
     name and can't be read is among them, so that reading it says so: a lesion is never left out because its file isn't
-    here.
+    here, or is of another format.
     """
+    names = [path.name for path in t1w.parent.iterdir()]
+
     def is_mask(path):
         stem = stem_of(path.name)
+        stem = other_stem_of(path.name, names) if stem is None else stem
         return stem is not None and any(fnmatchcase(stem.lower(), pattern.lower()) for pattern in patterns)
 
     folder = t1w.parent if stem_of(t1w.parent.name) is None else t1w.parent.parent
@@ -60,6 +80,7 @@ def masks_beside(t1w: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
 
 def announce_left_out(paths: Sequence[Path], root: Path) -> None:
     """Say on stderr which NIfTI files are neither a T1 volume nor a mask by the names of a release."""
+    paths = [path for path in paths if stem_of(path.name) is not None]
     if not paths:
         return
     examples = ", ".join(str(path.relative_to(root)) for path in paths[:3])

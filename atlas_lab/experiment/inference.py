@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from atlas_lab.config import RunConfig, config_from_plain, plain_settings
+from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings
 from atlas_lab.data.placement import SKULL, skull_brightness
 from atlas_lab.data.slicing import stack_affine
 from atlas_lab.dataset import SliceStore
@@ -125,7 +125,12 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
     try:
         _refuse_bomb(path)
         contents = torch.load(path, map_location="cpu", weights_only=True)
-        config = config_from_plain(contents["config"])
+        config, data = config_from_plain(contents["config"]), contents.get("data", {})
+        check_config(config)
+        if data and not {"source", "scans", "skull"} <= data.keys():
+            raise ValueError("what it was trained on is incomplete")
+        if odd := {str(w.dtype) for w in contents["state"].values() if not w.is_floating_point()} - {"torch.int64"}:
+            raise ValueError(f"its weights are of type {', '.join(odd)}")
         model = _build_within(path.stat().st_size, config, contents)
     except Exception as error:  # torch raises many kinds for a file that is no model, or another one
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -136,15 +141,17 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
             f"{path}: {broken:,} of the network's {len(weights):,} weights are NaN or infinite, so its training broke "
             "down; train it again, with a smaller learning_rate"
         )
-    return SavedModel(_placed(model.eval(), device), config, contents.get("data", {}))
+    return SavedModel(_placed(model.eval(), device), config, data)
 
 
 def _refuse_bomb(path: Path) -> None:
     """Raise ValueError if a file is none of torch's archives, or would fill the memory; nothing of it is unpacked."""
     with zipfile.ZipFile(path) as archive:
         total = sum(part.file_size for part in archive.infolist())
-    if total > LARGEST or total > path.stat().st_size + 2**20:  # torch packs nothing
-        raise ValueError(f"it would unpack to {total >> 20} MiB")
+        if total > LARGEST or total > path.stat().st_size + 2**20:  # torch packs nothing
+            raise ValueError(f"it would unpack to {total >> 20} MiB")
+        if damaged := archive.testzip():  # which torch does not look at
+            raise ValueError(f"damaged at {damaged}: copy it again")
 
 
 def _build_within(size: int, config: RunConfig, contents: dict) -> torch.nn.Module:

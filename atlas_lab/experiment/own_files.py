@@ -1,6 +1,7 @@
 """The files of `predict`: what it reads and what it writes, checked before any work, and written all or none."""
 
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
-from atlas_lab.data.search import stem_of
+from atlas_lab.data.search import other_stem_of, stem_of
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
@@ -23,6 +24,7 @@ __all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
 
 VOLUMES = (".nii.gz", ".nii")
 NO_SCAN = ("_mask", "_probability")  # as releases and `predict` itself name what is no scan
+T1 = re.compile(r"(?<![a-z0-9])t1w?(?![a-z0-9])", re.IGNORECASE)  # as a word: a patient1 is none
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 
 
@@ -67,6 +69,8 @@ def plan_jobs(
         _check_endings(job)
     read = [*(job.t1w for job in jobs), *([model] if model else [])]
     _refuse_overlap(read, [path for job in jobs for path in job.outputs])
+    if replaced := [str(path) for job in jobs for path in job.outputs if os.path.exists(path)]:
+        print(f"replaced: {', '.join(replaced[:3])}{' and more' if len(replaced) > 3 else ''}", file=sys.stderr)
     needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
     for job in jobs:
         for path in job.outputs:
@@ -75,16 +79,25 @@ def plan_jobs(
 
 
 def _scans_in(folder: Path) -> list[Path]:
-    """The volumes to segment in a folder: those with T1 in their names, or all if there are none; masks are none."""
-    stems = {path: stem_of(path.name) for path in sorted(folder.iterdir())}
-    volumes = [path for path, stem in stems.items() if stem is not None]
-    found = [path for path in volumes if not stems[path].lower().endswith(NO_SCAN)]
-    if len(found) < len(volumes):
-        print(f"{folder}: {len(volumes) - len(found)} files are named as masks or probabilities and were left out",
-              file=sys.stderr)
-    if not found:
+    """The volumes to segment in a folder: those with T1 in their names, or all if there are none; masks are none.
+
+    What is left out is said on stderr.
+    """
+    paths = sorted(folder.iterdir())
+    volumes = {path: stem for path in paths if (stem := stem_of(path.name)) is not None}
+    names = [path.name for path in paths]
+    others = [path for path in paths if other_stem_of(path.name, names) is not None]
+    found = [path for path, stem in volumes.items() if not stem.lower().endswith(NO_SCAN)]
+    t1w = [path for path in found if T1.search(volumes[path])] or found
+    for reason, left in (("are named as masks or probabilities", [path for path in volumes if path not in found]),
+                         ("have no T1 in their names, as others have", [path for path in found if path not in t1w]),
+                         ("are volumes of other formats than NIfTI, or packed", others)):
+        if left:
+            some = ", ".join(path.name for path in left[:3]) + (" and more" if len(left) > 3 else "")
+            print(f"{folder}: {len(left)} files {reason} and were left out: {some}", file=sys.stderr)
+    if not t1w:
         raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")
-    return [path for path in found if "t1" in path.name.lower()] or found
+    return t1w
 
 
 def _job_in_folder(t1w: Path, out: Path, probability: Path | None, picture: Path | None) -> Job:
@@ -102,9 +115,9 @@ def _job_in_folder(t1w: Path, out: Path, probability: Path | None, picture: Path
 def _check_endings(job: Job) -> None:
     """Raise DataError for an output whose ending says no kind of file that can be written."""
     for path in (job.mask, job.probability):
-        if path and not path.name.endswith(VOLUMES):
-            raise DataError(f"{path}: the name must end in .nii or .nii.gz")
-    if job.picture and not job.picture.name.endswith(PICTURES):
+        if path and not (path.name.endswith(VOLUMES) and stem_of(path.name)):
+            raise DataError(f"{path}: the name must end in .nii or .nii.gz, and begin with something else")
+    if job.picture and not (job.picture.name.endswith(PICTURES) and job.picture.stem[:1] not in ("", ".")):
         raise DataError(f"{job.picture}: the picture's name must end in {', '.join(PICTURES)}")
 
 

@@ -161,15 +161,26 @@ def load_run(path: str | Path) -> Run:
     values = read_record(path, "a run record", needed)
     try:
         run = run_from_dict(values)
-        if not all(isinstance(entry, dict) and {"epoch", "dev"} <= entry.keys() for entry in run.history):
-            raise TypeError("the history is no list of epochs")
+        _refuse_odd(run)
         score_text(run)
         check_config(run.config)
         return run
-    except DataError:
-        raise
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not a run record ({type(error).__name__}: {error})") from error
+
+
+def _refuse_odd(run):
+    """Raise TypeError for a field that is of another kind than records have, or lacks what they are asked for."""
+    if not run.history or not all(
+            isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and isinstance(entry.get("dev"), dict)
+            and isinstance(entry.get("seconds", 0.0), int | float) for entry in run.history):
+        raise TypeError("the history is no list of epochs")
+    about = (run.environment, run.point, run.data, run.split)
+    if not (all(isinstance(part, dict) for part in about) and isinstance(run.seconds, int | float)
+            and {"device", "threads"} <= run.environment.keys() and (not run.point or "name" in run.point)):
+        raise TypeError("a field is of another kind than a record's")
 
 
 def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict:

@@ -55,7 +55,9 @@ def plot_prediction(found, title):
     figure, axes = plt.subplots(1, 2, figsize=(5, 3.4), layout="constrained")
     show_slice(grey, title="T1-weighted", ax=axes[0])
     show_slice(grey, prediction=pred, title="called lesion", ax=axes[1])
-    figure.suptitle(f"{title}: {found.volume_ml:.1f} ml called lesion\nnot for clinical use", fontsize=9)
+    title = title.encode("utf-8", "backslashreplace").decode()  # a file's name may hold anything
+    figure.suptitle(f"{title}: {found.volume_ml:.1f} ml called lesion\nnot for clinical use", fontsize=9,
+                    parse_math=False)
     return figure
 
 

@@ -1,8 +1,10 @@
 """The command `view`: a scan and its masks as a page, without a notebook."""
 
 import webbrowser
+from itertools import chain, count
 from pathlib import Path
 
+from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError, check_target, lab_home, source_of_file
 from atlas_lab.system.disk import expand
@@ -31,6 +33,8 @@ def write_page(t1w, masks=(), model=None, out=None):
     from atlas_lab.widgets.viewer import view_slices
 
     t1w, masks = expand(t1w), [expand(mask) for mask in masks]
+    for path in (t1w, *masks):
+        refuse_path(path)
     stem = stem_of(t1w.name) or t1w.name
     out = expand(out) if out else lab_home() / "views" / f"{stem}.html"
     if out.suffix != ".html":
@@ -38,7 +42,7 @@ def write_page(t1w, masks=(), model=None, out=None):
     check_target(out, source_of_file(t1w))  # before a network is run
     predictions = _named(masks[1:])
     if model is not None:
-        predictions["predicted"] = _predicted(t1w, model)
+        predictions[_free("predicted", predictions)] = _predicted(t1w, model)
     viewer = view_slices(t1w, masks[0] if masks else None, predictions)
     if not hasattr(viewer, "save"):
         raise DataError("a page needs anywidget; install it with: pip install anywidget")
@@ -49,9 +53,14 @@ def _named(paths):
     """Paths by the names of their files, numbered where two are alike."""
     named = {}
     for path in paths:
-        name = stem_of(path.name) or path.name
-        named[name if name not in named else f"{name} ({len(named) + 1})"] = path
+        named[_free(stem_of(path.name) or path.name, named)] = path
     return named
+
+
+def _free(name, taken):
+    """The name, or the first of those with a number behind it that isn't taken."""
+    numbered = (f"{name} ({number})" for number in count(2))
+    return next(free for free in chain([name], numbered) if free not in taken)
 
 
 def _predicted(t1w, model):

@@ -90,9 +90,18 @@ def open_labels(labels, names, image, affine, own):
         raise DataError(f"the labels go from {voxels.min():g} to {voxels.max():g}; expected whole numbers, 0 to 255")
     whole = whole.astype(np.uint8)
     there = set(np.flatnonzero(np.bincount(whole.ravel(), minlength=256)[1:]) + 1)
-    called = names or {}
+    called = _names_by_number(names)
     last = max(there, default=0)
     return whole, tuple(str(called.get(k, f"label {k}")) if k in there else "" for k in range(1, last + 1))
+
+
+def _names_by_number(names):
+    """Label -> name, of labels as numbers or, as JSON has them, as text. Raises DataError for what is no such dict."""
+    try:
+        return {int(label): name for label, name in (names or {}).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise DataError(f"label_names is {names!r}; expected a dict from labels to names, as in "
+                        '{1: "lacune", 2: "infarct"}') from None
 
 
 def check_volumes(image, target, predictions):
@@ -100,6 +109,8 @@ def check_volumes(image, target, predictions):
     if image.dtype.kind == "f" and not (is_finite := np.isfinite(image)).all():
         if not is_finite.any():
             raise DataError("the image has no finite voxel; there is nothing to show")
+        warnings.warn(f"{np.count_nonzero(~is_finite):,} voxels of the image are NaN or infinite, and shown black",
+                      ScanWarning, stacklevel=4)
         image = np.where(is_finite, image, min(0, image[is_finite].min()))
     if image.min() == image.max():
         raise DataError(f"every voxel of the image is {float(image.flat[0]):g}; there is nothing to show")

@@ -174,3 +174,12 @@ def test_bash_completes_commands_and_settings(tmp_path, capsys):
         return subprocess.check_output(["bash", "-c", script + asked.format(words, at)], text=True).split()
     assert completed("tr", 1) == ["train"]
     assert "--split-by" in completed("train --sp", 2)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["unlock", "."], "a folder"), (["view", "."], "a folder"), (["sweep", "weights", "--price", "nan"], "no amount"),
+    (["train", "net=unet", "width=999999"], "from 1 to 512"), (["train", "kernels=3-500"], "from 1 to 49"),
+    (["train", "batch_size=99999999999999999999"], "from 1 to 2147483647"),
+])
+def test_what_can_not_be_done_is_refused_before_any_work(words, said, capsys):
+    assert said in refused(capsys, *words)

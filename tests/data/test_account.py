@@ -31,6 +31,15 @@ def test_files_joined_grid_and_side_are_counted_by_hand(tmp_path):
     assert 0.6 < account.brain_covered < 0.95 and account.clipped < 0.01
 
 
+def test_a_lesion_that_changes_on_the_grid_is_told_when_it_alone_is_loaded(tmp_path):
+    t1w = write_scan(tmp_path, "Site1", "031768", masks=[box_mask((60, 80, 60), (2, 2, 1))])
+    affine = AFFINE @ np.diag([1.2, 1.2, 1.2, 1])
+    for path in t1w.parent.iterdir():
+        save(path, np.asarray(nibabel.load(path).dataobj), affine)
+    with pytest.warns(ScanWarning, match=r"031768/t01: lesion .* ml in the files, .* ml on ATLAS's grid"):
+        load_lesion(lab.find_scans(tmp_path)[0])
+
+
 def test_lesions_that_vanish_in_slices_are_counted(tmp_path):
     """Three lesions: 24 x 24 x 20 voxels at a block's corner, and two of 12 voxels that no block is half full of."""
     scan = only_scan(tmp_path, [box_mask((60, 80, 60), (24, 24, 20)), box_mask((110, 100, 80), (2, 2, 3)),

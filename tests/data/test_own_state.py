@@ -173,9 +173,10 @@ def test_a_lock_that_can_not_be_put_is_one_line(scans, monkeypatch, tmp_path):
 
 def test_clean_takes_nothing_from_a_folder_that_is_not_the_lab_s_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path))
-    for name in ("figures", "thesis"):
+    for name in ("figures", "thesis", "class"):
         (tmp_path / name).mkdir()
     assert main(["clean", "--yes"]) == 2 and (tmp_path / "figures").is_dir()
     assert "holds thesis besides what the lab makes" in capsys.readouterr().err
     (tmp_path / "thesis").rmdir()
     assert main(["clean", "--yes"]) == 0 and not (tmp_path / "figures").exists()
+    assert (tmp_path / "class").is_dir()  # a class's key comes from nowhere again

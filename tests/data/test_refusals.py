@@ -68,3 +68,23 @@ def test_a_brain_of_a_brain_s_size_is_taken(monkeypatch, voxels):
     monkeypatch.setitem(sys.modules, "deepbet", brain_of(voxels))
     found = find_brain(np.zeros((15, 15, 15), np.float32), np.diag([10.0, 10.0, 10.0, 1.0]), "head.nii")
     assert found.dtype == bool and found.sum() == voxels
+
+
+@pytest.mark.parametrize("text, side", [
+    ("Session date,Subject ID,Session,Side\n1,sub-r001s001,ses-1,Left\n", "Left"),
+    ("Subject ID,Session,Side\nsub-r001s001,ses-1,Left,\n", "Left"),    # a field too many in each row
+    ("Subject ID,Session,Side\nSUB-R001S001,1.0,Left\n".replace("SUB-", "sub-"), "Left"),
+])
+def test_habits_of_spreadsheets_are_undone(text, side, tmp_path):
+    (tmp_path / "metadata.csv").write_text(text)
+    table, notes = metadata.match_metadata([SimpleNamespace(name="r001s001/ses-1")], tmp_path)
+    assert table["Side"].tolist() == [side] and notes == []
+
+
+def test_rows_that_contradict_one_another_are_noted(tmp_path):
+    rows = "sub-r001s001,ses-1,Left\nsub-r001s001,ses-1,Right\nsub-r001s002,ses-1,Left\nsub-r001s002,ses-1,Left\n"
+    (tmp_path / "metadata.csv").write_text(f"Subject ID,Session,Side\n{rows}")
+    scans = [SimpleNamespace(name=f"r001s00{i}/ses-1") for i in (1, 2)]
+    table, (note,) = metadata.match_metadata(scans, tmp_path)
+    assert table["Side"].tolist() == ["Left", "Left"]
+    assert "rows that differ for r001s001/ses-1; the first of each is taken" in note

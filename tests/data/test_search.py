@@ -124,3 +124,28 @@ def test_a_t1_with_a_fourth_axis_of_one_volume_is_taken_and_two_are_refused_with
     nibabel.save(nibabel.Nifti1Image(np.stack([whole, whole], -1), AFFINE), path)
     with pytest.raises(lab.DataError, match="four dimensions: 2 volumes, one was expected; extract it: fslroi"):
         lab.load_scan(path)
+
+
+@pytest.mark.parametrize("ending, said", [(".nii.bz2", "packed with bzip2"), (".mgz", r"\.mgz: "),
+                                          (".nii.gz.part", "expected a NIfTI file"), (".img", "one half of")])
+def test_a_mask_of_another_format_is_no_lesion_left_out(store, tmp_path, ending, said):
+    root = shutil.copytree(store, tmp_path / "all")
+    place = place_of(root, "r001s001")
+    starts = {".nii.bz2": b"BZh9", ".img": b"\0" * 400}
+    (place / f"{MASK.format('r001s001')}.nii.gz").unlink()
+    (place / f"{MASK.format('r001s001')}{ending}").write_bytes(starts.get(ending, b"x") * 20)
+    scan = lab.find_scans(root)[0]
+    assert len(scan.masks) == 1
+    with pytest.raises(lab.DataError, match=said):
+        lab.load_scan(scan)
+
+
+def test_a_t1_of_another_format_is_a_scan_that_can_not_be_read(store, tmp_path):
+    root = shutil.copytree(store, tmp_path / "all")
+    t1w = place_of(root, "r001s001") / f"{T1W.format('r001s001')}.nii.gz"
+    nibabel.save(nibabel.Nifti1Pair(head(1), AFFINE), t1w.with_name(t1w.name.replace(".nii.gz", ".img")))
+    assert names(root) == BOTH  # what lies beside the NIfTI file is a copy
+    t1w.unlink()
+    assert names(root) == BOTH
+    with pytest.raises(lab.DataError, match=r"\.img: one half of an Analyze or NIfTI pair"):
+        lab.load_scan(lab.find_scans(root)[0])

@@ -86,6 +86,31 @@ def test_a_network_with_weights_that_are_no_numbers_is_refused(model_file, tmp_p
         open_model(tmp_path / "bad.pt")
 
 
+def test_a_file_that_was_damaged_on_its_way_is_refused(model_file, tmp_path):
+    data = bytearray(model_file.read_bytes())
+    data[len(data) // 2] ^= 1  # amid the weights
+    (tmp_path / "copy.pt").write_bytes(data)
+    with pytest.raises(lab.DataError, match=r"copy\.pt: not a network .*damaged at .*copy it again"):
+        open_model(tmp_path / "copy.pt")
+
+
+def test_a_file_with_odd_contents_is_one_line(model_file, tmp_path):
+    def changed(change):
+        contents = torch.load(model_file, weights_only=True)
+        change(contents)
+        torch.save(contents, tmp_path / "odd.pt")
+
+    for change, said in (
+        (lambda c: c.update(data={"scans": 3}), "what it was trained on is incomplete"),
+        (lambda c: c["config"].update(scale=0), "RunConfig.scale is 0"),
+        (lambda c: c["config"].update(scaling="bogus"), "RunConfig.scaling is 'bogus'"),
+        (lambda c: c.update(state={name: w.to(torch.complex64) for name, w in c["state"].items()}), "torch.complex64"),
+    ):
+        changed(change)
+        with pytest.raises(lab.DataError, match=rf"odd\.pt: not a network.*{said}"):
+            open_model(tmp_path / "odd.pt")
+
+
 @pytest.mark.parametrize("device", ["cuda:99", "gpu"])
 def test_a_device_that_is_not_there_is_one_line(model_file, device):
     with pytest.raises(lab.DataError, match=f"there is no device '{device}' here"):

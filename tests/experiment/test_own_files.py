@@ -134,3 +134,39 @@ def test_masks_in_a_folder_are_no_scans(tmp_path, capsys):
         save(tmp_path / f"{name}.nii.gz", np.ones((20, 20, 20), np.float32))
     (job,) = plan_jobs(tmp_path, tmp_path / "out")
     assert job.t1w.name == "a_T1w.nii.gz" and "3 files are named as masks" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("names, taken, said", [
+    (["patient1", "patient2"], ["patient1", "patient2"], ""),
+    (["a_T1w", "b"], ["a_T1w"], "1 files have no T1 in their names, as others have and were left out: b.nii.gz"),
+    (["T1", "pat1_flair"], ["T1"], "left out: pat1_flair.nii.gz"),
+])
+def test_t1_is_looked_for_as_a_word_and_what_is_left_out_is_said(names, taken, said, tmp_path, capsys):
+    for name in names:
+        save(tmp_path / f"{name}.nii.gz", np.ones((20, 20, 20), np.float32))
+    jobs = plan_jobs(tmp_path, tmp_path / "out")
+    assert [job.t1w.name for job in jobs] == [f"{name}.nii.gz" for name in sorted(taken)]
+    err = capsys.readouterr().err
+    assert said in err and (said or not err)
+
+
+def test_volumes_of_other_formats_are_left_out_with_a_word(scan, tmp_path, capsys):
+    (tmp_path / "b_T1.mgz").write_bytes(b"x")
+    plan_jobs(tmp_path, tmp_path / "out")
+    assert "1 files are volumes of other formats than NIfTI, or packed and were left out: b_T1.mgz" in (
+        capsys.readouterr().err)
+
+
+def test_what_is_replaced_is_said_and_what_is_write_protected_stays(scan, tmp_path, capsys):
+    mask = save(tmp_path / "mask.nii.gz", np.ones((20, 20, 20), np.uint8))
+    plan_jobs(scan, mask)
+    assert capsys.readouterr().err == f"replaced: {mask}\n"
+    mask.chmod(0o444)
+    with pytest.raises(lab.DataError, match=r"mask\.nii\.gz: write-protected, so it isn't replaced"):
+        plan_jobs(scan, mask)
+
+
+@pytest.mark.parametrize("out, picture", [(".nii.gz", None), (".nii", None), ("a.nii", ".png")])
+def test_an_ending_alone_is_no_name(scan, tmp_path, out, picture):
+    with pytest.raises(lab.DataError, match="must end in"):
+        plan_jobs(scan, tmp_path / out, picture=picture and tmp_path / picture)

@@ -18,7 +18,7 @@ from atlas_lab.cli import main
 from atlas_lab.config import with_seeds
 from atlas_lab.experiment import sweep as sweep_module
 from atlas_lab.experiment.inference import open_model
-from atlas_lab.experiment.run import RECORDS
+from atlas_lab.experiment.run import RECORDS, checksum, run_to_dict
 from atlas_lab.files import lab_home
 
 CONFIG = lab.RunConfig(epochs=2, batch_size=20, z_step=20)
@@ -77,6 +77,27 @@ def test_a_record_without_a_field_names_it(run, tmp_path):
     path.write_text(json.dumps({name: value for name, value in values.items() if name not in ("split", "final")}))
     with pytest.raises(lab.DataError, match=r"\.json: not a run record: final, split missing; make it anew"):
         lab.experiment.load_run(path)
+
+
+@pytest.mark.parametrize("change", [
+    {"seconds": "5"}, {"history": []}, {"environment": {}}, {"point": {"updates": 3}}, {"split": None},
+    {"history": [{"epoch": 1, "dev": {}, "seconds": "1"}]}, {"history": [{"epoch": 1, "dev": []}]},
+])
+def test_a_record_with_a_field_of_another_kind_is_named(change, run, tmp_path):
+    values = {**run_to_dict(run), **change}
+    values["checksum"] = checksum(values)
+    (tmp_path / "odd.json").write_text(json.dumps(values))
+    with pytest.raises(lab.DataError, match=r"odd\.json: not a run record"):
+        lab.experiment.load_run(tmp_path / "odd.json")
+
+
+def test_a_record_with_an_impossible_setting_is_named(run, tmp_path):
+    values = run_to_dict(run)
+    values["config"]["kernels"] = "3"
+    values["checksum"] = checksum(values)
+    (tmp_path / "odd.json").write_text(json.dumps(values))
+    with pytest.raises(lab.DataError, match=r"odd\.json: RunConfig\.kernels is \(3,\)"):
+        lab.load_runs(tmp_path)
 
 
 def test_a_record_that_was_changed_by_hand_is_found_out(run, tmp_path):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 import atlas_lab as lab
+from atlas_lab.experiment.own_scan import Prediction
 from atlas_lab.experiment.run import Run
 from atlas_lab.files import REPOSITORY
 from atlas_lab.plots import saving
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.plots.slices import plot_prediction
 from atlas_lab.statistics import Interval
 
 matplotlib.use("Agg")
@@ -209,3 +211,11 @@ def test_every_figure_in_the_repository_has_its_provenance():
     for picture in pictures:
         about = json.loads(picture.with_suffix(".json").read_text())
         assert saving.is_unchanged(picture, {k: v for k, v in about.items() if k != "code"}), picture.name
+
+
+@pytest.mark.parametrize("name", ["T1_$\\frac$.nii.gz", "T1_\udcff.nii.gz"])
+def test_a_prediction_of_a_file_with_an_odd_name_is_drawn(name, tmp_path):
+    volume = np.zeros((20, 24, 9), np.float32)
+    volume[5:9, 5:9, 4] = 1
+    found = Prediction(volume, volume, volume > 0.5, np.diag([2.0, 2, 2, 1]), ())
+    plot_prediction(found, name).savefig(tmp_path / "a.png")

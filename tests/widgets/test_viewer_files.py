@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 import atlas_lab as lab
 from atlas_lab import files
-from atlas_lab.data.nifti import GridWarning
+from atlas_lab.data.nifti import GridWarning, ScanWarning
 from atlas_lab.grid import AFFINE as ATLAS
 from atlas_lab.plots.overlay import ERROR_COLOURS, TARGET_COLOUR
 from atlas_lab.widgets.drawings import put_back
@@ -87,6 +87,13 @@ def test_a_drawing_on_a_resampled_scan_goes_back_by_resampling_and_says_so():
     with pytest.warns(GridWarning, match=r"its 12\.00 ml are 1[0-9]\.\d\d ml"):
         back = put_back(on_grid, ATLAS, own)
     assert back.shape == own.shape and back[45, 57, 50] and not back[30, 57, 50]
+
+
+def test_voxels_that_are_no_numbers_are_shown_black_with_a_word():
+    image = np.random.default_rng(0).random((20, 24, 9))
+    image[0, 0, :3] = np.nan, np.inf, -np.inf
+    with pytest.warns(ScanWarning, match="3 voxels of the image are NaN or infinite, and shown black"):
+        lab.view_slices(image)
 
 
 def test_a_drawing_on_an_image_in_metres_lies_where_its_file_says(tmp_path):

@@ -9,6 +9,7 @@ from scipy import ndimage
 import atlas_lab as lab
 from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR, contrast
+from atlas_lab.widgets.volumes import open_labels
 
 
 def ball(shape, centre, radius, spacing=(1, 1, 1)):
@@ -139,6 +140,9 @@ def test_labels_have_their_own_colours_and_a_key(show):
     colours = [shown[flat == label] for label in (1, 2, 9)]
     assert all((colour == colour[0]).all() for colour in colours)
     assert len({tuple(colour[0]) for colour in colours}) == 3 and (shown[flat == 0] == 128).all()
+    assert open_labels(labels, {"1": "as JSON has it"}, image, None, None)[1][0] == "as JSON has it"
+    with pytest.raises(lab.DataError, match=r"label_names is \['thalamus'\]; expected a dict"):
+        lab.view_slices(image, labels=labels, label_names=["thalamus"])
     for given, line in ((labels * 0.5, "whole numbers, 0 to 255"), (labels[1:], "they must be equal")):
         with pytest.raises(lab.DataError, match=line):
             lab.view_slices(image, labels=given)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -55,6 +56,8 @@ def test_masks_of_one_name_are_told_apart(scan):
     (scan / "other" / "net.nii.gz").write_bytes((scan / "mask.nii.gz").read_bytes())
     paths = [scan / "mask.nii.gz", scan / "net.nii.gz", scan / "other" / "net.nii.gz"]
     assert sent(viewing.write_page(scan / "t1.nii.gz", paths, out=scan / "a.html"))["names"] == ["net", "net (2)"]
+    assert list(viewing._named([Path("m"), Path("a/m (2)"), Path("b/m")])) == ["m", "m (2)", "m (3)"]
+    assert viewing._free("predicted", {"predicted": 1}) == "predicted (2)"
 
 
 def test_a_network_s_probabilities_are_shown(tmp_path, monkeypatch):
