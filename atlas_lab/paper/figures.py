@@ -19,7 +19,7 @@ from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, vari
 from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
 from atlas_lab.experiment.run import load_runs, runs_folder
 from atlas_lab.fast.workers import processor_threads
-from atlas_lab.files import REPOSITORY, DataError, lab_home, write_json
+from atlas_lab.files import REPOSITORY, DataError, check_target, lab_home, write_json
 from atlas_lab.paper.ablation_figures import (
     best_masks,
     best_study_masks,
@@ -85,7 +85,8 @@ def draw_figures(
     Raises
     ------
     DataError
-        If data can't be used, the live run disagrees with its record, or `runs` is no folder of records.
+        If data can't be used, the live run disagrees with its record, `runs` is no folder of records, or `out` can't
+        be written to.
     """
     started = time.perf_counter()
 
@@ -94,6 +95,8 @@ def draw_figures(
 
     if runs is not None:
         load_runs(runs)  # a folder that is none is refused before any work
+    if out is not None:
+        check_target(expand(out) / "figure_1a.png")  # and so is one that can't be written to
     step("the cohort and its slices")
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)

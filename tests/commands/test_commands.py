@@ -180,6 +180,7 @@ def test_bash_completes_commands_and_settings(tmp_path, capsys):
     (["unlock", "."], "a folder"), (["view", "."], "a folder"), (["sweep", "weights", "--price", "nan"], "no amount"),
     (["train", "net=unet", "width=999999"], "from 1 to 512"), (["train", "kernels=3-500"], "from 1 to 49"),
     (["train", "batch_size=99999999999999999999"], "from 1 to 2147483647"),
+    (["figures", "--out", __file__], "a part of the path is a file"),
 ])
 def test_what_can_not_be_done_is_refused_before_any_work(words, said, capsys):
     assert said in refused(capsys, *words)
