@@ -9,7 +9,7 @@ from atlas_lab.data.stream import Damage, Unfit
 __all__ = ["Header", "parse_header", "read_affine", "refuse_affine"]
 
 FAR = 1e4           # mm; no voxel of a head lies that far from its scanner's origin
-HEAD_MM = 100       # a volume of at least so much on every side holds a head
+HEAD_MM = 100       # a volume of at least so much on two sides holds a head, or a slab of one
 APART_MM = 1.0      # places of a voxel by sform and qform that differ by more disagree
 VOXEL_MM = (0.05, 25)
 MOST_VOXELS = 2**26  # a head of 0.5 mm voxels has 54 million; ATLAS's grid 8.7
@@ -186,7 +186,7 @@ def refuse_affine(affine: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.abs(affine[:3, 3]).max() > FAR:
         raise Damage(f"its first voxel lies {np.abs(affine[:3, 3]).max():.3g} mm from the origin by its affine")
     is_bare = not affine[:3, 3].any() and np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
-    if is_bare and (np.multiply(shape, sizes) >= HEAD_MM).all():
+    if is_bare and np.count_nonzero(np.multiply(shape, sizes) >= HEAD_MM) >= 2:
         raise Unfit("the header holds no orientation (its affine is the identity, or voxel sizes alone), so left and "
                     f"right and the place of the brain can't be told; {RESTORE}")
 

@@ -186,10 +186,9 @@ def _unusual_lesion(values, inside, low, name, unit_ml):
                         "and 1 was expected")
     inside = inside[inside > FAINT * full]  # less the ripples
     between = np.mean(inside < (1 - FAINT) * full)
-    warnings.warn(
-        f"{name}: the mask was interpolated: {between:.0%} of its voxels have values between 0 and {full:g}; taken as "
-        f"lesion above {full / 2:g}", ScanWarning, stacklevel=4,
-    )
+    found = (f"was interpolated: {between:.0%} of its voxels have values between 0 and {full:g}" if between else
+             f"has values up to {FAINT:.0%} of {full:g} beside 0")
+    warnings.warn(f"{name}: the mask {found}; taken as lesion above {full / 2:g}", ScanWarning, stacklevel=4)
     return values > full / 2
 
 

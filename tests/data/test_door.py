@@ -114,6 +114,8 @@ def test_a_nibabel_image_without_orientation_is_refused(tmp_path):
 def test_a_head_in_memory_under_an_identity_affine_is_refused_and_a_small_volume_is_not():
     with pytest.raises(lab.DataError, match="the image: the header holds no orientation"):
         lab.view_slices(nibabel.Nifti1Image(head(1), np.eye(4)))
+    with pytest.raises(lab.DataError, match="the image: the header holds no orientation"):
+        lab.view_slices(nibabel.Nifti1Image(head(1)[..., 60:84], np.diag([1.0, 1, 4, 1])))  # a slab of 96 mm
     assert lab.view_slices(nibabel.Nifti1Image(IMAGE, np.eye(4))).shape == list(IMAGE.shape)
 
 

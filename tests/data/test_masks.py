@@ -32,6 +32,7 @@ def soft():
     (BOX + box_mask((90, 80, 60)) * 255 - 0.005 * box_mask((120, 80, 60)), 3360, None),  # a hair below 0 is outside
     (soft(), 1680, "the mask was interpolated: .* between 0 and 1; taken as lesion above 0.5"),
     (soft() * 255, 1680, "the mask was interpolated: .* between 0 and 255; taken as lesion above 127.5"),
+    (BOX + 0.02 * box_mask((90, 80, 60)), 1680, "the mask has values up to 5% of 1 beside 0; taken as lesion"),
     (BOX * 2, 1680, "its lesion has the value 2, not 1 or 255"),
     (BOX * 100, 1680, "its lesion has the value 100"),
 ])
