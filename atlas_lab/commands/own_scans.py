@@ -1,6 +1,5 @@
 """`predict` and `view`: a scan of one's own segmented, and looked at with masks on it."""
 
-
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 

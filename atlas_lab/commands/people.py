@@ -1,6 +1,5 @@
 """`people`: the runs on people never seen, and the network that comes of them."""
 
-
 from atlas_lab.commands.numbers import processes
 from atlas_lab.system.disk import expand
 

@@ -1,6 +1,5 @@
 """`replay`: records trained again in their first epochs, and held against what they say."""
 
-
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.files import DataError
 from atlas_lab.system.disk import expand

@@ -1,6 +1,5 @@
 """`score`: a saved network on labelled scans that it has not learnt from."""
 
-
 from atlas_lab.commands.data import add_exclude
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK

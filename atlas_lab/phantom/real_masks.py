@@ -1,6 +1,5 @@
 """Real lesion masks for the embedded cohort: given to its subjects and brought onto the template's grid."""
 
-
 import numpy as np
 
 from atlas_lab.data.masks import find_lesion

@@ -87,7 +87,7 @@ def test_a_seed_below_0_leaves_nothing_behind(tmp_path, capsys):
                                    ["train", "epochs=3", "--exclude", "031768/t01", "split_by=subject"]])
 def test_what_follows_an_excluded_scan_is_not_taken_for_one(words, monkeypatch):
     seen = []
-    monkeypatch.setattr("atlas_lab.cli._run_train", seen.append)
+    monkeypatch.setattr("atlas_lab.commands.training._run_train", seen.append)
     assert main(words) == 0
     assert seen[0].exclude == ["031768/t01"] and seen[0].settings == ["epochs=3", "split_by=subject"]
 

@@ -74,7 +74,7 @@ def test_a_sweep_takes_the_profile_it_is_given():
     (["lr_drop_epoch=10", "epochs=10"], "RunConfig.lr_drop_epoch is 10; it must be none, or from 1 to 9"),
 ])
 def test_a_sweep_that_can_not_be_is_one_clear_line(settings, message, capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("atlas_lab.cli.prepare", lambda *_: None)
+    monkeypatch.setattr("atlas_lab.commands.training.prepare", lambda *_: None)
     assert main(["sweep", "--out", str(tmp_path), *settings]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("atlas-lab: ") and message in line

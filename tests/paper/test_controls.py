@@ -206,7 +206,7 @@ def test_the_records_that_are_shipped_are_synthetic_and_whole():
 
 def test_the_command_records_what_is_missing_and_refuses_what_there_is_not(store, tmp_path, monkeypatch, capsys):
     asked = []
-    monkeypatch.setattr("atlas_lab.cli.prepare", lambda config, options: asked.append(config) or store)
+    monkeypatch.setattr("atlas_lab.commands.training.prepare", lambda config, options: asked.append(config) or store)
     command = ["controls", "--profile", "study", "--seeds", "2", "--out", str(tmp_path), "lesion map"]
     assert main(command) == 0
     assert len(load_controls(tmp_path)) == 12
