@@ -30,7 +30,8 @@ def made_up_run(train=0.5, dev=0.25, half=0.05, source="made up", **settings):
     return lab.experiment.Run(
         config=lab.RunConfig(**settings), history=[entry, {**entry, "epoch": 2}],
         final={"train": scores(train), "dev": scores(dev)}, split={"n_train": 7, "n_dev": 3},
-        data={"source": source, "data_hash": "0123"}, code={"commit": None}, environment={"torch": "2"}, seconds=1.5,
+        data={"source": source, "data_hash": "0123"}, code={"commit": None},
+        environment={"device": "cpu", "threads": 1}, seconds=1.5,
     )
 
 

@@ -37,7 +37,7 @@ def made_up(variant, split, seed, dev=0.3, gap=0.05, area=2.0, precision=0.5, re
               "centroid_distance": 0.5 + wobble}.items()}
     return lab.experiment.Run(
         config, history, {"dev": final, "train": final}, {"n_train": 4190, "n_dev": 1795, "neighbour_exposure": 0.9},
-        {"source": source, "data_hash": "0"}, {}, {}, 1.0,
+        {"source": source, "data_hash": "0"}, {}, {"device": "cpu", "threads": 1}, 1.0,
     )
 
 

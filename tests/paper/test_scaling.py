@@ -41,8 +41,9 @@ def run_of(config):
     people = config.people or 220
     history = [{"epoch": e, "dev": {"mean_dice": dice_of(config, e)}} for e in range(1, config.epochs + 1)]
     final = {"dev_fine": {"mean_dice": {"value": dice_of(config, config.epochs)}}}
-    point = {"updates_an_epoch": round(303 * people / 220), "subjects": people}
-    return Run(config, history, final, {}, {"source": "made for a test", "data_hash": "h"}, {}, {}, 1.0, point=point)
+    point = {"name": "study", "updates_an_epoch": round(303 * people / 220), "subjects": people}
+    data, made_by = {"source": "made for a test", "data_hash": "h"}, {"device": "cpu", "threads": 1}
+    return Run(config, history, final, {}, data, {}, made_by, 1.0, point=point)
 
 
 @pytest.fixture(scope="module")
