@@ -22,7 +22,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import overlay
-from atlas_lab.system.progress import bar
+from atlas_lab.system.progress import bar, first_few
 
 __all__ = [
     "Inspection", "check_scans", "count_notes", "findings_table", "inspect_scans", "metadata_notes",
@@ -114,7 +114,7 @@ def slice_notes(inspections):
     names = [found.scan for found in inspections if found.account.get("slices")]
     if not names:
         return []
-    some = ", ".join(names[:5]) + (" and more" if len(names) > 5 else "")
+    some = first_few(names, 5)
     return [f"in slices of {SCALE} mm, every {Z_STEP}nd, {len(names)} of {len(inspections)} scans change their lesion's"
             f" volume by over a tenth or lose whole lesions: {some}; the report says how"]
 

@@ -9,6 +9,7 @@ from atlas_lab.data.unpack import noted_folders
 from atlas_lab.files import DataError, lab_home
 from atlas_lab.system.asking import says_yes
 from atlas_lab.system.locks import PRIVATE
+from atlas_lab.system.progress import first_few
 
 __all__ = ["DERIVED", "clean", "find_derived", "remove_derived", "size_of"]
 
@@ -40,9 +41,8 @@ def _refuse_shared(home):
     names = {path.name for path in home.iterdir() if not path.name.startswith(".")}
     others = sorted(names - KEPT - DERIVED.keys())
     if others:
-        found = f"{', '.join(others[:3])}{' and more' if len(others) > 3 else ''}"
-        raise DataError(f"{home}: holds {found} besides what the lab makes ({', '.join(DERIVED)}), so these may be "
-                        "yours; remove what is the lab's by hand, or give the lab a folder of its own")
+        raise DataError(f"{home}: holds {first_few(others)} besides what the lab makes ({', '.join(DERIVED)}), so "
+                        "these may be yours; remove what is the lab's by hand, or give the lab a folder of its own")
 
 
 def size_of(path: Path) -> int:

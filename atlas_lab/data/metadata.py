@@ -10,6 +10,7 @@ from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import DataError
 from atlas_lab.system.disk import expand
+from atlas_lab.system.progress import first_few
 
 __all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
 
@@ -148,8 +149,7 @@ def match_metadata(scans, root):
         if table.index.isin(names).any():
             ours = table[table.index.isin(names)].drop_duplicates()
             if twice := sorted(set(ours.index[ours.index.duplicated()])):
-                notes.append(f"{path}: has rows that differ for {', '.join(twice[:3])}"
-                             f"{' and more' if len(twice) > 3 else ''}; the first of each is taken")
+                notes.append(f"{path}: has rows that differ for {first_few(twice)}; the first of each is taken")
             return table[~table.index.duplicated()].reindex(names), notes
         notes.append(f"{path}: holds no row of these {len(names)} scans; left aside")
     return None, notes

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from atlas_lab.system.progress import first_few
+
 __all__ = ["announce_left_out", "masks_beside", "other_stem_of", "stem_of", "volumes_below"]
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
@@ -63,16 +65,17 @@ def masks_beside(t1w: Path, patterns: Sequence[str]) -> tuple[Path, ...]:
     name and can't be read is among them, so that reading it says so: a lesion is never left out because its file isn't
     here, or is of another format.
     """
-    names = [path.name for path in t1w.parent.iterdir()]
+    folder = t1w.parent if stem_of(t1w.parent.name) is None else t1w.parent.parent
+    paths = list(folder.iterdir())
+    names = [path.name for path in paths]
 
     def is_mask(path):
         stem = stem_of(path.name)
         stem = other_stem_of(path.name, names) if stem is None else stem
         return stem is not None and any(fnmatchcase(stem.lower(), pattern.lower()) for pattern in patterns)
 
-    folder = t1w.parent if stem_of(t1w.parent.name) is None else t1w.parent.parent
     found = []
-    for path in filter(is_mask, folder.iterdir()):
+    for path in filter(is_mask, paths):
         inner = list(filter(is_mask, path.iterdir())) if path.is_dir() else []
         found += inner or [path]
     return tuple(sorted(found))
@@ -83,6 +86,6 @@ def announce_left_out(paths: Sequence[Path], root: Path) -> None:
     paths = [path for path in paths if stem_of(path.name) is not None]
     if not paths:
         return
-    examples = ", ".join(str(path.relative_to(root)) for path in paths[:3])
-    print(f"{len(paths)} NIfTI files are no T1 volume or mask by a release's names and were left out: {examples}"
-          f"{' and more' if len(paths) > 3 else ''}", file=sys.stderr)
+    examples = first_few([str(path.relative_to(root)) for path in paths])
+    print(f"{len(paths)} NIfTI files are no T1 volume or mask by a release's names and were left out: {examples}",
+          file=sys.stderr)

@@ -21,7 +21,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, atomic_path, digest, lab_home, working_on, write_json
 from atlas_lab.grid import AFFINE, GRID
 from atlas_lab.system.disk import take_room
-from atlas_lab.system.progress import bar
+from atlas_lab.system.progress import bar, first_few
 
 __all__ = [
     "account_slices", "axial_slices", "build_store", "downsample", "mask_to_slices", "prepare_slices",
@@ -236,7 +236,7 @@ def _gather_accounts(partial, n_scans):
         marker.unlink()
     changed = [account for account in accounts if account.get("changes")]
     if changed:
-        some = ", ".join(account["scan"] for account in changed[:5]) + (" and more" if len(changed) > 5 else "")
+        some = first_few([account["scan"] for account in changed], 5)
         print(f"{len(changed)} of {n_scans} scans lost or changed more than a tenth of something on the way to slices: "
               f"{some}. The first: {changed[0]['changes'][0]}. All of them are in accounts.json beside the slices, and "
               "what is left is used", file=sys.stderr)

@@ -18,7 +18,7 @@ from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
 from atlas_lab.system.disk import expand
-from atlas_lab.system.progress import bar
+from atlas_lab.system.progress import bar, first_few
 
 __all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
 
@@ -70,7 +70,7 @@ def plan_jobs(
     read = [*(job.t1w for job in jobs), *([model] if model else [])]
     _refuse_overlap(read, [path for job in jobs for path in job.outputs])
     if replaced := [str(path) for job in jobs for path in job.outputs if os.path.exists(path)]:
-        print(f"replaced: {', '.join(replaced[:3])}{' and more' if len(replaced) > 3 else ''}", file=sys.stderr)
+        print(f"replaced: {first_few(replaced)}", file=sys.stderr)
     needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
     for job in jobs:
         for path in job.outputs:
@@ -93,7 +93,7 @@ def _scans_in(folder: Path) -> list[Path]:
                          ("have no T1 in their names, as others have", [path for path in found if path not in t1w]),
                          ("are volumes of other formats than NIfTI, or packed", others)):
         if left:
-            some = ", ".join(path.name for path in left[:3]) + (" and more" if len(left) > 3 else "")
+            some = first_few([path.name for path in left])
             print(f"{folder}: {len(left)} files {reason} and were left out: {some}", file=sys.stderr)
     if not t1w:
         raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")

@@ -65,8 +65,7 @@ def plot_variants(groups, score="mean_dice", part="dev", label="dev Dice", ax=No
         _, ax = plt.subplots(figsize=(COLUMN, 2.7), layout="constrained")
     ends = []
     for i, (name, runs) in enumerate(groups.items()):
-        shortest = min(len(run.history) for run in runs)
-        curves = np.array([run.curve(score, part)[:shortest][:last] for run in runs])
+        curves = np.array([run.curve(score, part)[:last_epoch(runs)][:last] for run in runs])
         epochs = np.arange(1, curves.shape[1] + 1)
         mean, low, high = np.array([mean_interval(column) for column in curves.T]).T
         colour = COLOURS[i % len(COLOURS)]

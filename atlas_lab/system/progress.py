@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["QUIET", "bar", "is_quiet", "note", "result", "time_left"]
+__all__ = ["QUIET", "bar", "first_few", "is_quiet", "note", "result", "time_left"]
 
 QUIET = "ATLAS_LAB_QUIET"  # set, no progress is shown; `atlas-lab -q` sets it
 
@@ -12,6 +12,11 @@ QUIET = "ATLAS_LAB_QUIET"  # set, no progress is shown; `atlas-lab -q` sets it
 def is_quiet() -> bool:
     """True if nobody wants to see how far things are."""
     return bool(os.environ.get(QUIET))
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """The first names of a list, for a line: "a, b, c and more"."""
+    return ", ".join(names[:most]) + (" and more" if len(names) > most else "")
 
 
 def bar(items: Iterable | None = None, text: str | None = None, total: int | None = None, shown: bool | None = True,
