@@ -128,5 +128,5 @@ def _describe_lesion(scan):
     return {
         "subject": scan.subject, "session": scan.session, "site": scan.site, "mask_files": len(scan.masks),
         "volume_ml": lesion_volume_ml(mask, affine), "side": lesion_side(mask, affine) if mask.any() else "none",
-        "components": count_components(mask, affine) if mask.any() else 0,
+        "components": count_components(mask, affine),
     }

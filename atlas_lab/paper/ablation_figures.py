@@ -13,7 +13,14 @@ from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.run import Run, last_epoch, unpack_masks
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.paper.ablations import STUDY, SWEEPS, VARIANTS, variant_config
-from atlas_lab.paper.control_records import CONTROL_SPLITS, DEV_SHARE, ControlRecord, control_intervals, load_controls
+from atlas_lab.paper.control_records import (
+    CONTROL_LABELS,
+    CONTROL_SPLITS,
+    DEV_SHARE,
+    ControlRecord,
+    control_intervals,
+    load_controls,
+)
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
 from atlas_lab.paper.evidence import NotRecorded, Records
@@ -24,8 +31,8 @@ from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
-    "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "names_of",
-    "networks_by_split", "rates_figure", "splits_figure", "weights_figure",
+    "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "line_of",
+    "names_of", "networks_by_split", "rates_figure", "splits_figure", "weights_figure",
 ]
 
 RATES = {
@@ -153,10 +160,14 @@ def control_lines(records: list) -> dict[str, dict]:
     """The lines of the controls: name -> split -> Interval."""
     found, lines = control_intervals(records), {}
     for (control, labels, _, split), interval in found.items():
-        name = control if labels == "true" else f"{control}, other people's masks"
-        lines.setdefault(name, {})[split] = interval
-    order = [name for control in CONTROLS for name in (control, f"{control}, other people's masks") if name in lines]
-    return {name: lines[name] for name in order}
+        lines.setdefault(line_of(control, labels), {})[split] = interval
+    order = [line_of(control, labels) for control in CONTROLS for labels in CONTROL_LABELS]
+    return {name: lines[name] for name in order if name in lines}
+
+
+def line_of(control: str, labels: str) -> str:
+    """What a control's line is called, with its own masks ("true") or with others' ("swapped")."""
+    return control if labels == "true" else f"{control}, other people's masks"
 
 
 def departures_figure(records: Records) -> tuple[Figure, dict]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from atlas_lab.experiment.run import Run, last_epoch, scores
-from atlas_lab.paper.ablation_figures import control_lines, controls_of, names_of, networks_by_split
+from atlas_lab.paper.ablation_figures import control_lines, controls_of, line_of, names_of, networks_by_split
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.tables import write_block
@@ -17,6 +17,7 @@ from atlas_lab.statistics import Interval, mean_interval
 __all__ = ["COPYING", "Hook", "find_hook", "hook_figure", "hook_text", "write_hook"]
 
 COPYING = "copying machine"
+OF_OTHERS = line_of(COPYING, "swapped")
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def find_hook(records: Records | StudyRecords, controls: list | None = None) -> 
     same = [record for record in controls_of(networks[best]["slice"], controls)
             if record.config.control == COPYING and record.config.split_by in ("slice", "subject")]
     copied = control_lines(same)
-    if not all(len(copied.get(name, {})) == 2 for name in (COPYING, f"{COPYING}, other people's masks")):
+    if not all(len(copied.get(name, {})) == 2 for name in (COPYING, OF_OTHERS)):
         raise NotRecorded("the copying machine is not recorded on the slices of these networks")
     return Hook(best, networks[best], dice[best], copied, len(networks))
 
@@ -83,7 +84,7 @@ def hook_text(hook: Hook) -> str:
     """The table of Dice, in Markdown, with bold numbers and the intervals beside them."""
     lines = {f"the paper's network ({hook.name}: the best of {hook.n_networks} settings)": hook.dice,
              "a machine that copies the mask of the most similar slice": hook.copied[COPYING],
-             "that machine, given other people's masks": hook.copied[f"{COPYING}, other people's masks"]}
+             "that machine, given other people's masks": hook.copied[OF_OTHERS]}
     rows = [f"| {name} | {_cell(dice['slice'])} | {_cell(dice['subject'])} |" for name, dice in lines.items()]
     return "\n".join(["| Dice | new slices of known people | people never seen |", "|---|---|---|", *rows]) + "\n"
 
