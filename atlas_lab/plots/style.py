@@ -36,14 +36,25 @@ def mark_source(figure, source):
 
 
 def few_colours(image, colours):
-    """A Pillow image in a palette of so many colours, in which those of the overlays are kept as they are."""
+    """A Pillow image in a palette of so many colours, in which black, white and those of the overlays are kept.
+
+    The others are chosen from the image's colours as if each stood in it once: a small lesion's blue counts for as much
+    as the grey of all brains.
+    """
     from PIL import Image
 
-    kept = list(dict.fromkeys([TARGET_COLOUR, PREDICTION_COLOUR, *ERROR_COLOURS.values()]))
-    others = image.quantize(colours - len(kept), dither=Image.Dither.NONE).getpalette()[: 3 * (colours - len(kept))]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([*(channel for colour in kept for channel in colour), *others])
-    return image.quantize(palette=palette, dither=Image.Dither.NONE)
+    kept = list(dict.fromkeys([(0, 0, 0), (255, 255, 255), TARGET_COLOUR, PREDICTION_COLOUR, *ERROR_COLOURS.values()]))
+    packed = np.asarray(image, np.uint32) @ np.uint32([1 << 16, 1 << 8, 1])
+    there, place = np.unique(packed, return_inverse=True)
+    once = np.stack([there >> 16, there >> 8 & 255, there & 255], axis=-1).astype(np.uint8)  # (N, 3)
+    free = colours - len(kept)
+    chosen = Image.fromarray(once[None]).quantize(free, dither=Image.Dither.NONE, kmeans=3).getpalette()[: 3 * free]
+    palette = np.concatenate([kept, np.reshape(chosen, (-1, 3))]).astype(np.float32)
+    # |a - b|^2 less |a|^2; Pillow's own search takes a neighbour of a colour that is there
+    nearest = ((palette**2).sum(axis=1) - 2 * once.astype(np.float32) @ palette.T).argmin(axis=1)
+    small = Image.fromarray(nearest[place].reshape(packed.shape).astype(np.uint8), "P")
+    small.putpalette(palette.astype(np.uint8).tobytes())
+    return small
 
 
 def small_pictures(dpi=90, colours=96):

@@ -85,6 +85,18 @@ def test_a_palette_keeps_the_overlays_colours_and_few_others():
     assert len(np.unique(found.reshape(-1, 3), axis=0)) <= 96
 
 
+def test_a_small_prediction_stays_blue_on_a_large_brain_and_white_stays_white():
+    ramp = np.tile(np.linspace(0, 255, 300).astype(np.uint8), (300, 1))  # every grey, most of the picture
+    prediction = np.zeros(ramp.shape, bool)
+    prediction[140:148, 100:200:5] = True
+    page = np.full((400, 400, 3), 255, np.uint8)
+    page[50:350, 50:350] = overlay(ramp, prediction=prediction)
+    found = np.asarray(few_colours(Image.fromarray(page), 96).convert("RGB")).astype(int)
+    blue = np.abs(found - page)[50:350, 50:350][prediction]
+    assert blue.max() <= 20 and blue.mean() < 8
+    assert (found[0, 0] == 255).all()
+
+
 def test_a_notebook_s_figure_shows_the_outline_in_its_colour():
     code = """
 import numpy as np
@@ -100,4 +112,5 @@ show_slice(image, mask);
     (data,) = (output["data"]["image/png"] for output in notebook.cells[0].outputs if "data" in output
                and "image/png" in output["data"])
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
-    assert (picture == TARGET_COLOUR).all(axis=-1).sum() > 100
+    far = np.abs(picture.astype(int) - TARGET_COLOUR).max(axis=-1)
+    assert (far < 10).sum() > 100  # most are off by one or two: drawn so by matplotlib
