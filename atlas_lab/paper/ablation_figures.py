@@ -50,7 +50,7 @@ PUBLISHED = {"the paper's baseline (wungemach/atlas)": {"slice": (0.40, 0.40), "
 def rates_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
     """Fig. 4 left: dev Dice against the epoch for several learning rates; with weight 10 at the study point."""
     if isinstance(records, StudyRecords):
-        return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10")
+        return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10", last=15)  # which all of them have
     return _curves_figure(records, RATES, "Learning rates, weight 1", last=60)
 
 
@@ -64,8 +64,9 @@ def _curves_figure(records, variants, title, last=None):
     groups = {name: _listed(records.variant(variant)) for name, variant in variants.items()}
     runs = [run for group in groups.values() for run in group]
     people = f", {runs[0].point['subjects']} people" if runs[0].point else ""  # older records have none
+    seeds = " to ".join(map(str, sorted({min(map(len, groups.values())), max(map(len, groups.values()))})))
     ax = plot_variants(groups, last=last)
-    ax.set_title(f"{title}\nsplit by slice{people}", fontsize=9)
+    ax.set_title(f"{title}\nsplit by slice{people}; mean and\n95 % interval over {seeds} seeds", fontsize=8)
     return ax.figure, names_of(runs) | data_of(runs)
 
 

@@ -16,7 +16,7 @@ from atlas_lab.files import DataError, lab_home, write_json
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
 from atlas_lab.paper.planning import has_own_cohorts
 from atlas_lab.provenance import code_version, environment
-from atlas_lab.splits import neighbour_exposure, split_slices
+from atlas_lab.splits import BLOCK_MM, neighbour_exposure, split_slices
 from atlas_lab.statistics import Interval, mean_interval
 from atlas_lab.system import progress
 from atlas_lab.system.disk import expand
@@ -232,10 +232,10 @@ def controls_text(records: Sequence[ControlRecord]) -> str:
         "## Controls\n\n"
         f"Computed from {len(records)} records in figures/controls; {sources}: {_range(n_scans)} scans, "
         f"{_range(n_slices)} slices. Means with the 95 % interval of Student's t over {over}; an interval over "
-        "synthetic cohorts covers "
-        "draws of one generator, not patients. The copying machine gives a slice the mask of the training slice that "
-        "looks most like it; the lesion map calls lesion what often is in train at that place, and sees no picture; "
-        "the local classifier sees up to 16 pixels around a pixel, and no place. None of them is a network.\n\n"
+        f"synthetic cohorts covers draws of one generator, not patients. By block, {BLOCK_MM} mm of a scan stay "
+        "together. The copying machine gives a slice the mask of the training slice that looks most like it; the "
+        "lesion map calls lesion what often is in train at that place, and sees no picture; the local classifier sees "
+        "up to 16 pixels around a pixel, and no place. None of them is a network.\n\n"
         "Dice, mean over dev's slices, as for networks:\n\n"
         f"{controls_table(records)}\n"
         "Dice of whole scans (of the slices of them that are in dev):\n\n"

@@ -81,10 +81,11 @@ def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | N
     recorded = {panel: names for panel, names in rows.items() if names}
     if not recorded:
         raise NotRecorded("no run of the plan on new people is recorded")
-    beside = [lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
-              if name in lines[panel]]
-    label = "subject Dice on people never seen" + ("; (2/3): runs recorded" if partial_rows(people) else "")
-    figure = plot_intervals(lines, label, beside)
+    beside = {name: lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
+              if name in lines[panel]}
+    label = "subject Dice on people never seen, with 95 % intervals;\n" + "; ".join(filter(None, [
+        f"dotted: {' and '.join(beside)}" if beside else "", "(2/3): runs recorded" if partial_rows(people) else ""]))
+    figure = plot_intervals(lines, label, list(beside.values()))
     mark_source(figure, "synthetic cohorts, not patient data")
     cohorts = {record["config"]["cohort"] for record in people}  # whose slices the controls of the same cohorts name
     return figure, {

@@ -11,7 +11,7 @@ from atlas_lab.experiment.run import Run
 from atlas_lab.files import DataError, write_text
 from atlas_lab.paper.claims import CLAIMS, PENDING
 from atlas_lab.paper.evidence import Records
-from atlas_lab.paper.verdicts import Finding
+from atlas_lab.paper.verdicts import NOT_RUN, Finding
 
 __all__ = [
     "finding_cell", "group_by_config", "ledger_table", "ledger_text", "marked_block", "measured_table", "short_table",
@@ -116,6 +116,8 @@ def finding_cell(finding: Finding | None, starred: bool = False) -> str:
     """One finding in words; empty where the claim is not judged with that split."""
     if finding is None:
         return ""
+    if finding.verdict == NOT_RUN:  # which says so itself, and what is missing would decide it
+        return f"**{NOT_RUN}**: {finding.decides.removeprefix('not run: ')}"
     texts = [finding.measured, f"decided by: {finding.decides}" if finding.decides else ""]
     return f"**{finding.verdict}**{' *' if starred else ''}: " + "; ".join(filter(None, texts))
 

@@ -13,6 +13,9 @@ from atlas_lab.plots.style import BLUE, GREY
 
 __all__ = ["architecture_blocks", "plot_architecture"]
 
+LETTERS = 8  # points: above 6 where a page shows the figure 7.5 inches wide
+LINE = 0.13  # height of a line of them, in units of the tallest block
+
 
 def plot_architecture(model: nn.Module) -> Figure:
     """Fig. 2: the network as it is, read off the model by running it. Returns the figure.
@@ -21,22 +24,25 @@ def plot_architecture(model: nn.Module) -> Figure:
     more channels; vectors are hatched. Between the blocks stand the layers and their numbers of parameters.
     """
     blocks = architecture_blocks(model)
-    figure, ax = plt.subplots(figsize=(9.5, 2.9), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9.5, 3.1), layout="constrained")
     tallest = max(block["output"][1] for block in blocks if len(block["output"]) == 3)
     x, edges = 0.0, []
     for block in blocks:
         width = _draw_block(ax, block["output"], x, tallest)
         edges.append((x, x + width))
         x += width + 0.62
+    lowest, is_high = 0.0, False  # numbers of neighbouring layers stand high and low in turn
     for (left, right), block in zip(pairwise(edges), blocks[1:], strict=True):
         start, end = left[1], right[0]
         ax.add_patch(FancyArrowPatch((start, 0), (end, 0), arrowstyle="-|>", mutation_scale=7, color=GREY))
         middle = (start + end) / 2
-        ax.text(middle, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=7, color=BLUE)
+        ax.text(middle, -0.58, "\n".join(block["steps"]), ha="center", va="top", fontsize=LETTERS, color=BLUE)
+        is_high = bool(block["parameters"]) and not is_high
+        below = -0.6 - LINE * (len(block["steps"]) + (not is_high))
+        lowest = min(lowest, below)
         if block["parameters"]:
-            below = -0.6 - 0.1 * len(block["steps"])
-            ax.text(middle, below, f"{block['parameters']:,}", ha="center", va="top", fontsize=7, color=GREY)
-    ax.set(xlim=(-0.2, x - 0.3), ylim=(-1.05, 0.85))
+            ax.text(middle, below, f"{block['parameters']:,}", ha="center", va="top", fontsize=LETTERS, color=GREY)
+    ax.set(xlim=(-0.2, x - 0.3), ylim=(lowest - LINE, 0.85))
     ax.set_axis_off()
     title = f"{type(model).__name__}: {count_parameters(model):,} parameters (grey: of each layer)"
     ax.set_title(title, fontsize=10)
@@ -51,7 +57,7 @@ def _draw_block(ax, shape, x, tallest):
     look = {"facecolor": "#cfe3f1"} if is_map else {"facecolor": "#f6e3c0", "hatch": "/////"}
     ax.add_patch(Rectangle((x, -height / 2), width, height, edgecolor="black", linewidth=0.7, **look))
     text = f"{shape[0]} ch\n{shape[1]} x {shape[2]}" if is_map else f"{shape[0]:,}"
-    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=7)
+    ax.text(x + width / 2, height / 2 + 0.04, text, ha="center", va="bottom", fontsize=LETTERS)
     return width
 
 

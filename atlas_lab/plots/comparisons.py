@@ -6,6 +6,7 @@ from textwrap import fill
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from atlas_lab.experiment.run import finals, last_epoch, scores
 from atlas_lab.plots.style import BLUE, COLOURS, COLUMN, GREEN, GREY, ORANGE, PURPLE, SMALL, mark_source
@@ -33,8 +34,11 @@ def plot_waterfall(written, effects):
                     textcoords="offset points", va="center", fontsize=8)
     ax.set_yticks(range(len(names)), names)
     ax.invert_yaxis()
-    ax.set_xlim(left=0)
-    ax.set_xlabel("reported dev Dice: mean and 95 % interval over seeds")
+    ax.set_xlim(left=min(0, *(end.low for end in heights)) - 0.005)
+    ax.axvline(0, color="black", linewidth=0.6)
+    ax.set_xlabel("reported dev Dice, with its 95 % interval over seeds;\nbar and number: how far the step moves it")
+    ax.legend(handles=[Patch(color=BLUE, label="raises it"), Patch(color=ORANGE, label="lowers it")], fontsize=8,
+              frameon=False, loc="lower right")
     ax.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -118,7 +122,7 @@ def plot_splits(networks, controls=None, published=None, score="mean_dice", labe
         ax.tick_params(labelsize=SMALL, length=2)
         ax.spines[["top", "right"]].set_visible(False)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"{label}: mean and 95 % interval over seeds", fontsize=SMALL)
+    ax.set_xlabel(f"{label} ({'ours: ' if published else ''}mean and 95 % interval over seeds)", fontsize=SMALL)
     _legend_of_splits(figure, parts.values())
     source = next(iter(next(iter(networks.values())).values()))[0].data["source"]
     mark_source(figure, f"networks and controls: {source}" if published else source)

@@ -43,8 +43,8 @@ def plot_roads(
                 ax.text(0.5, 0.4, "not run", transform=ax.transAxes, ha="center", color=GREY)
             ax.set_title((titles or {}).get(label, ""), fontsize=SMALL)
             ax.axvline(goals[label], color="black", linewidth=0.6, linestyle=":")
-            ax.annotate("the paper", (goals[label], 1), (2, -2), xycoords=("data", "axes fraction"),
-                        textcoords="offset points", va="top", fontsize=SMALL)
+            ax.annotate("as in\nthe paper", (goals[label], 0), (-2, 2), xycoords=("data", "axes fraction"),
+                        textcoords="offset points", ha="right", va="bottom", fontsize=SMALL)
             places = [float(place) for at, *_ in by_split.values() for place in sorted(at)]
             _dress(ax, label, _apart(places, goals[label]))
     fullest = max(zip(roads.values(), np.atleast_1d(axes), strict=True), key=lambda road: len(road[0]))[1]

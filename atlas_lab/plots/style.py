@@ -17,6 +17,7 @@ __all__ = [
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"  # Okabe-Ito
 COLUMN = 3.35  # inches, 8.5 cm: the width of a journal's column
 SMALL = 6.5  # points, of text in a figure of that width
+SHOWN = 1.6  # times its size at which a notebook shows such a figure
 COLOURS = [BLUE, ORANGE, GREEN, PURPLE, "#56B4E9", "#000000"]  # in the order in which curves take them
 
 
@@ -60,14 +61,16 @@ def few_colours(image, colours):
 def small_pictures(dpi=90, colours=96):
     """In a notebook, show figures as PNGs of few colours from now on: a quarter of the usual size on disk.
 
-    Curves take the colours of `plot_variants`, which colour-blind readers can tell apart.
+    Curves take the colours of `plot_variants`, which colour-blind readers can tell apart. A figure made for a journal's
+    column, in whose small letters it is set, is shown larger.
     """
     from IPython import get_ipython
     from PIL import Image
 
     def to_png(figure):
         pixels, small = io.BytesIO(), io.BytesIO()
-        figure.savefig(pixels, dpi=dpi, bbox_inches="tight")
+        scale = SHOWN if figure.get_figwidth() <= COLUMN else 1
+        figure.savefig(pixels, dpi=dpi * scale, bbox_inches="tight")
         few_colours(Image.open(pixels).convert("RGB"), colours).save(small, "PNG", optimize=True)
         return small.getvalue()
 
