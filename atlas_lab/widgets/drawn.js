@@ -207,13 +207,18 @@ Object.assign(Viewer.prototype, {
     let left = 0;
     for (const { canvas, letters, title, ratio } of panes) {
       context.drawImage(canvas, left, 0);
-      Object.assign(context, { fillStyle: "white", font: `${12 * ratio}px sans-serif`, textBaseline: "middle" });
+      Object.assign(context, { font: `${12 * ratio}px sans-serif`, textBaseline: "middle", lineWidth: 3 * ratio, lineJoin: "round" });
+      const write = (text, x, y) => { // with a dark rim, for white scalp
+        Object.assign(context, { strokeStyle: "black", fillStyle: "white" });
+        context.strokeText(text, x, y);
+        context.fillText(text, x, y);
+      };
       const middle = [left + canvas.width / 2, canvas.height / 2], edge = 10 * ratio;
       const places = [[left + edge, middle[1]], [left + canvas.width - edge, middle[1]], [middle[0], edge], [middle[0], canvas.height - edge]];
       context.textAlign = "center";
-      letters.forEach((letter, k) => context.fillText(letter.textContent, ...places[k]));
+      letters.forEach((letter, k) => write(letter.textContent, ...places[k]));
       context.textAlign = "left";
-      context.fillText(title.textContent, left + 4 * ratio, canvas.height - 10 * ratio);
+      write(title.textContent, left + 4 * ratio, canvas.height - 10 * ratio);
       left += canvas.width;
     }
     return new Promise((done) => sheet.toBlob(done, "image/png"));
