@@ -22,7 +22,7 @@ from atlas_lab.provenance import code_version
 
 OUT = Path(__file__).with_name("viewer.gif")
 SUBJECT = 9  # of the cohort: a large lesion of the cortex
-WIDTH, COLOURS = 560, 64  # of the picture: pixels, and how many colours it may have
+WIDTH, COLOURS = 560, 112  # of the picture: pixels, and how many colours it may have
 STEP, STEPS = 3, 9  # slices between two pictures, and pictures on the way to the lesion
 MOVE, HOLD = 160, 1600  # milliseconds that a picture is shown
 FLAGS = ["--no-sandbox", "--disable-gpu"]
