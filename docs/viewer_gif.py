@@ -61,11 +61,12 @@ def write_gif(pictures, path):
     """Make the pictures small, in one palette, and write them as a GIF that starts again."""
     small = [picture.convert("RGB").resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.LANCZOS)
              for picture, _ in pictures]
-    sheet = Image.new("RGB", (WIDTH, sum(picture.height for picture in small)))
+    height = max(picture.height for picture in small)
+    sheet = Image.new("RGB", (WIDTH, height * len(small)))
     for i, picture in enumerate(small):
-        sheet.paste(picture, (0, i * picture.height))
-    palette = few_colours(sheet, COLOURS)  # one for all, with the overlays' colours in it
-    first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
+        sheet.paste(picture, (0, i * height))
+    sheet = few_colours(sheet, COLOURS)  # one palette for all, with the overlays' colours in it
+    first, *others = [sheet.crop((0, i * height, WIDTH, i * height + picture.height)) for i, picture in enumerate(small)]
     with atomic_path(path) as temporary:
         first.save(temporary, "GIF", save_all=True, append_images=others, loop=0, duration=[t for _, t in pictures])
 
