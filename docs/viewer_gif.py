@@ -66,7 +66,7 @@ def write_gif(pictures, path):
     for i, picture in enumerate(small):
         sheet.paste(picture, (0, i * height))
     sheet = few_colours(sheet, COLOURS)  # one palette for all, with the overlays' colours in it
-    first, *others = [sheet.crop((0, i * height, WIDTH, i * height + picture.height)) for i, picture in enumerate(small)]
+    first, *others = [sheet.crop((0, i * height, WIDTH, i * height + one.height)) for i, one in enumerate(small)]
     with atomic_path(path) as temporary:
         first.save(temporary, "GIF", save_all=True, append_images=others, loop=0, duration=[t for _, t in pictures])
 

@@ -39,17 +39,18 @@ def mark_source(figure, source):
 def few_colours(image, colours):
     """A Pillow image in a palette of so many colours, in which black, white and those of the overlays are kept.
 
-    The others are chosen from the image's colours as if each stood in it once: a small lesion's blue counts for as much
-    as the grey of all brains.
+    The others are chosen from the image's colours by how many doublings of a pixel each fills: so a small lesion's blue
+    is not lost among the greys of all brains.
     """
     from PIL import Image
 
     kept = list(dict.fromkeys([(0, 0, 0), (255, 255, 255), TARGET_COLOUR, PREDICTION_COLOUR, *ERROR_COLOURS.values()]))
     packed = np.asarray(image, np.uint32) @ np.uint32([1 << 16, 1 << 8, 1])
-    there, place = np.unique(packed, return_inverse=True)
+    there, place, counts = np.unique(packed, return_inverse=True, return_counts=True)
     once = np.stack([there >> 16, there >> 8 & 255, there & 255], axis=-1).astype(np.uint8)  # (N, 3)
     free = colours - len(kept)
-    chosen = Image.fromarray(once[None]).quantize(free, dither=Image.Dither.NONE, kmeans=3).getpalette()[: 3 * free]
+    weighed = once.repeat(1 + np.log2(counts).astype(int), axis=0)
+    chosen = Image.fromarray(weighed[None]).quantize(free, dither=Image.Dither.NONE, kmeans=3).getpalette()[: 3 * free]
     palette = np.concatenate([kept, np.reshape(chosen, (-1, 3))]).astype(np.float32)
     # |a - b|^2 less |a|^2; Pillow's own search takes a neighbour of a colour that is there
     nearest = ((palette**2).sum(axis=1) - 2 * once.astype(np.float32) @ palette.T).argmin(axis=1)
