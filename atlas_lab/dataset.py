@@ -91,13 +91,16 @@ class SliceDataset(torch.utils.data.Dataset):
     Parameters
     ----------
     store : SliceStore
-    rows : int array, optional
-        Rows of the store, as from `split_slices`; all by default.
+    rows : int array, or bool array of one a slice, optional
+        Rows of the store, as from `split_slices`; all by default. DataError if the store has no such rows.
     """
 
     def __init__(self, store: SliceStore, rows: np.ndarray | None = None):
         self.store = store
-        self.rows = np.arange(len(store)) if rows is None else np.asarray(rows)
+        try:
+            self.rows = np.arange(len(store))[slice(None) if rows is None else np.asarray(rows)]
+        except IndexError as error:
+            raise DataError(f"rows: {error}; pass numbers below {len(store)}, or a bool for each slice") from None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -17,10 +17,7 @@ def is_on_grid(shape: tuple[int, ...], affine: np.ndarray) -> bool:
 def to_ras(volume: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Flip and swap axes, without resampling, so that they grow to the right, the front and the top.
 
-    Returns
-    -------
-    volume, affine
-        Of the same voxels at the same places in mm.
+    Returns volume and affine, of the same voxels at the same places in mm.
     """
     from nibabel import orientations
 

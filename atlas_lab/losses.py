@@ -15,9 +15,20 @@ def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, pos_weigh
     -(w_p y log p + (1 - y) log(1 - p)), p = sigmoid(logits). With pos_weight 1 it is the ordinary binary
     cross-entropy. It is computed from logits, since log(sigmoid(x)) overflows for x far below 0.
 
-    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number.
+    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if they don't fit.
     """
+    logits, target = _fitting(logits, target)
     return F.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_full((), pos_weight))
+
+
+def _fitting(logits, target):
+    """Logits and target as float32, or more. Raises DataError unless the target has their shape, and at most 1."""
+    if target.shape != logits.shape:
+        raise DataError(f"the target has shape {tuple(target.shape)}, the logits {tuple(logits.shape)}; not equal")
+    if target.device.type == "cpu" and len(target) and target.max() > 1:  # on a GPU asking would hold it up
+        raise DataError(f"the target goes up to {target.max()}; expected lesion as 1, as in `mask > 0`")
+    kind = torch.promote_types(logits.dtype, torch.float32)  # sums over a batch are too large for float16
+    return logits.to(kind), target.to(kind)
 
 
 def best_probability(chance, pos_weight: float):
@@ -46,11 +57,13 @@ def tversky_loss(
     own, and their mean is taken: small lesions weigh as much as large ones, and slices without lesion say
     nothing, unless smoothed.
 
-    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if `reduction` is unknown.
+    Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if they don't fit, or `reduction`
+    is unknown.
     """
     if reduction not in SUMS:
         raise DataError(f"reduction is {reduction!r}; choose one of {', '.join(SUMS)}")
     axes = SUMS[reduction]
+    logits, target = _fitting(logits, target)
     probability = torch.sigmoid(logits)
     tp = (probability * target).sum(axes)
     fp = (probability * (1 - target)).sum(axes)

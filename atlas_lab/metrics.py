@@ -73,7 +73,7 @@ def dice_from_counts(tp, fp, fn, empty: str = "skip") -> np.ndarray:
         raise DataError(f"empty is {empty!r}; choose one of {', '.join(EMPTY)}")
     tp, fp, fn = (np.asarray(count, dtype=np.float64) for count in (tp, fp, fn))
     denominator = 2 * tp + fp + fn
-    return np.where(denominator > 0, 2 * tp / np.where(denominator > 0, denominator, 1), EMPTY[empty])
+    return np.where(denominator != 0, 2 * tp / np.where(denominator != 0, denominator, 1), EMPTY[empty])
 
 
 def dice_coefficient(pred, target, empty: str = "skip") -> np.ndarray:
@@ -121,7 +121,7 @@ def precision_recall_area(tp, fp, fn) -> tuple[float, float, float]:
     area_ratio : (TP + FP) / (TP + FN), above 1 where the model overestimates (claim C2)
         Each is NaN where its denominator is 0.
     """
-    tp, fp, fn = (np.sum(count) for count in (tp, fp, fn))
+    tp, fp, fn = (np.asarray(count).sum() for count in (tp, fp, fn))
     return tuple(float(x) for x in (_ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(tp + fp, tp + fn)))
 
 
@@ -133,7 +133,7 @@ def centroid_distances(pred, target) -> np.ndarray:
     """
     height, width = np.shape(target)[1:]
     moments = np.stack([np.ones(height * width), *np.mgrid[:height, :width].reshape(2, -1)], axis=1)
-    masks = [np.reshape(mask, (len(mask), -1)) for mask in (pred, target)]
+    masks = [np.asarray(mask).reshape(len(mask), height * width) for mask in (pred, target)]
     both = np.array([p.any() and t.any() for p, t in zip(*masks, strict=True)], bool)  # most slices have no lesion
     p, t = (mask[both].astype(np.float64) @ moments for mask in masks)
     found = np.full(len(both), np.nan)
@@ -218,7 +218,7 @@ def scores_from_sums(sums: dict) -> dict:
 
 
 def lesion_counts(pred, target, touching: int = 1) -> tuple[int, int, int]:
-    """Lesions found, missed and invented, by the one-voxel rule of the ATLAS and ISLES challenges.
+    """Lesions found, invented and missed (int), by the one-voxel rule of the ATLAS and ISLES challenges.
 
     A true component counts as found if at least one predicted voxel lies in it; a predicted component is a false
     alarm if it lies in no true one.
@@ -229,10 +229,6 @@ def lesion_counts(pred, target, touching: int = 1) -> tuple[int, int, int]:
     touching : int
         1: components hang together by faces (6-connectivity in 3D); 2: by edges too; 3: by corners too (26). The
         challenge's scorer leaves this to its library, and the counts depend on it.
-
-    Returns
-    -------
-    found, invented, missed : int
     """
     from scipy import ndimage
 

@@ -83,14 +83,11 @@ def environment(device=None) -> dict:
 
     device = torch.device(device or pick_device())
     return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
+        "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(), "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
 

@@ -38,17 +38,15 @@ def split_slices(store: SliceStore, by: str = "slice", dev_fraction: float = 0.3
         Share of the groups that go to dev, rounded; at least one group goes to each side.
     seed : int
 
-    Returns
-    -------
-    Split
-
     Raises
     ------
     DataError
-        If `by` is unknown, or there is only one group.
+        If `by` is unknown, `dev_fraction` is no share, or there is only one group.
     """
     if by not in SPLITS:
         raise DataError(f"split_by is {by!r}; choose one of {', '.join(SPLITS)}")
+    if not 0 < dev_fraction < 1:
+        raise DataError(f"dev_fraction is {dev_fraction}; expected a share of the groups, above 0 and below 1")
     if by == "both":
         return _split_both_ways(store, dev_fraction, seed)
     label = _labels(store, by)
@@ -82,10 +80,7 @@ def _split_both_ways(store, dev_fraction, seed):
 
 
 def neighbour_exposure(store: SliceStore, split: Split) -> float:
-    """Share of dev's slices of which a neighbour, the next slice of the same scan up or down, is in train.
-
-    A neighbour is z_step mm away: nearly the same picture, with nearly the same mask.
-    """
+    """Share of dev's slices of which a neighbour, the next slice of the same scan up or down, is in train."""
     step = store.about["z_step"]
     keys = list(zip(store.scan_names, store.table["z"], strict=True))
     trained = {keys[row] for row in split.train}
@@ -94,13 +89,6 @@ def neighbour_exposure(store: SliceStore, split: Split) -> float:
 
 
 def seen_in_train(subjects: Sequence, split: Split) -> np.ndarray:
-    """Which of dev's slices are of a subject that train has slices of: bool array, in the order of split.dev.
-
-    Parameters
-    ----------
-    subjects : sequence
-        The subject of every row of the store.
-    split : Split
-    """
+    """Which of dev's slices are of a subject that train has slices of: bool, in dev's order; a subject for each row."""
     subjects = np.asarray(subjects)
     return np.isin(subjects[split.dev], subjects[split.train])

@@ -150,7 +150,7 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: SliceDataset, loss: Callable | None = None) -> Evaluation:
-    """Predict every slice with dropout off and count; the mask is sigmoid(logits) > 0.5. Without a loss that is NaN."""
+    """Predict every slice, dropout off, and count where sigmoid(logits) > 0.5. DataError if the output is no number."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
@@ -158,6 +158,8 @@ def evaluate(model: nn.Module, dataset: SliceDataset, loss: Callable | None = No
     for batch in torch.arange(len(dataset)).split(SCORED):
         images, target = (tensor.to(device) for tensor in dataset[batch])
         logits = model(images)
+        if not torch.isfinite(logits).all():
+            raise DataError("the network's output is NaN or infinite; train it again, with a smaller learning rate")
         if loss is not None:
             total_loss += loss(logits, target).item() * len(batch)
         pred = (logits > 0).cpu().numpy()  # sigmoid(x) > 0.5 where x > 0
@@ -171,12 +173,15 @@ def evaluate(model: nn.Module, dataset: SliceDataset, loss: Callable | None = No
 
 @torch.no_grad()
 def predict(model: nn.Module, images: np.ndarray) -> np.ndarray:
-    """Lesion probability of every pixel: images (N, H, W) or (N, C, H, W), uint8 or in [0, 1] -> float32 (N, H, W)."""
+    """Lesion probability: images (N, H, W) or (N, C, H, W), uint8 or in [0, 1], else DataError -> float32 (N, H, W)."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    images, largest = torch.from_numpy(np.ascontiguousarray(images)), 255 if images.dtype == np.uint8 else 1
+    images = torch.from_numpy(np.ascontiguousarray(images))
+    largest = 255 if images.dtype == torch.uint8 else 1
+    if len(images) and images.max() > largest:
+        raise DataError(f"images are {images.dtype} up to {images.max()}; expected uint8, or values from 0 to 1")
     images = images.unsqueeze(1) if images.dim() == 3 else images
     output = [torch.sigmoid(model(batch.to(device).float() / largest)).cpu() for batch in images.split(SCORED)]
     model.train(was_training)
-    return torch.cat(output)[:, 0].numpy()
+    return torch.cat(output).reshape(len(images), *images.shape[-2:]).numpy()

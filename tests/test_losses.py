@@ -267,3 +267,27 @@ def test_the_best_probability_is_where_the_expected_loss_is_least(weight):
 
         least = optimize.minimize_scalar(expected, bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-9})
         assert best_probability(chance, weight) == pytest.approx(least.x, abs=1e-5)
+
+
+@pytest.mark.parametrize("loss", [lambda x, y: lab.weighted_cross_entropy(x, y, 10.0), lab.tversky_loss])
+def test_a_loss_takes_any_kind_of_mask_and_refuses_what_does_not_fit(loss):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(4, 1, 8, 8, generator=generator)
+    target = (torch.rand(4, 1, 8, 8, generator=generator) > 0.8).float()
+    for kind in (torch.bool, torch.uint8, torch.int64):
+        assert loss(logits, target.to(kind)) == loss(logits, target)
+    with pytest.raises(lab.DataError, match="shape"):
+        loss(logits, target[:, 0])
+    with pytest.raises(lab.DataError, match="up to 255"):
+        loss(logits, target * 255)
+
+
+def test_the_tversky_loss_does_not_overflow_in_float16():
+    target = torch.zeros(10, 1, 232, 196)
+    target[:, :, :20, :20] = 1
+    logits = torch.zeros_like(target).half().requires_grad_()
+    loss = lab.tversky_loss(logits, target.half(), 0.5, 0.5)
+    loss.backward()
+    lesion, pixels = target.sum().item(), target.numel()
+    assert loss.item() == pytest.approx(1 - 0.5 * lesion / (0.5 * lesion + 0.25 * pixels), abs=1e-3)  # by hand
+    assert logits.grad.abs().max() > 0

@@ -106,3 +106,10 @@ def test_a_folder_without_a_store_is_refused_by_name(tmp_path):
     with pytest.raises(lab.DataError) as caught:
         open_store(str(tmp_path))
     assert str(caught.value) == f"{tmp_path}: no finished slice store here; make one with prepare_slices"
+
+
+@pytest.mark.parametrize("share", [0, 1, -1, 30, float("nan")])
+@pytest.mark.parametrize("by", ["slice", "both"])
+def test_a_share_of_dev_that_is_none_is_refused(by, share):
+    with pytest.raises(lab.DataError, match="dev_fraction"):
+        lab.split_slices(store_of(), by, dev_fraction=share)

@@ -152,3 +152,44 @@ def test_the_page_s_python_runs_as_it_stands(store, monkeypatch, tmp_path):
     assert set(names["by_person"]) == set(names["dev"].table["subject"]) and (tmp_path / "history.png").exists()
     own = blocks[0].split("net = ")[1].split("history = ")[0]
     assert len([line for line in own.splitlines() if line.strip()]) <= 15
+
+
+def test_rows_may_be_one_bool_a_slice(store):
+    has_lesion = store.table["lesion_pixels"] > 0
+    for rows in (has_lesion, has_lesion.to_numpy(), has_lesion.tolist(), torch.from_numpy(has_lesion.to_numpy())):
+        dataset = lab.SliceDataset(store, rows)
+        assert dataset.rows.tolist() == np.flatnonzero(has_lesion).tolist()
+        assert dataset[np.arange(len(dataset))][1].sum() == store.masks.sum()
+    for rows in (has_lesion[:-1], [len(store)], [0.5]):
+        with pytest.raises(lab.DataError, match="pass numbers below"):
+            lab.SliceDataset(store, rows)
+
+
+class Doubled(torch.nn.Conv2d):
+    """Logits 4 x - 2 without a channel axis: lesion where the image is above one half."""
+
+    def __init__(self):
+        super().__init__(1, 1, 1)
+        torch.nn.init.constant_(self.weight, 4.0)
+        torch.nn.init.constant_(self.bias, -2.0)
+
+    def forward(self, images):
+        return super().forward(images)[:, 0]
+
+
+def test_images_of_any_kind_are_predicted_alike_or_refused():
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 6), dtype=np.uint8)
+    expected = images > 127.5
+    for kind in (images, torch.from_numpy(images), images / 255, (images / 255).astype("f4")[:, None]):
+        found = lab.predict(Doubled(), kind)
+        assert found.shape == images.shape and ((found > 0.5) == expected).all()
+    for kind in (images.astype(int), images.astype("f4")):
+        with pytest.raises(lab.DataError, match="expected uint8, or values from 0 to 1"):
+            lab.predict(Doubled(), kind)
+
+
+def test_a_network_that_gives_no_numbers_is_not_scored(store):
+    model = lab.BaselineNet(store.shape)
+    torch.nn.init.constant_(model.deconv2.bias, float("nan"))
+    with pytest.raises(lab.DataError, match="NaN or infinite"):
+        lab.evaluate(model, lab.SliceDataset(store))

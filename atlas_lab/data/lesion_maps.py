@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from atlas_lab.data.door import as_array
+from atlas_lab.data.masks import find_lesion
 from atlas_lab.data.scans import load_lesion
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError
@@ -24,7 +26,8 @@ def overlap_map(masks):
 
     Parameters
     ----------
-    masks : iterable of bool arrays, all of one shape
+    masks : iterable of masks, all of one shape
+        Bool arrays, or numbers as files have them, see `find_lesion`.
 
     Returns
     -------
@@ -33,10 +36,11 @@ def overlap_map(masks):
     Raises
     ------
     DataError
-        If there are no masks, or their shapes differ.
+        If there are no masks, their shapes differ, or one is none.
     """
     count, n_masks = None, 0
     for mask in masks:
+        mask = _as_lesion(mask, f"mask {n_masks + 1}")
         if count is None:
             count = np.zeros_like(mask, np.uint16)  # in the same order in memory: adding is three times as fast
         if mask.shape != count.shape:
@@ -64,7 +68,12 @@ def cohort_overlap(scans, progress=True):
 
 def lesion_volume_ml(mask, affine):
     """Volume of a mask in millilitres: lesion voxels times the volume of one, |det| of the affine's 3 x 3 part."""
-    return float(np.count_nonzero(mask) * voxel_ml(affine))
+    return float(np.count_nonzero(_as_lesion(mask)) * voxel_ml(affine))
+
+
+def _as_lesion(mask, name="the mask"):
+    """A mask as bool, whatever it is of. Raises DataError as `find_lesion`."""
+    return find_lesion(as_array(mask, name), name)
 
 
 def lesion_side(mask, affine):
@@ -73,7 +82,7 @@ def lesion_side(mask, affine):
     The affine decides, not the index: in MNI space x < 0 mm is the left hemisphere, and some files store
     their voxels from right to left.
     """
-    voxels = np.argwhere(mask)
+    voxels = np.argwhere(_as_lesion(mask))
     x_mm = voxels @ np.asarray(affine)[0, :3] + np.asarray(affine)[0, 3]
     if not len(voxels):
         raise DataError("the mask holds no lesion voxel, so it has no side")
@@ -109,6 +118,7 @@ def count_components(mask, affine, at_least_ml=SMALLEST_LESION_ML):
     """Number of connected pieces of a mask of at least `at_least_ml` millilitres (26 neighbours)."""
     from scipy import ndimage
 
+    mask = _as_lesion(mask)
     labels, _ = ndimage.label(mask[bounding_box(mask)], TOUCHING)
     sizes = np.bincount(labels.ravel())[1:]
     return int(np.sum(sizes * voxel_ml(affine) >= at_least_ml))

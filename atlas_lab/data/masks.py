@@ -72,11 +72,16 @@ def _read_mask(path, shape, affine, image=None, label=None):
 
 
 def combine_masks(masks: Iterable[np.ndarray]) -> np.ndarray:
-    """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array."""
+    """OR of lesion masks of one scan: an iterable of equal-shaped arrays, lesion > 0 -> one bool array.
+
+    Raises DataError if the shapes differ.
+    """
     combined = None
     for mask in masks:
         mask = np.asarray(mask)
         lesion = mask if mask.dtype == bool else mask > 0
+        if combined is not None and lesion.shape != combined.shape:
+            raise DataError(f"masks of one scan have shapes {combined.shape} and {lesion.shape}; they must be equal")
         combined = lesion if combined is None else combined | lesion
     return combined
 

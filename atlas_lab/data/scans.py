@@ -178,16 +178,15 @@ def _refuse_two_volumes(scans):
     seen = {}
     for scan in scans:
         if scan.name in seen:
-            raise DataError(
-                f"{scan.name}: found two T1 volumes, {seen[scan.name]} and {scan.t1w}; "
-                "expected one per session: remove the one that is not meant"
-            )
+            raise DataError(f"{scan.name}: found two T1 volumes, {seen[scan.name]} and {scan.t1w}; expected one per "
+                            "session: remove the one that is not meant")
         seen[scan.name] = scan.t1w
 
 
 def _leave_out(scans, names):
     """The scans less those named, each announced on stderr. Raises DataError for a name that is not there."""
-    missing = set(names) - {scan.name for scan in scans}
+    names = {names} if isinstance(names, str) else set(names)
+    missing = names - {scan.name for scan in scans}
     if missing:
         raise DataError(f"can't exclude {', '.join(sorted(missing))}: no such scan; the first is {scans[0].name}")
     for name in sorted(names):

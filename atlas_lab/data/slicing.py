@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -100,7 +101,7 @@ def account_slices(account, mask, masks, scale, z_step):
 def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
     """Cut all scans into axial slices and keep them in a memory-mapped store; an existing store is reused.
 
-    The store lies in `lab_home()/slices`, named by a digest of the input files (name, size, time of change)
+    The store lies in `lab_home()/slices`, named by a digest of the input files (name, size, time of change, checksum)
     and the settings. Scans are read in parallel, each written to its own part of the store. A store appears
     under its name only when complete; an interrupted call resumes with the scans that are missing.
 
@@ -121,10 +122,14 @@ def prepare_slices(scans, scale=4, z_step=2, jobs=-1, progress=True):
     Raises
     ------
     DataError
-        If there are no scans, a setting is impossible, or a scan can't be used (see `load_scan`).
+        If there are no scans or two of one name, a setting is impossible, or a scan can't be used (see `load_scan`).
     """
+    scans = list(scans)
     if not scans:
         raise DataError("there are no scans to prepare slices from")
+    name, count = Counter(scan.name for scan in scans).most_common(1)[0]
+    if count > 1:  # they would be taken for one person, in train and in dev
+        raise DataError(f"{name}: {count} of the scans have this name; pass each scan once, and one release at a time")
     if scale < 1 or min(CROPPED) // scale < 4 or z_step < 1:
         raise DataError(f"scale is {scale}, z_step {z_step}; scale must be 1 to {min(CROPPED) // 4}, z_step over 0")
     key = digest([STORE_VERSION, scale, z_step, source_of(scans), [_describe_files(scan) for scan in scans]])
@@ -164,12 +169,27 @@ def _remove_damaged(folder):
 
 
 def _describe_files(scan):
-    """What makes a scan's files the same as before: name, size and time of change of each."""
+    """What makes a scan's files the same as before: name, size, time of change and checksum of each."""
     for path in (scan.t1w, *scan.masks):
         refuse_path(path)
     stats = [(path, path.stat()) for path in (scan.t1w, *scan.masks)]
-    files = [[path.name, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    files = [[path.name, stat.st_size, stat.st_mtime_ns, _checksum(path)] for path, stat in stats]
     return [scan.site, scan.name, files] + ([] if scan.label is None else [scan.label])
+
+
+def _checksum(path):
+    """A checksum of a file's contents, which may change while size and time stay; a gzip file ends with its own.
+
+    None where it can't be read: what reads it next says why.
+    """
+    try:
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".gz":
+                file.seek(-8, os.SEEK_END)
+                return file.read().hex()
+            return hashlib.file_digest(file, "sha1").hexdigest()
+    except OSError:
+        return None
 
 
 def build_store(folder, scans, scale, z_step, jobs, progress):

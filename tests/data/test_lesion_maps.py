@@ -5,6 +5,7 @@ from collections import deque
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -210,3 +211,27 @@ def test_pieces_below_a_tenth_of_a_millilitre_are_not_counted():
 
 def test_an_empty_mask_has_no_component():
     assert lab.data.count_components(np.zeros((3, 3, 3), bool), MILLIMETRE) == 0
+
+
+def test_masks_of_other_kinds_count_as_their_lesions():
+    drawn = np.zeros((6, 6, 6), bool)
+    drawn[1:3, 1:3, 1:3] = True
+    for mask in (drawn * np.uint8(255), drawn.astype(float), drawn.astype(int).tolist(), torch.from_numpy(drawn)):
+        assert lab.overlap_map([mask] * 300).max() == 1
+        assert lab.data.lesion_volume_ml(mask, MILLIMETRE) == pytest.approx(0.008)
+        assert lab.data.count_components(mask, MILLIMETRE, at_least_ml=0) == 1
+        assert lab.data.lesion_side(mask, MILLIMETRE) == lab.data.lesion_side(drawn, MILLIMETRE)
+
+
+def test_no_number_is_no_lesion_voxel():
+    mask = np.full((4, 4, 4), np.nan)
+    mask[1:3, 1:3, 1:3] = 1
+    for count in (lambda: lab.data.lesion_volume_ml(mask, MILLIMETRE), lambda: lab.overlap_map([mask]),
+                  lambda: lab.data.lesion_side(mask, MILLIMETRE), lambda: lab.data.count_components(mask, MILLIMETRE)):
+        with pytest.raises(lab.DataError, match="NaN"):
+            count()
+
+
+def test_masks_of_one_scan_have_one_shape():
+    with pytest.raises(lab.DataError, match="must be equal"):
+        lab.data.combine_masks([np.ones((2, 2)), np.ones((1, 2))])

@@ -1,8 +1,10 @@
 """Cutting to slices, against numbers worked out by hand or by another way."""
 
+import gzip
 import os
 from types import SimpleNamespace
 
+import nibabel
 import numpy as np
 import pandas
 import pytest
@@ -52,3 +54,30 @@ def test_a_file_of_another_time_is_another_file(tmp_path):
     stat = path.stat()
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
     assert lab.prepare_slices(scans, 4, 20, jobs=1, progress=False).folder != first.folder
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_mask_drawn_anew_gives_other_slices_though_size_and_time_stayed(tmp_path, ending):
+    folder = tmp_path / "ATLAS_R1.1" / "Site1" / "031768" / "t01"
+    folder.mkdir(parents=True)
+    image = np.random.default_rng(0).random(GRID, np.float32) + 1
+    found = []
+    for corner in (60, 90):
+        mask = np.zeros(GRID, np.uint8)
+        mask[corner:corner + 20, 100:120, 80:100] = 1
+        for name, values in (("t1w_deface", image), ("LesionSmooth", mask)):
+            path = folder / f"031768_{name}_stx{ending}"
+            raw = nibabel.Nifti1Image(values, AFFINE).to_bytes()
+            path.write_bytes(raw if ending == ".nii" else gzip.compress(raw, 0))  # stored: as long whatever it holds
+            os.utime(path, (10**9, 10**9))
+        found.append(lab.prepare_slices(lab.find_scans(tmp_path), 4, 20, jobs=1, progress=False))
+    first, second = (np.array(store.masks) for store in found)
+    assert first.any() and second.any() and not (first & second).any()
+
+
+def test_scans_of_one_name_are_refused(tmp_path):
+    write_scan(tmp_path, "Site1", "031768")
+    scans = lab.find_scans(tmp_path)
+    with pytest.raises(lab.DataError, match="031768/t01: 2 of the scans have this name"):
+        lab.prepare_slices(scans * 2, 4, 20, jobs=1, progress=False)
+    assert len(lab.prepare_slices(iter(scans), 4, 20, jobs=1, progress=False)) == 10  # a generator is a list as well
