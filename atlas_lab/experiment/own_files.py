@@ -69,8 +69,6 @@ def plan_jobs(
         _check_endings(job)
     read = [*(job.t1w for job in jobs), *([model] if model else [])]
     _refuse_overlap(read, [path for job in jobs for path in job.outputs])
-    if replaced := [str(path) for job in jobs for path in job.outputs if os.path.exists(path)]:
-        print(f"replaced: {first_few(replaced)}", file=sys.stderr)
     needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
     for job in jobs:
         for path in job.outputs:
@@ -168,19 +166,22 @@ def run_jobs(
     draw : callable
         Gives a matplotlib figure of a prediction and its title.
     """
-    done = 0
+    done, replaced = 0, []
     with bar(jobs, shown=None, leave=False) as shown:
         for job in shown:
             try:
                 found = predict_scan(saved, job.t1w, to_register, to_strip, report=shown.set_description)
+                there = [str(path) for path in job.outputs if os.path.exists(path)]
                 write_outputs(job, found, draw)
             except DataError as error:
                 if len(jobs) == 1:
                     raise
                 shown.write(f"atlas-lab: {error}", file=sys.stderr)
                 continue
-            done += 1
+            done, replaced = done + 1, replaced + there
             shown.write("\n  ".join([f"{found.volume_ml:.1f} ml called lesion, in {job.mask}", *found.account]))
+    if replaced:
+        print(f"replaced: {first_few(replaced)}", file=sys.stderr)
     return done
 
 

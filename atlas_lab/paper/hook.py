@@ -7,7 +7,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from atlas_lab.experiment.run import Run, last_epoch, scores
-from atlas_lab.paper.ablation_figures import control_lines, controls_of, line_of, names_of, networks_by_split
+from atlas_lab.paper.ablation_figures import (
+    control_lines,
+    controls_of,
+    data_of,
+    line_of,
+    names_of,
+    networks_by_split,
+)
+from atlas_lab.paper.control_records import ControlRecord
 from atlas_lab.paper.evidence import NotRecorded, Records
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.tables import write_block
@@ -34,6 +42,8 @@ class Hook:
         Split -> Interval of its dev Dice over seeds, after the last epoch that both splits have.
     copied : dict
         Name of the control -> split -> Interval: the copying machine on the same slices, with true masks and others'.
+    controls : list of ControlRecord
+        Those that `copied` is of.
     n_networks : int
         Of how many it is the best.
     """
@@ -42,6 +52,7 @@ class Hook:
     runs: dict[str, list[Run]]
     dice: dict[str, Interval]
     copied: dict[str, dict[str, Interval]]
+    controls: list[ControlRecord]
     n_networks: int
 
 
@@ -65,7 +76,7 @@ def find_hook(records: Records | StudyRecords, controls: list | None = None) -> 
     copied = control_lines(same)
     if not all(len(copied.get(name, {})) == 2 for name in (COPYING, OF_OTHERS)):
         raise NotRecorded("the copying machine is not recorded on the slices of these networks")
-    return Hook(best, networks[best], dice[best], copied, len(networks))
+    return Hook(best, networks[best], dice[best], copied, same, len(networks))
 
 
 def _dice(by_split):
@@ -77,7 +88,8 @@ def _dice(by_split):
 def hook_figure(hook: Hook) -> tuple[Figure, dict]:
     """The figure and its provenance: one line for the network, two for the machine."""
     figure = plot_splits({hook.name: hook.runs}, hook.copied)
-    return figure, names_of(run for runs in hook.runs.values() for run in runs)
+    runs = [run for by_split in hook.runs.values() for run in by_split]
+    return figure, names_of(runs) | data_of(runs) | {"controls": [record.config.name for record in hook.controls]}
 
 
 def hook_text(hook: Hook) -> str:

@@ -8,7 +8,8 @@ from atlas_tree import AFFINE, save
 
 import atlas_lab as lab
 from atlas_lab import files
-from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, write_outputs
+from atlas_lab.experiment import own_files
+from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, run_jobs, write_outputs
 from atlas_lab.experiment.own_scan import Prediction
 
 
@@ -157,10 +158,21 @@ def test_volumes_of_other_formats_are_left_out_with_a_word(scan, tmp_path, capsy
         capsys.readouterr().err)
 
 
-def test_what_is_replaced_is_said_and_what_is_write_protected_stays(scan, tmp_path, capsys):
+def test_what_was_replaced_is_said_and_what_is_write_protected_stays(scan, tmp_path, capsys, monkeypatch):
     mask = save(tmp_path / "mask.nii.gz", np.ones((20, 20, 20), np.uint8))
-    plan_jobs(scan, mask)
-    assert capsys.readouterr().err == f"replaced: {mask}\n"
+    jobs = plan_jobs(scan, mask)
+
+    def fails(*_, **__):
+        raise lab.DataError("no such scan")
+
+    monkeypatch.setattr(own_files, "predict_scan", fails)
+    with pytest.raises(lab.DataError, match="no such scan"):
+        run_jobs(jobs, None, False, False, None)
+    assert "replaced" not in capsys.readouterr().err
+    none = np.zeros((20, 20, 20), bool)
+    monkeypatch.setattr(own_files, "predict_scan", lambda *_, **__: Prediction(none, none, none, np.eye(4)))
+    assert run_jobs(jobs, None, False, False, None) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"replaced: {mask}"
     mask.chmod(0o444)
     with pytest.raises(lab.DataError, match=r"mask\.nii\.gz: write-protected, so it isn't replaced"):
         plan_jobs(scan, mask)

@@ -15,9 +15,16 @@ from atlas_lab.experiment.first_steps import first_losses
 from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import STUDY, sweep_configs
 from atlas_lab.paper.copying import copying_table
+from atlas_lab.paper.people_records import load_people
 from atlas_lab.paper.study import STUDY_RECORDS, StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
-from atlas_lab.paper.study_page import short_study_table, study_findings, study_page, study_verdicts
+from atlas_lab.paper.study_page import (
+    shipped_study,
+    short_study_table,
+    study_findings,
+    study_page,
+    study_verdicts,
+)
 from atlas_lab.paper.tables import marked_block
 from atlas_lab.paper.verdicts import FAILS, HOLDS, NEEDS_ATLAS, NOT_RUN, UNDECIDED, Part, conclude, failure_share, holm
 
@@ -277,3 +284,11 @@ def test_agreement_with_the_copying_machine_stands_beside_dice():
     (row,) = [line for line in copying_table(runs).splitlines() if line.startswith("| weight 10 ")]
     assert row == "| weight 10 | slice | 20 | 3 | 0.400 [0.400, 0.400] | 0.400 [0.400, 0.400] |"
     assert copying_table(runs[2:]) == ""
+
+
+def test_the_page_of_the_study_is_that_of_its_records():
+    records, people = shipped_study(), load_people()
+    page = study_page(records, people, study_findings(records, people))
+    kept = (REPOSITORY / "figures" / "study.md").read_text(encoding="utf-8")
+    # From the ledger on: above it stand commits, which a copy without history doesn't know.
+    assert kept.partition("\n| claim ")[2] == page.partition("\n| claim ")[2] != ""
