@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from atlas_lab.course.class_cell import parsed_cell
+
 __all__ = ["QUIZ", "Source", "read_source"]
 
 LARGEST = 20_000_000  # bytes of a notebook
@@ -27,7 +29,7 @@ class Source:
     bound : dict
         Name -> all names that its definition mentions.
     broken : dict
-        Name of a function that stands in a cell with an error of syntax -> the error.
+        Name of a function that stands in a cell with an error of syntax, and in no later one without -> the error.
     answers : dict
         Of the quiz: question -> choice.
     problem : str
@@ -68,25 +70,32 @@ def read_source(path: Path) -> Source:
 
 def _read_cell(source, text):
     """Add a cell's definitions."""
-    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in text.splitlines()]
-    text = "\n".join(lines)
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        names = [line.split("(")[0].removeprefix("def ").strip() for line in lines if line.startswith("def ")]
+        tree, lines = parsed_cell(text)
+    except (SyntaxError, ValueError, RuntimeError, MemoryError) as error:
+        names = [line.split("(")[0].removeprefix("def ").strip() for line in text.split("\n")
+                 if line.startswith("def ")]
         source.broken |= dict.fromkeys(names, f"{type(error).__name__}: {error}")
         return
     for node in tree.body:
         names = _names_bound(node)
         if QUIZ in names:
             source.answers |= _quiz_answers(node)
-        elif isinstance(node, DEFINING) or (names and not _computes(node.value)):
+        elif _defines(node):
             source.statements.append("\n".join(lines[_first_line(node) - 1:node.end_lineno]))
             mentioned = {part.id if isinstance(part, ast.Name) else part.attr for part in ast.walk(node)
                          if isinstance(part, ast.Name | ast.Attribute)}
             mentioned |= {alias.name for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)
                           for alias in part.names}
             source.bound |= {name: mentioned - {name} for name in names}
+            source.broken = {name: error for name, error in source.broken.items() if name not in names}
+
+
+def _defines(node):
+    """True if a statement only defines; an `except` of a try that does is run where its import fails, as in Jupyter."""
+    if isinstance(node, ast.Try):
+        return all(map(_defines, [*node.body, *node.orelse, *node.finalbody]))
+    return isinstance(node, DEFINING) or bool(_names_bound(node) and not _computes(node.value))
 
 
 def _names_bound(node):
@@ -98,6 +107,9 @@ def _names_bound(node):
     if isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+    if isinstance(node, ast.Try):
+        inner = [*node.body, *node.orelse, *node.finalbody, *(part for one in node.handlers for part in one.body)]
+        return [name for part in inner for name in _names_bound(part)]
     return []
 
 
