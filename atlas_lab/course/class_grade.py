@@ -7,7 +7,7 @@ process that the code never enters: what it prints, replaces or writes there cha
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from atlas_lab.course.class_files import STUDENTS, class_folder, files_of, refuse_students_in_repository
@@ -144,7 +144,9 @@ def _judged(exercise: Exercise, key: Key, outcome: dict) -> Result:
     if len(answers) < len(cases) and not (answers and answers[-1].mistake):
         answers.append(Answer(mistake=outcome.get("ended") if outcome.get("ended") in KNOWN_TO_A_RUN[1:] else RAISED,
                               error="its process ended before it gave an answer"))
-    return judge(exercise, cases, answers[:len(cases)])
+    result = judge(exercise, cases, answers[:len(cases)])
+    error = "" if result.passed else answers[result.cases].error
+    return replace(result, case=f"{error} ({result.case})") if error else result
 
 
 def _answers(outcome):

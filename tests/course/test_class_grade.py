@@ -98,6 +98,15 @@ def test_what_is_known_without_running_needs_no_sandbox(tmp_path, monkeypatch):
     assert [row["mistake"] for row in rows if row["item"] == "notebook"] == ["not a notebook (RecursionError)"]
 
 
+def test_the_learners_error_is_told_beside_the_case(tmp_path):
+    cell = "import numpy as np\n\n\ndef my_combine_masks(masks):\n    return np.any(mask_of_mine, axis=0)"
+    hand_in(tmp_path / "in" / "heron", [cell])
+    row, *_ = [row for row in rows_of(grade_class(tmp_path / "in", KEY, tmp_path / "grades.csv", unsafe=True))
+               if row["item"] == "combine_masks"]
+    assert row["mistake"] == "raises an error"
+    assert row["detail"].startswith("NameError: name 'mask_of_mine' is not defined (")
+
+
 def test_a_spreadsheet_runs_nothing_from_the_table(tmp_path):
     write_marks(tmp_path / "grades.csv", [Mark("=cmd|' /C calc'!A0", "01", "x", 0, 1, "\t@SUM(1)", "a\nb")])
     row, = rows_of(tmp_path / "grades.csv")
