@@ -32,7 +32,7 @@ def add_class_commands(parser):
 
     text = "Draw the class's interval and its designs beside the lab's records, and write both down."
     sub = command("merge", _run_merge, text)
-    sub.add_argument("folder", type=expand, metavar="DIR", help="run records, .json, in it or a folder below")
+    sub.add_argument("folder", type=expand, metavar="DIR", help="run records, .json, in it or below")
     sub.add_argument("--out", type=expand, help="folder for class.md and class.png (default: class/ in ATLAS_LAB_HOME)")
 
     sub = command("slides", _run_slides, "Make a page of slides of each notebook, from its own text and pictures.")

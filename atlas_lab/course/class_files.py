@@ -7,10 +7,11 @@ from atlas_lab.files import REPOSITORY, DataError, lab_home
 from atlas_lab.system.disk import expand
 from atlas_lab.system.work_tree import tree_that_takes_up
 
-__all__ = ["STUDENTS", "class_folder", "files_of", "refuse_students_in_repository"]
+__all__ = ["STUDENTS", "class_folder", "files_of", "links_of", "refuse_students_in_repository"]
 
 STUDENTS = "work of students"  # whose data a file shows, for the gate: files of people are their owner's alone to read
 MOST_FILES = 4000  # in a folder of a class; 40 people with 11 notebooks hand in about 500
+DEPTH = 8  # folders below one another; a record lies in runs/ of a student's copy of the lab, say
 
 
 def class_folder() -> Path:
@@ -32,8 +33,8 @@ def refuse_students_in_repository(path: str | Path, what: str = STUDENTS) -> Pat
     return path
 
 
-def files_of(folder: Path, ending: str, depth: int = 2) -> list[Path]:
-    """Plain files with an ending in a folder and, to a depth, below, in order of name.
+def files_of(folder: Path, ending: str) -> list[Path]:
+    """Plain files with an ending, in capitals or not, in a folder and DEPTH deep below it, in order of name.
 
     Links are passed over, so that nobody hands in another's file, or one of the machine's; so are hidden names.
     Raises DataError if the folder isn't there, lies where git takes it up, or holds more files than a class has.
@@ -41,19 +42,31 @@ def files_of(folder: Path, ending: str, depth: int = 2) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such folder; give the one with what the students handed in")
     refuse_students_in_repository(folder / "any")
-    found = list(_walk(folder, ending, depth))
+    found = [Path(entry.path) for entry in _walk(folder, DEPTH)
+             if _ends(entry, ending) and entry.is_file(follow_symlinks=False)]
     if len(found) > MOST_FILES:
         raise DataError(f"{folder}: more than {MOST_FILES} files; give the folder of one class")
     return sorted(found)
 
 
-def _walk(folder, ending, depth):
-    """The files, in the order of the disk."""
+def links_of(folder: Path, ending: str) -> list[Path]:
+    """The links that `files_of` passes over: those with the ending, and those to folders."""
+    return sorted(Path(entry.path) for entry in _walk(folder, DEPTH)
+                  if entry.is_symlink() and (_ends(entry, ending) or entry.is_dir()))
+
+
+def _ends(entry, ending):
+    """True if a name has an ending, in capitals or not."""
+    return entry.name.lower().endswith(ending)
+
+
+def _walk(folder, depth):
+    """What isn't hidden, in the order of the disk; links are given, and not followed."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.is_symlink():
+            if entry.name.startswith("."):
                 continue
             if entry.is_dir(follow_symlinks=False) and depth > 1:
-                yield from _walk(entry.path, ending, depth - 1)
-            elif entry.is_file(follow_symlinks=False) and entry.name.endswith(ending):
-                yield Path(entry.path)
+                yield from _walk(entry.path, depth - 1)
+            else:
+                yield entry

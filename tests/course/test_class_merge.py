@@ -79,6 +79,14 @@ def test_a_second_record_of_a_seed_and_files_that_are_none_are_left_out_and_said
     assert "student-101" not in text
 
 
+def test_records_are_found_however_deep_they_lie(class_of_8):
+    deep = class_of_8 / "student-100" / "copy" / "of" / "the" / "lab" / "runs"
+    deep.mkdir(parents=True)
+    record, = (class_of_8 / "student-100").glob("*.json")
+    record.rename(deep / record.name)
+    assert len(compare_class(class_of_8, load_runs()).runs) == len(DICE)
+
+
 def test_fewer_than_five_make_no_class(tmp_path, recorded):
     for seed in range(4):
         hand_in(recorded, tmp_path / "in", seed, 0.1)
