@@ -6,11 +6,12 @@ process that the code never enters: what it prints, replaces or writes there cha
 
 import csv
 import io
-import re
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from atlas_lab.course.class_files import STUDENTS, class_folder, files_of, refuse_students_in_repository
+from atlas_lab.course.class_files import STUDENTS, class_folder, refuse_students_in_repository
+from atlas_lab.course.class_inbox import read_inbox
 from atlas_lab.course.class_key import Key
 from atlas_lab.course.class_source import Source, read_source
 from atlas_lab.course.exercise import Exercise
@@ -19,13 +20,11 @@ from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import LIBRARY, NOT_ATTEMPTED, RAISED, TIME, Result
 from atlas_lab.course.sandbox import MEMORY, require_sandbox, run_tasks
 from atlas_lab.course.wire import WireError, pack, unpack
-from atlas_lab.files import DataError, write_text
-from atlas_lab.system.disk import expand
+from atlas_lab.files import write_text
 
 __all__ = ["COLUMNS", "Mark", "grade_class", "grade_student", "write_marks"]
 
 COLUMNS = ("student", "part", "item", "points", "of", "mistake", "detail")
-PART = re.compile(r"(\d\d)_[^/]*\.ipynb")
 KNOWN_TO_A_RUN = ("", NOT_ATTEMPTED, RAISED, TIME)  # mistakes that are told by the run itself, whatever comes back
 
 
@@ -48,7 +47,8 @@ def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = 
     Parameters
     ----------
     folder : path
-        One folder for each student, with the notebooks handed in under the names they were built with.
+        One folder for each student, with the notebooks handed in under the names they were built with; see
+        `read_inbox` for what else is found.
     key : Key
         Draws the cases and the order of the quizzes' choices.
     out : path, optional
@@ -60,33 +60,30 @@ def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = 
 
     Raises DataError if there is nobody to grade, or no sandbox.
     """
-    out = expand(out or class_folder() / "grades.csv")
-    refuse_students_in_repository(out)
-    students = _handed_in(folder)
+    out = refuse_students_in_repository(out or class_folder() / "grades.csv")
+    inbox = read_inbox(folder)
     require_sandbox(unsafe)
-    marks = []
-    for number, (student, notebooks) in enumerate(students.items(), start=1):
+    left_out, marks = _left_out(inbox, key), []
+    for number, (student, notebooks) in enumerate(inbox.students.items(), start=1):
         found = grade_student(student, notebooks, key, unsafe, seconds)
-        print(f"{number} of {len(students)}: {student}, {sum(mark.points for mark in found)} of "
+        found += [mark for mark in left_out if mark.student == student]
+        print(f"{number} of {len(inbox.students)}: {student}, {sum(mark.points for mark in found)} of "
               f"{sum(mark.of for mark in found)} points", flush=True)
         marks += found
     write_marks(out, marks)
     return out
 
 
-def _handed_in(folder):
-    """Student -> part -> the notebook's path; a student with no notebook has none."""
-    files = files_of(folder, ".ipynb")
-    names = sorted({path.name for path in folder.iterdir() if path.is_dir() and not path.is_symlink()
-                    and not path.name.startswith(".")})
-    if not names:
-        raise DataError(f"{folder}: no folders in it; each student's notebooks are wanted in a folder of their own")
-    students = {name: {} for name in names}
-    for path in files:
-        part = PART.fullmatch(path.name)
-        if part and path.parent.name in students:
-            students[path.parent.name].setdefault(part[1], path)
-    return students
+def _left_out(inbox, key):
+    """Tell of each notebook that isn't graded, and of each part that isn't in the key; the marks for the former."""
+    lines = [f"{left.path}: left out: {left.why}" for left in inbox.left_out]
+    parts = sorted(part for notebooks in inbox.students.values() for part in notebooks if part not in key.parts)
+    lines += [f"part {part}: handed in by {parts.count(part)} and not in the key, so it isn't marked; build it into "
+              "the class's folder, and grade again" for part in dict.fromkeys(parts)]
+    for line in lines:
+        print(f"atlas-lab: {_printable(line)}", file=sys.stderr)
+    return [Mark(left.student, left.part, "notebook", 0, 0, "left out", f"{left.path}: {left.why}")
+            for left in inbox.left_out if left.student]
 
 
 def grade_student(student: str, notebooks: dict[str, Path], key: Key, unsafe: bool, seconds: int) -> list[Mark]:
@@ -182,5 +179,10 @@ def _safe(value):
     """A cell of a table: one line, and no formula."""
     if not isinstance(value, str):
         return value
-    line = "".join(sign if sign.isprintable() else " " for sign in value)[:200]
+    line = _printable(value)[:200]
     return f"'{line}" if line.lstrip().startswith(("=", "+", "-", "@")) else line
+
+
+def _printable(text):
+    """A text in one line."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)

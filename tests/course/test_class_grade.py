@@ -95,7 +95,8 @@ def test_what_is_known_without_running_needs_no_sandbox(tmp_path, monkeypatch):
     mistakes = {row["student"]: row["mistake"] for row in rows if row["item"] == "combine_masks"}
     assert mistakes == {"calls": "hands the work to the lab's own function", "syntax": "raises an error",
                         "broken": "not attempted", "link": "not attempted", "died": "raises an error"}
-    assert [row["mistake"] for row in rows if row["item"] == "notebook"] == ["not a notebook (RecursionError)"]
+    assert {row["student"]: row["mistake"] for row in rows if row["item"] == "notebook"} == {
+        "broken": "not a notebook (RecursionError)", "link": "left out"}
 
 
 def test_the_learners_error_is_told_beside_the_case(tmp_path):
