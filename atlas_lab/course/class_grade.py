@@ -20,7 +20,7 @@ from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import LIBRARY, NOT_ATTEMPTED, RAISED, TIME, Result
 from atlas_lab.course.sandbox import MEMORY, require_sandbox, run_tasks
 from atlas_lab.course.wire import WireError, pack, unpack
-from atlas_lab.files import write_text
+from atlas_lab.files import DataError, check_target, write_text
 
 __all__ = ["COLUMNS", "Mark", "grade_class", "grade_student", "write_marks"]
 
@@ -58,9 +58,11 @@ def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = 
     seconds : int
         Most CPU seconds for all cases of an exercise together, where its own limit isn't lower.
 
-    Raises DataError if there is nobody to grade, or no sandbox.
+    Raises DataError if there is nobody to grade, no sandbox, no time, or if the CSV can't be written.
     """
-    out = refuse_students_in_repository(out or class_folder() / "grades.csv")
+    if seconds < 1:
+        raise DataError(f"seconds is {seconds}; expected 1 or more")
+    out = check_target(refuse_students_in_repository(out or class_folder() / "grades.csv"))
     inbox = read_inbox(folder)
     require_sandbox(unsafe)
     left_out, marks = _left_out(inbox, key), []

@@ -126,6 +126,25 @@ def test_marks_and_keys_never_lie_where_git_takes_them_up(tmp_path):
         read_key(tmp_path / "not.json")
 
 
+@pytest.mark.parametrize("out", ["folder", "file/grades.csv"])
+def test_a_table_that_cant_be_written_is_told_before_anything_is_run(tmp_path, monkeypatch, capsys, out):
+    monkeypatch.setattr("atlas_lab.course.class_grade.run_tasks", lambda tasks, unsafe: pytest.fail("graded"))
+    hand_in(tmp_path / "in" / "right", LEARNERS["right"][0])
+    save_key(tmp_path / "key.json", KEY)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    command = ["class", "grade", str(tmp_path / "in"), "--unsafe", "--key", str(tmp_path / "key.json"), "--out"]
+    assert main([*command, str(tmp_path / out)]) == 2
+    assert out.partition("/")[0] in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+def test_no_time_is_no_grading(tmp_path, seconds):
+    hand_in(tmp_path / "in" / "right", LEARNERS["right"][0])
+    with pytest.raises(DataError, match=f"seconds is {seconds}; expected 1 or more"):
+        grade_class(tmp_path / "in", KEY, tmp_path / "grades.csv", unsafe=True, seconds=seconds)
+
+
 def test_where_there_is_no_sandbox_at_all_it_is_said():
     """Windows has neither forks nor limits for processes."""
     code = ("import os, sys; del os.fork; sys.modules['resource'] = None; "
