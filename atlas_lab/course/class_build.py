@@ -10,8 +10,8 @@ from pathlib import Path
 
 from atlas_lab.course.class_files import STUDENTS, class_folder, refuse_students_in_repository
 from atlas_lab.course.class_key import Key, load_quizzes, new_key, read_key, save_key
+from atlas_lab.course.class_quiz import QUIZ
 from atlas_lab.course.class_solution import solved_cell, split_cell
-from atlas_lab.course.class_source import QUIZ
 from atlas_lab.course.registry import EXERCISES
 from atlas_lab.files import DataError, write_text
 from atlas_lab.system.disk import expand

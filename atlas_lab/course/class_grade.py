@@ -13,6 +13,7 @@ from pathlib import Path
 from atlas_lab.course.class_files import STUDENTS, class_folder, refuse_students_in_repository
 from atlas_lab.course.class_inbox import read_inbox
 from atlas_lab.course.class_key import Key
+from atlas_lab.course.class_quiz import QUIZ
 from atlas_lab.course.class_source import Source, read_source
 from atlas_lab.course.exercise import Exercise
 from atlas_lab.course.judging import Answer, judge
@@ -109,6 +110,8 @@ def grade_student(student: str, notebooks: dict[str, Path], key: Key, unsafe: bo
             given = source.answers.get(question, "")
             mistake = "" if given == right else "another choice" if given else NOT_ATTEMPTED
             marks.append(Mark(student, part, f"quiz {question}", int(given == right), 1, mistake))
+        if source.unread:
+            marks.append(Mark(student, part, "quiz", 0, 0, f"{QUIZ} can't be read", source.unread))
         if source.problem:
             marks.append(Mark(student, part, "notebook", 0, 0, source.problem))
     return sorted(marks, key=lambda mark: mark.part)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from atlas_lab.course.class_cell import parsed_cell
+from atlas_lab.course.class_quiz import changes_answers, is_whole_table, mentions_answers, read_answers
 
-__all__ = ["QUIZ", "Source", "read_source"]
+__all__ = ["Source", "read_source"]
 
 LARGEST = 20_000_000  # bytes of a notebook
-QUIZ = "quiz_answers"  # the name of the table in which a learner answers a part's quiz
 DEFINING = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -32,6 +32,8 @@ class Source:
         Name of a function that stands in a cell with an error of syntax, and in no later one without -> the error.
     answers : dict
         Of the quiz: question -> choice.
+    unread : str
+        Why not all of the quiz's answers can be known, or "".
     problem : str
         Why the file is no notebook, or "".
     """
@@ -40,6 +42,7 @@ class Source:
     bound: dict[str, set[str]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+    unread: str = ""
     problem: str = ""
 
     def mentioned_by(self, name: str) -> set[str]:
@@ -76,11 +79,13 @@ def _read_cell(source, text):
         names = [line.split("(")[0].removeprefix("def ").strip() for line in text.split("\n")
                  if line.startswith("def ")]
         source.broken |= dict.fromkeys(names, f"{type(error).__name__}: {error}")
+        if mentions_answers(text):
+            source.unread = f"{type(error).__name__}: {error}"
         return
     for node in tree.body:
         names = _names_bound(node)
-        if QUIZ in names:
-            source.answers |= _quiz_answers(node)
+        if changes_answers(node):
+            _read_quiz(source, node, lines)
         elif _defines(node):
             source.statements.append("\n".join(lines[_first_line(node) - 1:node.end_lineno]))
             mentioned = {part.id if isinstance(part, ast.Name) else part.attr for part in ast.walk(node)
@@ -89,6 +94,16 @@ def _read_cell(source, text):
                           for alias in part.names}
             source.bound |= {name: mentioned - {name} for name in names}
             source.broken = {name: error for name, error in source.broken.items() if name not in names}
+
+
+def _read_quiz(source, node, lines):
+    """Add the answers that a statement gives."""
+    if is_whole_table(node):
+        source.unread = ""
+    try:
+        source.answers |= read_answers(node)
+    except ValueError:
+        source.unread = lines[node.lineno - 1].strip()
 
 
 def _defines(node):
@@ -123,12 +138,3 @@ def _computes(value):
     if isinstance(value, ast.Lambda):
         return False
     return isinstance(value, ast.Call) or any(map(_computes, ast.iter_child_nodes(value)))
-
-
-def _quiz_answers(node):
-    """The table of a quiz, read as data; empty if it isn't one."""
-    try:
-        table = ast.literal_eval(node.value)
-        return {str(question): str(choice).strip().lower()[:1] for question, choice in dict(table).items()}
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return {}
