@@ -37,7 +37,8 @@ def parts_of_the_course(wanted: tuple[str, ...] = ()) -> dict[str, Path]:
 def build_class(out: Path | None = None, parts: tuple[str, ...] = (), key_file: Path | None = None) -> Path:
     """Write student/ and instructor/ notebooks and key.json to a folder, and return it.
 
-    A key that is there already is used again, or else marks given before would be of other cases.
+    A key that is there already is used again, or else marks given before would be of other cases. It keeps its parts,
+    with those built now added.
 
     Parameters
     ----------
@@ -55,8 +56,10 @@ def build_class(out: Path | None = None, parts: tuple[str, ...] = (), key_file: 
     refuse_students_in_repository(place, "a class's key and solutions")
     course = parts_of_the_course(parts)
     parts = tuple(course)
-    key = read_key(key_file or place) if key_file or place.exists() else new_key(parts)
-    key = Key(key.secret, parts)
+    old = read_key(place) if place.exists() else None
+    key = read_key(key_file) if key_file else old or new_key(parts)
+    kept = old.parts if old and old.secret == key.secret else ()  # those of another secret can't be marked with this
+    key = Key(key.secret, tuple(sorted({*kept, *parts})))
     for part, path in course.items():
         notebook = json.loads(path.read_text(encoding="utf-8"))
         for who, shows in (("student", None), ("instructor", STUDENTS)):

@@ -10,7 +10,7 @@ import pytest
 
 from atlas_lab.cli import main
 from atlas_lab.course.class_build import build_class, build_notebook, parts_of_the_course
-from atlas_lab.course.class_key import Key, load_quizzes, read_key
+from atlas_lab.course.class_key import Key, load_quizzes, read_key, save_key
 from atlas_lab.course.class_slides import slides_of
 from atlas_lab.course.class_solution import BEGIN, solved_cell, split_cell
 from atlas_lab.course.class_source import read_source
@@ -107,6 +107,18 @@ def test_the_command_keeps_its_key_and_writes_nothing_where_git_takes_it_up(tmp_
     assert [path.name for path in (tmp_path / "tree").iterdir()] == [".git"]
     with pytest.raises(DataError, match="no part 99"):
         build_class(tmp_path / "course", ("99",))
+
+
+def test_a_key_keeps_the_parts_that_were_built_before(tmp_path):
+    place = build_class(tmp_path / "course", ("01", "04")) / "key.json"
+    secret = read_key(place).secret
+    build_class(tmp_path / "course", ("03",))
+    assert read_key(place) == Key(secret, ("01", "03", "04"))
+    build_class(tmp_path / "course", ("02",), place)
+    assert read_key(place) == Key(secret, ("01", "02", "03", "04"))
+    save_key(tmp_path / "key.json", KEY)
+    build_class(tmp_path / "course", ("03",), tmp_path / "key.json")
+    assert read_key(place) == Key(KEY.secret, ("03",))
 
 
 def test_the_cell_of_an_exercise_is_cut_after_its_function():
