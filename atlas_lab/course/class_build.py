@@ -87,7 +87,8 @@ def build_notebook(notebook: dict, part: str, key: Key, for_teacher: bool) -> di
             cell["source"] = text if for_teacher else SOLUTION.sub("", text)
             cells.append(cell)
     built["cells"] = cells + _quiz_cells(part, key, for_teacher)
-    built["metadata"]["atlas_lab"] = {"part": part, "for": "teacher" if for_teacher else "student"}
+    who = "teacher" if for_teacher else "student"
+    built["metadata"]["atlas_lab"] = {"part": part, "for": who, "key": key.mark()}
     return built
 
 

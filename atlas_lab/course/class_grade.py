@@ -27,6 +27,7 @@ __all__ = ["COLUMNS", "Mark", "grade_class", "grade_student", "write_marks"]
 
 COLUMNS = ("student", "part", "item", "points", "of", "mistake", "detail")
 KNOWN_TO_A_RUN = ("", NOT_ATTEMPTED, RAISED, TIME)  # mistakes that are told by the run itself, whatever comes back
+OTHER_KEY = "this notebook was built with another key"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,9 @@ def grade_class(folder: Path, key: Key, out: Path | None = None, unsafe: bool = 
     left_out, marks = _left_out(inbox, key), []
     for number, (student, notebooks) in enumerate(inbox.students.items(), start=1):
         found = grade_student(student, notebooks, key, unsafe, seconds)
+        for mark in found:
+            if mark.mistake == OTHER_KEY:
+                print(_printable(f"atlas-lab: {student}, part {mark.part}: {OTHER_KEY}"), file=sys.stderr)
         found += [mark for mark in left_out if mark.student == student]
         print(f"{number} of {len(inbox.students)}: {student}, {sum(mark.points for mark in found)} of "
               f"{sum(mark.of for mark in found)} points", flush=True)
@@ -112,6 +116,9 @@ def grade_student(student: str, notebooks: dict[str, Path], key: Key, unsafe: bo
             marks.append(Mark(student, part, f"quiz {question}", int(given == right), 1, mistake))
         if source.unread:
             marks.append(Mark(student, part, "quiz", 0, 0, f"{QUIZ} can't be read", source.unread))
+        if source.key not in ("", key.mark()):
+            why = "its quiz's choices stand in another order; grade it with the key.json of its own class"
+            marks.append(Mark(student, part, "notebook", 0, 0, OTHER_KEY, why))
         if source.problem:
             marks.append(Mark(student, part, "notebook", 0, 0, source.problem))
     return sorted(marks, key=lambda mark: mark.part)

@@ -37,6 +37,13 @@ class Key:
         """The key of one exercise's cases: who sees it can't draw those of another."""
         return hashlib.sha256(f"{self.secret}\n{name}".encode()).hexdigest()
 
+    def mark(self) -> str:
+        """Twelve digits that tell what was built with this key from other; neither cases nor answers follow from them.
+
+        A digest of the answers themselves would give them away: there are few to try.
+        """
+        return self.of("mark of the key")[:12]
+
     def choices(self, part: str, number: int, question: dict) -> list[tuple[str, str, bool]]:
         """(letter, text, whether it is right) of a question's choices, in this class's order."""
         texts = [(question["right"], True), *((wrong, False) for wrong in question["wrong"])]

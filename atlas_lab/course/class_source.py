@@ -34,6 +34,8 @@ class Source:
         Of the quiz: question -> choice.
     unread : str
         Why not all of the quiz's answers can be known, or "".
+    key : str
+        The mark of the key that the notebook was built with; "" if it has none.
     problem : str
         Why the file is no notebook, or "".
     """
@@ -43,6 +45,7 @@ class Source:
     broken: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     unread: str = ""
+    key: str = ""
     problem: str = ""
 
     def mentioned_by(self, name: str) -> set[str]:
@@ -60,15 +63,22 @@ def read_source(path: Path) -> Source:
     try:
         if path.stat().st_size > LARGEST:
             return Source(problem=f"more than {LARGEST / 1e6:.0f} MB")
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        texts = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        texts = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
         texts = [text if isinstance(text, str) else "".join(text) for text in texts]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         return Source(problem=f"not a notebook ({type(error).__name__})")
-    source = Source()
+    source = Source(key=_key_of(notebook.get("metadata")))
     for text in texts:
         _read_cell(source, text)
     return source
+
+
+def _key_of(metadata):
+    """The mark of the key in a notebook's metadata, which a learner's program may have changed; else ""."""
+    about = metadata.get("atlas_lab") if isinstance(metadata, dict) else None
+    mark = about.get("key") if isinstance(about, dict) else None
+    return mark if isinstance(mark, str) else ""
 
 
 def _read_cell(source, text):

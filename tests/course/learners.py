@@ -4,7 +4,7 @@ import json
 
 from atlas_lab.course.registry import EXERCISES
 
-__all__ = ["LEARNERS", "POINTS", "hand_in"]
+__all__ = ["IMPORTS", "LEARNERS", "MASKS", "POINTS", "STUBS", "hand_in"]
 
 IMPORTS = "import numpy as np\n\nimport atlas_lab as lab"
 MASKS = """
@@ -132,10 +132,11 @@ LEARNERS = {
 }
 
 
-def hand_in(folder, cells, targets=(), quiz=None, name="01_explore_the_data.ipynb"):
+def hand_in(folder, cells, targets=(), quiz=None, name="01_explore_the_data.ipynb", metadata=None):
     """Write a notebook with these code cells, a training that must not be run, and a quiz's answers."""
     cells = [*cells, "raise RuntimeError('a cell that computes is not graded')", f"quiz_answers = {quiz or {}!r}"]
     texts = [cell.format(targets=list(map(str, targets))) if "{targets" in cell else cell for cell in cells]
     folder.mkdir(parents=True, exist_ok=True)
-    values = {"cells": [{"cell_type": "code", "source": text} for text in texts], "nbformat": 4, "metadata": {}}
+    values = {"cells": [{"cell_type": "code", "source": text} for text in texts], "nbformat": 4,
+              "metadata": metadata or {}}
     (folder / name).write_text(json.dumps(values))

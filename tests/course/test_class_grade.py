@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from learners import LEARNERS, POINTS, hand_in
+from learners import LEARNERS, POINTS, STUBS, hand_in
 
 from atlas_lab.cli import main
 from atlas_lab.course import sandbox
+from atlas_lab.course.class_build import build_class
 from atlas_lab.course.class_grade import Mark, grade_class, write_marks
 from atlas_lab.course.class_key import Key, read_key, save_key
 from atlas_lab.files import DataError
@@ -106,6 +107,26 @@ def test_the_learners_error_is_told_beside_the_case(tmp_path):
                if row["item"] == "combine_masks"]
     assert row["mistake"] == "raises an error"
     assert row["detail"].startswith("NameError: name 'mask_of_mine' is not defined (")
+
+
+def test_notebooks_of_another_class_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("atlas_lab.course.class_grade.require_sandbox", lambda unsafe: None)
+    monkeypatch.setattr("atlas_lab.course.class_grade.run_tasks", lambda tasks, unsafe: [{}] * len(tasks))
+    other = Key("a secret of another class", ("01",))
+    for name, key in (("ours", KEY), ("theirs", other)):
+        save_key(tmp_path / f"{name}.json", key)
+        built = build_class(tmp_path / "course" / name, ("01",), tmp_path / f"{name}.json")
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copytree(built / "instructor", tmp_path / "in" / name)
+        text = "".join(path.read_text() for path in (built / "student").iterdir())
+        assert key.mark() in text and not any(key.of(exercise) in text for exercise in POINTS)
+    hand_in(tmp_path / "in" / "older", [STUBS])
+    hand_in(tmp_path / "in" / "odd", [STUBS], metadata={"atlas_lab": ["key"]})
+    rows = rows_of(grade_class(tmp_path / "in", KEY, tmp_path / "grades.csv"))
+    told = {row["student"]: row["mistake"] for row in rows if row["item"] == "notebook"}
+    assert told == {"theirs": "this notebook was built with another key"}
+    assert capsys.readouterr().err == "atlas-lab: theirs, part 01: this notebook was built with another key\n"
+    assert sum(int(row["points"]) for row in rows if row["student"] == "ours" and "quiz" in row["item"]) == 3
 
 
 def test_a_spreadsheet_runs_nothing_from_the_table(tmp_path):
