@@ -19,7 +19,7 @@ DERIVED = {
     "runs": "records of runs", "controls": "records of controls", "figures": "figures", "views": "pages of the viewer",
     "check": "a quality report", "unlocking": "notes on archives being unlocked",
 }
-KEPT = {"class"}  # notebooks, keys and marks of classes: the lab's, but nothing that comes again
+KEPT = {"class", "progress.json"}  # classes' notebooks, keys and marks, and a learner's progress: nothing comes again
 
 
 def find_derived() -> dict[Path, str]:

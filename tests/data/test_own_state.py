@@ -14,6 +14,7 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab.cli import main
+from atlas_lab.course import learner
 from atlas_lab.data.slicing import build_store
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import lab_home
@@ -180,3 +181,12 @@ def test_clean_takes_nothing_from_a_folder_that_is_not_the_lab_s_alone(tmp_path,
     (tmp_path / "thesis").rmdir()
     assert main(["clean", "--yes"]) == 0 and not (tmp_path / "figures").exists()
     assert (tmp_path / "class").is_dir()  # a class's key comes from nowhere again
+
+
+def test_clean_goes_on_after_a_notebook_and_keeps_a_learner_s_progress(tmp_path, monkeypatch):
+    monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / "own"))
+    monkeypatch.setattr(learner, "_in_a_notebook", lambda: True)
+    learner.note_guess("how many", guess=3)
+    (tmp_path / "own/figures").mkdir()
+    assert main(["clean", "--yes"]) == 0 and not (tmp_path / "own/figures").exists()
+    assert learner.read_progress()["guesses"] == {"how many": {"guess": 3}}
