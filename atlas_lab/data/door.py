@@ -16,7 +16,10 @@ from atlas_lab.data.turning import ras_grid
 from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
-__all__ = ["Opened", "affine_of_image", "as_array", "open_together", "open_volume", "source_of_image"]
+__all__ = [
+    "Opened", "affine_of_image", "as_array", "as_mask", "as_prediction", "open_together", "open_volume", "refuse_nan",
+    "source_of_image",
+]
 
 NEAR = 0.01  # a probability that a resampling took this far below 0 or above 1 still is one
 
@@ -180,14 +183,28 @@ def _called(name):
 
 def _read_values(values, name, affine):
     """The target (named None) as bool, a prediction as bool or float32 probabilities. Raises DataError for others."""
-    name, is_target = _called(name), name is None
+    if name is not None:
+        return as_prediction(values, name)
+    refuse_nan(values, "target")
+    return find_lesion(values, "the target", None if affine is None else voxel_ml(affine))
+
+
+def refuse_nan(values: np.ndarray, name: str) -> None:
+    """Raise DataError if an array holds NaN or infinite numbers."""
     n_bad = int(values.size - np.isfinite(values).sum())
     if n_bad:
         raise DataError(f"the {name} holds NaN or infinite voxels: {n_bad}")
-    if is_target:
-        return find_lesion(values, f"the {name}", None if affine is None else voxel_ml(affine))
-    if values.dtype == bool:
-        return values
+
+
+def as_prediction(thing: object, name: str) -> np.ndarray:
+    """A prediction, an array, list or tensor of any shape, as bool, or as float32 probabilities.
+
+    Raises DataError if it is neither a mask of 0 and 1, or of 0 and 255, nor probabilities from 0 to 1.
+    """
+    values = as_array(thing, name)
+    if values.dtype == bool or not values.size:
+        return values.astype(bool, copy=False)
+    refuse_nan(values, name)
     low, high = values.min(), values.max()
     if low == 0 and high >= 1 and ((values == 0) | (values == high)).all():
         return values > 0  # a mask of 0 and 1, or of 0 and 255
@@ -196,6 +213,26 @@ def _read_values(values, name, affine):
     remedy = "of labels pass one, as labels == 1" if _is_whole(values) else "to logits apply a sigmoid"
     raise DataError(f"the {name} goes from {low:.4g} to {high:.4g}; expected a mask of 0 and 1, or probabilities from "
                     f"0 to 1: {remedy}")
+
+
+def as_mask(thing: object, name: str) -> np.ndarray:
+    """A mask of 0 and 1, or of 0 and 255, an array, list or tensor of any shape, as bool.
+
+    Raises DataError for all else, such as probabilities, which have no edge until somebody chose a threshold.
+    """
+    values = as_array(thing, name)
+    if values.dtype == bool:
+        return values
+    marked = values != 0
+    inside = values[marked]
+    if (inside == 1).all() or (inside == 255).all():
+        return marked
+    refuse_nan(values, name)
+    low, high = values.min(), values.max()
+    remedy = ("cut probabilities at a threshold, as probabilities > 0.5" if low >= -NEAR and high <= 1 + NEAR else
+              "of labels pass one, as labels == 1" if _is_whole(values) else
+              "to logits apply a sigmoid, then cut at a threshold, as probabilities > 0.5")
+    raise DataError(f"the {name} goes from {low:.4g} to {high:.4g}; expected a mask of 0 and 1: {remedy}")
 
 
 def _is_whole(values):

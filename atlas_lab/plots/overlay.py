@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from atlas_lab.data.door import as_array, as_mask, refuse_nan
 from atlas_lab.files import DataError
 
 __all__ = [
@@ -15,6 +16,7 @@ PREDICTION_COLOUR = (86, 180, 233)  # sky blue: translucent fill of the predicti
 # Found, false alarm, missed: over 30 apart in CIELAB under each kind of colour blindness (Machado et al. 2009) too.
 ERROR_COLOURS = {"tp": (240, 228, 66), "fp": (86, 180, 233), "fn": (213, 94, 0)}  # yellow, sky blue, vermilion
 _LABELS = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
+BEYOND = 0.5  # a slice from 0 to 1 that was interpolated or made brighter goes this far outside of them, no further
 
 
 def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1, halo=0):
@@ -22,9 +24,11 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1, halo
 
     Parameters
     ----------
-    image : array (H, W)
-        uint8 from 0 to 255, or float from 0 to 1; values outside are clipped.
-    mask, prediction : bool arrays (H, W), optional
+    image : array or list (H, W)
+        Whole numbers from 0 to 255 of any dtype, or float from 0 to 1, clipped where it goes up to 0.5 beyond.
+        Floats that are all 0 or 1 go from 0 to 1.
+    mask, prediction : arrays or lists (H, W), optional
+        Bool, or 0 and 1, or 0 and 255, of any dtype.
     opacity : float
         Of the prediction: 0 is invisible, 1 hides the image.
     zoom : int
@@ -41,16 +45,16 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1, halo
     Raises
     ------
     DataError
-        If a mask has another shape than the image.
+        If a mask has another shape than the image, or other values than a mask, such as probabilities, or the image
+        is no slice or has another range.
     """
-    for name, other in (("mask", mask), ("prediction", prediction)):
-        if other is not None and np.shape(other) != np.shape(image):
-            raise DataError(f"the {name} has shape {np.shape(other)} and the image {np.shape(image)}")
-    picture = _in_colour(_enlarge(_to_grey(image), zoom))
+    grey = _to_grey(image)
+    mask, prediction = _read_mask(mask, "mask", grey), _read_mask(prediction, "prediction", grey)
+    picture = _in_colour(_enlarge(grey, zoom))
     if prediction is not None:
-        _fill(picture, _enlarge(np.asarray(prediction, bool), zoom), PREDICTION_COLOUR, opacity)
+        _fill(picture, _enlarge(prediction, zoom), PREDICTION_COLOUR, opacity)
     if mask is not None:
-        edge = outline(_enlarge(np.asarray(mask, bool), zoom), line)
+        edge = outline(_enlarge(mask, zoom), line)
         if halo:
             picture[_near(edge, halo) & ~edge] = 0
         picture[edge] = TARGET_COLOUR
@@ -60,10 +64,11 @@ def overlay(image, mask=None, prediction=None, opacity=0.5, zoom=1, line=1, halo
 def overlay_errors(image, target, prediction, opacity=0.5, zoom=1):
     """A grey slice with what the prediction found, called lesion by mistake and missed, in ERROR_COLOURS.
 
-    Arguments as for `overlay`; returns uint8 (zoom H, zoom W, 3).
+    Arguments as for `overlay`; returns uint8 (zoom H, zoom W, 3). Raises DataError as `overlay` does.
     """
-    target, prediction = np.asarray(target, bool), np.asarray(prediction, bool)
-    picture = _in_colour(_enlarge(_to_grey(image), zoom))
+    grey = _to_grey(image)
+    target, prediction = _read_mask(target, "target", grey), _read_mask(prediction, "prediction", grey)
+    picture = _in_colour(_enlarge(grey, zoom))
     parts = {"tp": target & prediction, "fp": prediction & ~target, "fn": target & ~prediction}
     for name, part in parts.items():
         _fill(picture, _enlarge(part, zoom), ERROR_COLOURS[name], opacity)
@@ -107,10 +112,38 @@ def _near(mask, steps):
     return mask
 
 
+def _read_mask(mask, name, grey):
+    """A mask on a slice as bool; None stays None. Raises DataError if it is none, or has another shape."""
+    if mask is None:
+        return None
+    mask = as_array(mask, name)
+    if mask.shape != grey.shape:
+        raise DataError(f"the {name} has shape {mask.shape} and the image {grey.shape}; they must be equal")
+    return as_mask(mask, name)
+
+
 def _to_grey(image):
-    """A slice as uint8: as it is, or a float one with 0 to 1 spread over 0 to 255."""
-    image = np.asarray(image)
-    return image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    """A slice as uint8: whole numbers as they are, or a float one with 0 to 1 spread over 0 to 255.
+
+    Raises DataError if it is no slice, or has another range.
+    """
+    image = as_array(image, "image")
+    if image.ndim != 2 or 0 in image.shape:
+        raise DataError(f"the image has shape {image.shape}; a slice has two axes: H, W")
+    if image.dtype == np.uint8:
+        return image
+    low, high = image.min(), image.max()
+    is_float = image.dtype.kind in "bf"
+    # From 0 to 1 first: it needs no look at whether the numbers are whole, and every tile comes through here.
+    if is_float and (low >= 0 and high <= 1):
+        return np.rint(image * np.float32(255)).astype(np.uint8)
+    if low >= 0 and high <= 255 and (not is_float or np.array_equal(image, np.rint(image))):
+        return image.astype(np.uint8)
+    if is_float and low >= -BEYOND and high <= 1 + BEYOND:
+        return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    refuse_nan(image, "image")
+    raise DataError(f"the image goes from {low:.4g} to {high:.4g}; expected whole numbers from 0 to 255, or from 0 to "
+                    "1: scale it, as lab.data.to_uint8(image, white=image.max())")
 
 
 def _enlarge(pixels, zoom):

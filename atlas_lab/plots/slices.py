@@ -17,11 +17,11 @@ def show_slice(image, mask=None, prediction=None, title="", ax=None, fontsize=9)
     """Draw one axial slice with its masks and the orientation letters; returns the axes.
 
     Arrays as for `overlay`; rows from front to back, columns from the patient's left to right. `fontsize` is the
-    title's, in points.
+    title's, in points. Raises DataError as `overlay` does.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(3, 3.5), layout="constrained")
-    zoom = max(2, round(400 / image.shape[0]))
+    zoom = max(2, round(400 / max(1, len(image))))
     ax.imshow(overlay(image, mask, prediction, zoom=zoom, line=max(2, zoom // 3)))
     ax.set_title(title, fontsize=fontsize, pad=0.7 * fontsize)
     ax.set_axis_off()

@@ -3,7 +3,7 @@
 import ipywidgets
 import numpy as np
 
-from atlas_lab.data.door import as_array
+from atlas_lab.data.door import as_prediction
 from atlas_lab.data.scans import load_scan
 from atlas_lab.data.slicing import stack_affine, upsample
 from atlas_lab.dataset import SliceStore
@@ -31,7 +31,7 @@ def slice_scores(store, rows, predictions, voxel_ml=None):
     store : SliceStore
     rows : int array (N,)
         Rows of the store.
-    predictions : bool or float array (N, H, W)
+    predictions : array or list (N, H, W)
         Masks, or probabilities, which are cut at 0.5.
     voxel_ml : float, optional
         Millilitres of a pixel; by default those of the store's slices.
@@ -41,9 +41,15 @@ def slice_scores(store, rows, predictions, voxel_ml=None):
     DataFrame
         dice (NaN where both masks are empty), missed and false (ml, negative, so that the most comes first), and
         uncertainty: the sum of 4 p (1 - p) over the slice in ml, negative too; 0 for masks.
+
+    Raises
+    ------
+    DataError
+        If rows and predictions are not equally many, or predictions are neither masks nor probabilities.
     """
     import pandas
 
+    predictions = as_prediction(predictions, "prediction")
     if len(rows) != len(predictions):
         raise DataError(f"there are {len(rows)} rows and {len(predictions)} predictions; they must be equally many")
     ml = store.pixel_ml if voxel_ml is None else voxel_ml
@@ -97,8 +103,8 @@ def browse(
     Parameters
     ----------
     store : SliceStore
-    predictions : array or tensor (N, H, W), or Run
-        Bool masks, or probabilities, which are cut at 0.5; of a run the examples in its record are shown. Uncertainty
+    predictions : array, list or tensor (N, H, W), or Run
+        Masks, or probabilities, which are cut at 0.5; of a run the examples in its record are shown. Uncertainty
         can be ordered by where they are probabilities.
     rows : int array (N,), optional
         Rows of the store that the predictions are of; all by default, of a run those of its record.
@@ -116,13 +122,13 @@ def browse(
     Raises
     ------
     DataError
-        If rows and predictions are not equally many, or a run was recorded on other data or without examples.
+        If rows and predictions are not equally many, predictions are neither masks nor probabilities, as logits are
+        not, or a run was recorded on other data or without examples.
     """
     if isinstance(predictions, Run):
         rows, predictions = _recorded_examples(predictions, store)
     rows = np.arange(len(store)) if rows is None else np.asarray(rows)
-    predictions = as_array(predictions, "prediction")
-    return Browser(store, rows, predictions if predictions.dtype.kind == "f" else predictions > 0, count, zoom, scans)
+    return Browser(store, rows, as_prediction(predictions, "prediction"), count, zoom, scans)
 
 
 def _recorded_examples(run, store):

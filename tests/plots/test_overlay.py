@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 import atlas_lab as lab
-from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, outline, overlay
+from atlas_lab.plots.overlay import PREDICTION_COLOUR, TARGET_COLOUR, outline, overlay, overlay_errors
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -44,8 +44,8 @@ def test_without_masks_the_picture_is_the_grey_slice():
         assert np.array_equal(picture[..., channel], image)
 
 
-@pytest.mark.parametrize("value, level", [(0.0, 0), (1.0, 255), (0.2, 51), (-3.0, 0), (7.0, 255), (0.999, 255)])
-def test_float_slices_run_from_0_to_1_and_are_clipped(value, level):
+@pytest.mark.parametrize("value, level", [(0.0, 0), (1.0, 255), (0.2, 51), (-0.3, 0), (1.3, 255), (0.999, 255)])
+def test_float_slices_run_from_0_to_1_and_are_clipped_a_little_outside(value, level):
     for dtype in (np.float32, np.float64):
         assert (overlay(np.full((2, 2), value, dtype)) == level).all()
 
@@ -54,6 +54,48 @@ def test_float_and_uint8_slices_give_the_same_picture():
     image = np.random.default_rng(0).integers(0, 256, (6, 8), dtype=np.uint8)
     both = [overlay(kind, square(), square(rows=(2, 6))) for kind in (image, image / 255)]
     assert np.array_equal(*both)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int64, np.float32, np.float64, np.ndarray.tolist])
+def test_whole_numbers_up_to_255_are_shown_as_they_are_whatever_their_type(kind):
+    image = np.arange(48).reshape(6, 8) * 5
+    image = kind(image) if kind is np.ndarray.tolist else image.astype(kind)
+    assert np.array_equal(overlay(image)[..., 1], np.arange(48).reshape(6, 8) * 5)
+
+
+@pytest.mark.parametrize("image, line", [
+    (np.array([[0, 3000]], np.uint16), "the image goes from 0 to 3000; expected whole numbers from 0 to 255, or from"),
+    (np.array([[-7, 9]]), "goes from -7 to 9"), (np.array([[-2.5, 3.1]]), "goes from -2.5 to 3.1"),
+    (np.array([[0, 200.5]]), "goes from 0 to 200.5"), (np.array([[0, np.nan]]), "the image holds NaN or infinite"),
+    (np.zeros((2, 3, 3)), r"the image has shape \(2, 3, 3\); a slice has two axes"), ([[1, 2], [3]], "can't be read"),
+])
+def test_an_image_of_another_range_is_refused_and_not_shown_white(image, line):
+    with pytest.raises(lab.DataError, match=line):
+        overlay(image)
+
+
+@pytest.mark.parametrize("top", [1, 255])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.uint16])
+def test_masks_of_0_and_1_or_0_and_255_are_masks_whatever_their_type(top, dtype):
+    one, other = square(), square(rows=(0, 3))
+    for empty in (False, True):
+        expected = overlay(grey(), one & empty, other)
+        assert np.array_equal(overlay(grey(), (one & empty) * dtype(top), (other * dtype(top)).tolist()), expected)
+    errors = overlay_errors(grey(), one, other)
+    assert np.array_equal(overlay_errors(grey(), one * dtype(top), other * dtype(top)), errors)
+
+
+@pytest.mark.parametrize("values, line", [
+    (np.full((6, 8), 0.001), "goes from 0.001 to 0.001; expected a mask of 0 and 1: cut probabilities at a threshold"),
+    (np.linspace(-4.5, 3, 48).reshape(6, 8), "goes from -4.5 to 3; expected a mask of 0 and 1: to logits apply a sig"),
+    (np.where(square(), np.nan, 0), "holds NaN or infinite voxels: 20"), (square() * 2, "of labels pass one"),
+    (square() * -1.0, "goes from -1 to -?0; expected"), (np.where(square(), 1, square(rows=(0, 6)) * 255), "of labels"),
+])
+def test_what_is_no_mask_is_refused_and_not_filled(values, line):
+    for draw in (lambda mask: overlay(grey(), mask), lambda mask: overlay(grey(), prediction=mask),
+                 lambda mask: overlay_errors(grey(), square(), mask), lambda mask: lab.show_slice(grey(), mask)):
+        with pytest.raises(lab.DataError, match=line):
+            draw(values)
 
 
 def test_the_mask_is_an_orange_outline_on_the_inside_of_its_edge():

@@ -141,6 +141,26 @@ def test_slices_are_ordered_by_what_was_missed_invented_or_uncertain(store):
     assert browser.shown[0] == 10
 
 
+@pytest.mark.parametrize("top", [1, 255])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.int64])
+def test_masks_of_any_type_are_browsed_as_masks(store, top, dtype):
+    pred = store.masks[::-1]
+    expected, scores = lab.browse(store, pred), slice_scores(store, np.arange(12), pred)
+    for given in (pred * dtype(top), (pred * dtype(top)).tolist()):
+        browser = lab.browse(store, given)
+        assert browser.shown.tolist() == expected.shown.tolist() and "uncertainty" not in dict(browser.order.options)
+        pandas.testing.assert_frame_equal(slice_scores(store, np.arange(12), given), scores)
+
+
+def test_what_is_neither_mask_nor_probability_is_not_ranked(store):
+    for given, line in ((np.where(store.masks, np.nan, 0.0), "the prediction holds NaN or infinite voxels: 368"),
+                        (np.where(store.masks, 3.5, -4.5), "goes from -4.5 to 3.5; expected.*apply a sigmoid"),
+                        (store.masks * 1 + store.masks[::-1], "goes from 0 to 2; expected.*of labels pass one")):
+        for rank in (lambda pred: lab.browse(store, pred), lambda pred: slice_scores(store, np.arange(12), pred)):
+            with pytest.raises(lab.DataError, match=line):
+                rank(given)
+
+
 def test_a_slice_opens_its_scan_at_full_resolution(tmp_path):
     scans = lab.find_scans(lab.make_cohort(tmp_path / "cohort", 1, progress=False))
     store = lab.prepare_slices(scans, progress=False)
