@@ -5,7 +5,7 @@ import re
 
 __all__ = ["parsed_cell"]
 
-LARGEST = 100_000  # signs of a cell with magics: IPython reads it anew for each of them
+LARGEST = 20_000  # signs of a cell with magics: IPython reads it anew for each of them, and nobody may hold up a class
 MAGIC = re.compile(r"get_ipython\(\)\.(?:run_line_magic|system|getoutput)\(.*\)$", re.MULTILINE)
 LINE_ENDS = re.compile(r"\r\n?")
 
