@@ -1,5 +1,6 @@
 """The table that comes with a release, joined to its scans."""
 
+import csv
 import io
 import re
 import warnings
@@ -17,6 +18,7 @@ __all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
 SUFFIXES = (".csv", ".xlsx")
 LARGEST = 2**26   # bytes of a table; that of R2.0 has 100 KB
 SEPARATORS = ",;\t"
+SAYS_SEPARATOR = re.compile(r'\A"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's own first line
 WHOLE = re.compile(r"^(\d+)\.0$")  # a number as spreadsheets give it back
 
 
@@ -51,13 +53,22 @@ def load_metadata(path):
     Returns
     -------
     pandas.DataFrame
+        Without the rows that have more cells than the header, of which a ScanWarning tells.
 
     Raises
     ------
     DataError
         If the file can't be read, or has no columns of subject and session.
     """
-    table = _read_table(path)
+    table, notes = _load_noted(path)
+    for text in notes:
+        warnings.warn(text, ScanWarning, stacklevel=2)
+    return table
+
+
+def _load_noted(path):
+    """As `load_metadata`, and lines on the rows that were left aside."""
+    table, notes = _read_table(path)
     columns = {}
     for wanted in ("subject", "session"):
         found = [column for column in table.columns if wanted in str(column).lower()]
@@ -67,7 +78,7 @@ def load_metadata(path):
         columns[wanted] = min(found, key=lambda column: _is_other(column, wanted))  # the first of the likeliest
     subjects = table[columns["subject"]].fillna("").map(_clean_subject)
     sessions = table[columns["session"]].fillna("").map(_clean_session)
-    return table.set_index(scan_name(subjects, sessions))
+    return table.set_index(scan_name(subjects, sessions)), notes
 
 
 def _is_other(column, wanted):
@@ -76,7 +87,7 @@ def _is_other(column, wanted):
 
 
 def _read_table(path):
-    """A table with all cells as text. Raises DataError if the file is none."""
+    """A table with all cells as text, and lines on rows left aside. Raises DataError if the file is none."""
     import pandas
 
     try:
@@ -84,15 +95,50 @@ def _read_table(path):
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has over {LARGEST >> 20} MiB")
         if path.suffix.lower() == ".xlsx":
-            return pandas.read_excel(path, dtype=str)
-        text = _decode(path.read_bytes())
-        header = text.lstrip().split("\n", 1)[0]
-        return pandas.read_csv(io.StringIO(text), dtype=str, sep=max(SEPARATORS, key=header.count), index_col=False)
+            return pandas.read_excel(path, dtype=str), []
+        rows, shifted = _split_rows(*_find_separator(_decode(path.read_bytes())))
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(rows)
+        text.seek(0)
+        return pandas.read_csv(text, dtype=str, index_col=False), [f"{path}: {note}" for note in shifted]
     except DataError:
         raise
     except Exception as error:  # pandas and openpyxl raise errors of many kinds
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{path}: can't be read as a table ({reason}); copy or unpack it again") from error
+
+
+def _find_separator(text):
+    """A table's text and the separator of its columns: the one that Excel's first line names, or the commonest in the
+    header, outside of quotes.
+    """
+    if said := SAYS_SEPARATOR.match(text):
+        return f"\n{text[said.end():]}", said[1]  # an empty line instead, so that lines keep their numbers
+    header = re.sub(r'"[^"]*"', "", text.lstrip()).split("\n", 1)[0]
+    return text, max(SEPARATORS, key=header.count)
+
+
+def _split_rows(text, separator):
+    """The rows of a table as lists of cells, the header first, less those with more cells than it: somebody's comma
+    has moved theirs. With a line on these, if there are any. Raises ValueError if a quote is never closed.
+    """
+    reader, rows, line = csv.reader(io.StringIO(f"{text}\nend", newline=""), delimiter=separator), {}, 1
+    for row in reader:
+        last = row
+        if any(cell.strip() for cell in row):
+            rows[line] = row
+        line = reader.line_num + 1
+    if last != ["end"]:
+        raise ValueError("a quote is not closed")
+    *lines, _ = rows.items()
+    if not lines:
+        raise ValueError("it is empty")
+    width = len(lines[0][1])
+    usual = max(width, min((len(row) for _, row in lines[1:]), default=0))  # some programs end rows with a separator
+    shifted = [line for line, row in lines if len(row) > usual or "".join(row[width:]).strip()]
+    notes = [f"rows with more cells than the {width} of the header, in line {first_few([*map(str, shifted)])}, are "
+             f"left aside; put a cell that holds {separator!r} in quotes"] if shifted else []
+    return [row[:width] for line, row in lines if line not in shifted], notes
 
 
 def _decode(data):
@@ -141,10 +187,11 @@ def match_metadata(scans, root):
     written = {name.casefold(): name for name in names}
     for path in find_metadata(root):
         try:
-            table = load_metadata(path)
+            table, shifted = _load_noted(path)
         except DataError as error:
             notes.append(f"{error}; left aside")
             continue
+        notes += shifted
         table.index = table.index.map(lambda name: written.get(name.casefold(), name))
         if table.index.isin(names).any():
             ours = table[table.index.isin(names)].drop_duplicates()

@@ -10,6 +10,7 @@ from atlas_tree import write_scan
 
 import atlas_lab as lab
 from atlas_lab.data import metadata, stream
+from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.data.stripping import find_brain
 
 
@@ -79,6 +80,41 @@ def test_habits_of_spreadsheets_are_undone(text, side, tmp_path):
     (tmp_path / "metadata.csv").write_text(text)
     table, notes = metadata.match_metadata([SimpleNamespace(name="r001s001/ses-1")], tmp_path)
     assert table["Side"].tolist() == [side] and notes == []
+
+
+@pytest.mark.parametrize("before, line", [("", 3), ("sep=,\n", 4), ("\n\n", 5)])
+def test_a_row_moved_by_a_comma_is_left_aside_and_named(before, line, tmp_path):
+    rows = '32400,t01,"first, and\nsecond",R\n32401,t01,left, old,L\n32402,t01,left, old,\n32403,t01,,\n'
+    (tmp_path / "metadata.csv").write_text(f"{before}Subject ID,Session,Notes,Lesion\n{rows}")
+    scans = [SimpleNamespace(name=f"03240{i}/t01") for i in range(4)]
+    table, (note,) = metadata.match_metadata(scans, tmp_path)
+    assert table["Lesion"].fillna("-").tolist() == ["R", "-", "-", "-"]
+    assert table["Notes"].fillna("-").tolist() == ["first, and\nsecond", "-", "-", "-"]
+    assert "metadata.csv: rows with more cells than the 4 of the header" in note
+    assert f"in line {line + 1}, {line + 2}, are left aside; put a cell that holds ',' in quotes" in note
+    with pytest.warns(ScanWarning, match=r"metadata\.csv: rows with more cells"):
+        assert metadata.load_metadata(tmp_path / "metadata.csv").index.tolist() == ["032400/t01", "032403/t01"]
+
+
+@pytest.mark.parametrize("text", [
+    'Subject ID;Session;"Notes (a, b, c, d, e)";Side\n31768;t01;"one, two";Left\n',
+    "sep=;\nSubject ID;Session;Side\n31768;t01;Left\n", '"sep=|"\r\nSubject ID|Session|Side\r\n31768|t01|Left\r\n',
+    "SEP=\t\nSubject ID\tSession\tSide\n31768\tt01\tLeft\n", "Subject ID,Session,Side\n31768,t01,Left,\n1,t01,Right,\n",
+    '\n\n"Subject ID","Session","Side"\n\n31768,t01,Left\n,,\n',
+])
+def test_separators_are_those_outside_of_quotes_or_of_excel_s_first_line(text, tmp_path):
+    (tmp_path / "metadata.csv").write_text(text, newline="")
+    table, notes = metadata.match_metadata([SimpleNamespace(name="031768/t01")], tmp_path)
+    assert table["Side"].tolist() == ["Left"] and notes == []
+
+
+@pytest.mark.parametrize("text, reason", [
+    ('Subject ID,Session,Side\n31768,t01,"Left\n31769,t01,Right\n', "a quote is not closed"), ("\n", "it is empty"),
+])
+def test_a_table_with_an_open_quote_or_nothing_in_it_is_left_aside(text, reason, tmp_path):
+    (tmp_path / "metadata.csv").write_text(text)
+    table, (note,) = metadata.match_metadata([SimpleNamespace(name="031768/t01")], tmp_path)
+    assert table is None and f"can't be read as a table ({reason})" in note
 
 
 def test_rows_that_contradict_one_another_are_noted(tmp_path):
