@@ -43,19 +43,27 @@ def volumes_below(root: Path) -> list[Path]:
     def say(error):
         print(f"{error.filename}: can't be listed ({error.strerror}); what lies in it is left out", file=sys.stderr)
 
-    found, seen = [], {os.path.realpath(root)}
+    found, top = [], os.path.realpath(root)
+    seen = {top}
     for folder, below, files in os.walk(root, followlinks=True, onerror=say):
         entered = []
-        # Links last: a folder that is here both as itself and by a link goes by its own name.
+        # Links last, and none to what is entered as itself: a folder that is here twice goes by its own name and site.
         for name in sorted(below, key=lambda name: (os.path.islink(os.path.join(folder, name)), name)):
             real = os.path.realpath(os.path.join(folder, name))
-            if not name.startswith(".") and real not in seen:
+            is_link = os.path.islink(os.path.join(folder, name))
+            if not name.startswith(".") and real not in seen and not (is_link and _is_entered(real, top)):
                 seen.add(real)
                 entered.append(name)
         below[:] = entered
         found += [Path(folder, name) for name in files
                   if stem_of(name) is not None or other_stem_of(name, files) is not None]
     return sorted(found)
+
+
+def _is_entered(real, top):
+    """Whether a real folder lies below another with no hidden folder on the way: it is come upon without any link."""
+    real = Path(real)
+    return real.is_relative_to(top) and not any(part.startswith(".") for part in real.relative_to(top).parts)
 
 
 def masks_beside(t1w: Path, patterns: Sequence[str]) -> tuple[Path, ...]:

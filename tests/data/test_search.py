@@ -6,7 +6,7 @@ import shutil
 import nibabel
 import numpy as np
 import pytest
-from atlas_tree import AFFINE, box_mask, head, save
+from atlas_tree import AFFINE, box_mask, head, save, write_scan
 
 import atlas_lab as lab
 
@@ -58,6 +58,23 @@ def test_a_folder_that_is_here_and_linked_to_goes_by_its_own_name(store, tmp_pat
     shutil.copytree(store, root / "store")
     (root / "a_link").symlink_to(root / "store")
     assert names(root) == BOTH and "/store/" in str(lab.find_scans(root)[0].t1w)
+
+
+def test_a_subject_linked_from_another_site_keeps_its_own(tmp_path):
+    for site, subject in (("Site1", "031001"), ("Site2", "031000")):
+        write_scan(tmp_path / "all", site, subject)
+    t1w = next((tmp_path / "all").rglob("*031000*t1w*"))
+    own = next(folder for folder in t1w.parents if folder.name == "031000")
+    own.parents[1].joinpath("Site1/031000").symlink_to("../Site2/031000")
+    found = [(scan.subject, scan.site) for scan in lab.find_scans(tmp_path / "all")]
+    assert sorted(found) == [("031000", "Site2"), ("031001", "Site1")]
+
+
+def test_a_hidden_store_is_found_by_its_links(store, tmp_path):
+    root = tmp_path / "all"
+    shutil.copytree(store, root / ".store")
+    (root / "view").symlink_to(".store")
+    assert names(root) == BOTH
 
 
 @pytest.mark.parametrize("which", [T1W, MASK, None])
