@@ -26,16 +26,19 @@ MOST_LABELS = 50      # a map of labels has no more; an image has thousands of v
 def read_masks(scan, shape, affine, image=None, account=None):
     """The OR of a scan's masks on the grid of its T1, which is given. Raises DataError if there is no lesion.
 
-    The T1's voxels tell a mask that is the T1 itself; an account gets the volume of each file.
+    The T1's voxels tell a mask that is the T1 itself; an account gets the volume of each file. A ScanWarning names an
+    empty file among several.
     """
     _refuse_files_of_others(scan)
     if scan.healthy:
         return np.zeros(shape, bool)
     if not scan.masks:
         raise DataError(f"{scan.name}: no lesion mask beside {scan.t1w}; add it or exclude the scan by its name")
-    mask = None
+    mask, empty = None, []
     for path in scan.masks:
         lesion = _read_mask(path, shape, affine, image, scan.label)
+        if not lesion.any():
+            empty.append(path.name)
         if account is not None:
             account.files_ml[path.name] = np.count_nonzero(lesion) * voxel_ml(affine)
         mask = combine_masks([lesion] if mask is None else [mask, lesion])
@@ -45,6 +48,9 @@ def read_masks(scan, shape, affine, image=None, account=None):
             f"{scan.name}: no lesion voxel in {found} in {scan.t1w.parent}; every scan of the release has a lesion: "
             "restore the mask or exclude the scan by its name"
         )
+    if empty:
+        warnings.warn(f"{scan.name}: no lesion voxel in {', '.join(empty)}, beside {len(scan.masks) - len(empty)} mask "
+                      "files with some; a lesion may be lost: compare it with the release", ScanWarning, stacklevel=3)
     return mask
 
 

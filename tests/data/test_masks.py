@@ -124,6 +124,17 @@ def test_one_mask_of_two_that_can_t_be_read_makes_the_scan_unusable_and_never_sm
     assert row.unusable and line in row.problem
 
 
+def test_an_empty_mask_beside_another_is_noted_by_name(two_masks):
+    root, second = two_masks
+    save(second, np.zeros_like(BOX, np.uint8))
+    (scan,) = lab.find_scans(root)
+    line = "no lesion voxel in 031768_LesionSmooth_1_stx.nii.gz, beside 1 mask files with some"
+    with pytest.warns(ScanWarning, match=line):
+        assert lab.load_scan(scan).mask.sum() == 1680
+    (row,) = lab.check_scans([scan], jobs=1, progress=False).itertuples()
+    assert not row.unusable and line in str(row)
+
+
 def test_a_mask_that_is_the_t1_is_called_so(tmp_path):
     path = write_scan(tmp_path, "Site1", "031768")
     shutil.copy(path, tmp_path / PLACE / "031768_LesionSmooth_stx.nii.gz")
