@@ -50,7 +50,7 @@ PUBLISHED = {"the paper's baseline (wungemach/atlas)": {"slice": (0.40, 0.40), "
 def rates_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
     """Fig. 4 left: dev Dice against the epoch for several learning rates; with weight 10 at the study point."""
     if isinstance(records, StudyRecords):
-        return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10", last=15)  # which all of them have
+        return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10")
     return _curves_figure(records, RATES, "Learning rates, weight 1", last=60)
 
 
@@ -60,9 +60,13 @@ def weights_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
 
 
 def _curves_figure(records, variants, title, last=None):
-    """Fig. 4: dev Dice of variants until the last epoch that their seeds have, split by slice; and its provenance."""
+    """Fig. 4: dev Dice of variants until the last epoch that their seeds have, split by slice; and its provenance.
+
+    At the study point until the last that all of them have, since some are recorded for longer than others.
+    """
     groups = {name: _listed(records.variant(variant)) for name, variant in variants.items()}
     runs = [run for group in groups.values() for run in group]
+    last = last_epoch(*groups.values()) if isinstance(records, StudyRecords) else last
     people = f", {runs[0].point['subjects']} people" if runs[0].point else ""  # older records have none
     seeds = " to ".join(map(str, sorted({min(map(len, groups.values())), max(map(len, groups.values()))})))
     ax = plot_variants(groups, last=last)
