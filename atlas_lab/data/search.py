@@ -9,7 +9,7 @@ from pathlib import Path
 
 from atlas_lab.system.progress import first_few
 
-__all__ = ["announce_left_out", "masks_beside", "other_stem_of", "stem_of", "volumes_below"]
+__all__ = ["announce_left_out", "announce_unread", "masks_beside", "other_stem_of", "stem_of", "volumes_below"]
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
 # Other formats of volumes, other packers, and what a browser calls a file that it has not whole yet.
@@ -97,3 +97,13 @@ def announce_left_out(paths: Sequence[Path], root: Path) -> None:
     examples = first_few([str(path.relative_to(root)) for path in paths])
     print(f"{len(paths)} NIfTI files are no T1 volume or mask by a release's names and were left out: {examples}",
           file=sys.stderr)
+
+
+def announce_unread(folder: Path, with_others: bool = True) -> None:
+    """Say on stderr how many volumes lie in folders below one that is read alone, or, with them, in other formats."""
+    unread = [path for path in volumes_below(folder)
+              if path.parent != folder or (with_others and stem_of(path.name) is None)]
+    if unread:
+        some = first_few([str(path.relative_to(folder)) for path in unread])
+        print(f"{folder}: {len(unread)} volumes lie in folders below or are of other formats than NIfTI and were left "
+              f"out: {some}; name each folder by itself", file=sys.stderr)

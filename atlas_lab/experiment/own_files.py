@@ -13,7 +13,7 @@ import numpy as np
 
 from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
-from atlas_lab.data.search import other_stem_of, stem_of
+from atlas_lab.data.search import announce_unread, other_stem_of, stem_of
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
@@ -93,6 +93,7 @@ def _scans_in(folder: Path) -> list[Path]:
         if left:
             some = first_few([path.name for path in left])
             print(f"{folder}: {len(left)} files {reason} and were left out: {some}", file=sys.stderr)
+    announce_unread(folder, with_others=False)
     if not t1w:
         raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")
     return t1w

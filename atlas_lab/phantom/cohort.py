@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from atlas_lab.data.layouts import LAYOUTS
+from atlas_lab.data.search import announce_unread
 from atlas_lab.data.state import read_json
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.fast.workers import share_out
@@ -132,6 +133,7 @@ def _check_settings(n_subjects, seed, layout, lesions, version, switches, only=N
     source = None
     if lesions is not None:
         names = [path.name for path in mask_files(lesions)]
+        announce_unread(expand(lesions))
         source = f"real masks: {Path(lesions).resolve().name} ({len(names)} files, {digest(names)})"
     settings = {
         "n_subjects": int(n_subjects),

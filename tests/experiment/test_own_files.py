@@ -158,6 +158,15 @@ def test_volumes_of_other_formats_are_left_out_with_a_word(scan, tmp_path, capsy
         capsys.readouterr().err)
 
 
+def test_scans_in_folders_below_are_left_out_with_a_word(scan, tmp_path, capsys):
+    for name in ("x/b.nii", "x/y/c.nii.gz", "x/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    plan_jobs(tmp_path, tmp_path / "out")
+    err = capsys.readouterr().err
+    assert "2 volumes lie in folders below" in err and "x/b.nii, x/y/c.nii.gz; name each folder by itself" in err
+
+
 def test_what_was_replaced_is_said_and_what_is_write_protected_stays(scan, tmp_path, capsys, monkeypatch):
     mask = save(tmp_path / "mask.nii.gz", np.ones((20, 20, 20), np.uint8))
     jobs = plan_jobs(scan, mask)

@@ -90,3 +90,12 @@ def test_the_account_counts_a_mask_that_two_subjects_got_twice():
     said = account_of_volumes(records)
     assert "of 0.67 times the files' volume in 4 subjects" in said and "0.95 in the median" in said
     assert "least 0.10 (a), most 1.00 (" in said
+
+
+def test_masks_in_folders_below_and_of_other_formats_are_left_out_with_a_word(tmp_path, capsys):
+    folder = write_right_to_left_mask(tmp_path / "masks")
+    write_right_to_left_mask(folder / "more")
+    (folder / "other.mgz").write_bytes(b"x")
+    make_cohort(tmp_path / "out", 1, lesions=folder, jobs=1, progress=False, version=1)
+    said = "2 volumes lie in folders below or are of other formats than NIfTI and were left out"
+    assert capsys.readouterr().err.count(said) == 1
