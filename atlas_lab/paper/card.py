@@ -86,15 +86,15 @@ def special_table(records):
 
 
 def _study_text():
-    """What the same recipe came to, by slice, at the study point: the seeds that are recorded."""
+    """What the same recipe came to, by slice, at the study point: the mean over seeds, each with people of its own."""
     recipe = replace(variant_config("decayed", BASE), epochs=60)
     runs = [run for run in StudyRecords().runs if replace(run.config, seed=0, cohort=0) == recipe]
     if not runs:
         return ""
-    dice = ", ".join(f"{value:.3f}" for value in scores(runs))
+    dice, count = mean_interval(scores(runs)), len(runs)
     point = runs[0].point
     return (f" With {point['subjects']} people and {point['updates']:,} updates, as many as the paper's 60 epochs,\n"
-            f"it came by slice to {dice} (seeds recorded so far: {len(runs)}).")
+            f"it came by slice to " + (f"{dice}, over {count} seeds." if count > 1 else f"{dice.mean:.3f}, one seed."))
 
 
 def card_text(records):
