@@ -37,10 +37,11 @@ def read_masks(scan, shape, affine, image=None, account=None):
     mask, empty = None, []
     for path in scan.masks:
         lesion = _read_mask(path, shape, affine, image, scan.label)
-        if not lesion.any():
+        voxels = np.count_nonzero(lesion)
+        if not voxels:
             empty.append(path.name)
         if account is not None:
-            account.files_ml[path.name] = np.count_nonzero(lesion) * voxel_ml(affine)
+            account.files_ml[path.name] = voxels * voxel_ml(affine)
         mask = combine_masks([lesion] if mask is None else [mask, lesion])
     if not mask.any():
         found = ", ".join(path.name for path in scan.masks)

@@ -183,11 +183,11 @@ def _checksum(path):
     None where it can't be read: what reads it next says why.
     """
     try:
+        if path.suffix.lower() != ".gz":
+            return _hash_files(path)
         with path.open("rb") as file:
-            if path.suffix.lower() == ".gz":
-                file.seek(-8, os.SEEK_END)
-                return file.read().hex()
-            return hashlib.file_digest(file, "sha1").hexdigest()
+            file.seek(-8, os.SEEK_END)
+            return file.read().hex()
     except OSError:
         return None
 

@@ -20,6 +20,7 @@ from atlas_lab.paper.control_records import (
     ControlRecord,
     control_intervals,
     load_controls,
+    range_text,
 )
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.effects import ALONE, STACK, departure_effects
@@ -68,7 +69,7 @@ def _curves_figure(records, variants, title, last=None):
     runs = [run for group in groups.values() for run in group]
     last = last_epoch(*groups.values()) if isinstance(records, StudyRecords) else last
     people = f", {runs[0].point['subjects']} people" if runs[0].point else ""  # older records have none
-    seeds = " to ".join(map(str, sorted({min(map(len, groups.values())), max(map(len, groups.values()))})))
+    seeds = range_text([len(group) for group in groups.values()])
     ax = plot_variants(groups, last=last)
     ax.set_title(f"{title}\nsplit by slice{people}; mean and\n95 % interval over {seeds} seeds", fontsize=8)
     return ax.figure, names_of(runs) | data_of(runs)

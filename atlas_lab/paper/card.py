@@ -91,10 +91,10 @@ def _study_text():
     runs = [run for run in StudyRecords().runs if replace(run.config, seed=0, cohort=0) == recipe]
     if not runs:
         return ""
-    dice, count = mean_interval(scores(runs)), len(runs)
+    dice = mean_interval(scores(runs))
     point = runs[0].point
     return (f" With {point['subjects']} people and {point['updates']:,} updates, as many as the paper's 60 epochs,\n"
-            f"it came by slice to " + (f"{dice}, over {count} seeds." if count > 1 else f"{dice.mean:.3f}, one seed."))
+            f"it came by slice to {dice}, over {len(runs)} seeds.")
 
 
 def card_text(records):

@@ -1,7 +1,7 @@
 """The records of the controls: one small file each, made once and read by tables and figures."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
     "CONTROL_LABELS", "CONTROL_SPLITS", "DEV_SHARE", "ControlConfig", "ControlRecord", "cohort_diameters",
-    "control_intervals", "controls_table", "controls_text", "load_controls", "planned_controls", "record_control",
-    "record_controls",
+    "control_intervals", "controls_table", "controls_text", "load_controls", "planned_controls", "range_text",
+    "record_control", "record_controls",
 ]
 
 RECORDS = SHIPPED / "figures" / "controls"  # the records that the lab ships: embedded cohorts only
@@ -230,8 +230,8 @@ def controls_text(records: Sequence[ControlRecord]) -> str:
                        (("seed", seeds), ("cohort", cohorts)))
     return (
         "## Controls\n\n"
-        f"Computed from {len(records)} records in figures/controls; {sources}: {_range(n_scans)} scans, "
-        f"{_range(n_slices)} slices. Means with the 95 % interval of Student's t over {over}; an interval over "
+        f"Computed from {len(records)} records in figures/controls; {sources}: {range_text(n_scans)} scans, "
+        f"{range_text(n_slices)} slices. Means with the 95 % interval of Student's t over {over}; an interval over "
         f"synthetic cohorts covers draws of one generator, not patients. By block, {BLOCK_MM} mm of a scan stay "
         "together. The copying machine gives a slice the mask of the training slice that looks most like it; the "
         "lesion map calls lesion what often is in train at that place, and sees no picture; the local classifier sees "
@@ -243,7 +243,7 @@ def controls_text(records: Sequence[ControlRecord]) -> str:
     )
 
 
-def _range(numbers):
+def range_text(numbers: Collection[int]) -> str:
     """A number, or the lowest to the highest of several."""
     low, high = min(numbers), max(numbers)
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
