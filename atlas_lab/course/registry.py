@@ -5,11 +5,23 @@ from collections.abc import Callable
 from atlas_lab.course.exercise import Exercise
 from atlas_lab.course.judging import judge_attempt
 from atlas_lab.course.result import Result
-from atlas_lab.course.topics import audit, baseline, depth, leaks, ledger, maps, optimisation, pooling, scans, weights
+from atlas_lab.course.topics import (
+    audit,
+    baseline,
+    depth,
+    leaks,
+    ledger,
+    maps,
+    optimisation,
+    people,
+    pooling,
+    scans,
+    weights,
+)
 
 __all__ = ["EXERCISES", "check_attempt"]
 
-TOPICS = (scans, maps, baseline, weights, optimisation, pooling, depth, leaks, audit, ledger)
+TOPICS = (scans, maps, baseline, weights, optimisation, pooling, depth, leaks, audit, ledger, people)
 EXERCISES: dict[str, Exercise] = {exercise.name: exercise for topic in TOPICS for exercise in topic.EXERCISES}
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import answers_of_notebook_11 as last
 import numpy as np
 import pytest
 import right_answers
@@ -17,8 +18,8 @@ from atlas_lab.course.judging import answer_cases, judge, judge_attempt
 from atlas_lab.course.registry import EXERCISES, TOPICS
 from atlas_lab.course.result import CHANGED, LIBRARY, NO_RETURN, NOT_ATTEMPTED, RAISED, SHAPE, TIME, TYPE, Result
 
-RIGHT = right_answers.RIGHT + right_answers_later.RIGHT
-WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG
+RIGHT = right_answers.RIGHT + right_answers_later.RIGHT + last.RIGHT
+WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG + last.WRONG
 NAMES = list(EXERCISES)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -187,7 +188,7 @@ def test_cases_are_drawn_from_the_key_and_small_enough_to_be_shown():
 
 def test_difficulty_importance_minutes_and_notebooks():
     assert len(EXERCISES) == sum(len(topic.EXERCISES) for topic in TOPICS) >= 30
-    assert {exercise.notebook for exercise in EXERCISES.values()} == {f"{n:02}" for n in range(1, 11)}
+    assert {exercise.notebook for exercise in EXERCISES.values()} == {f"{n:02}" for n in range(1, 12)}
     for exercise in EXERCISES.values():
         assert exercise.difficulty in MINUTES and 1 <= exercise.importance <= 5
         assert exercise.minutes == MINUTES[exercise.difficulty] and len(exercise.mistakes) >= 4

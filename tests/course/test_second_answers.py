@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import answers_of_notebook_11 as last
 import pytest
 import second_answers
 import second_answers_later
@@ -9,8 +10,8 @@ import second_answers_later
 from atlas_lab.course.judging import judge_attempt
 from atlas_lab.course.registry import EXERCISES
 
-RIGHT = second_answers.RIGHT + second_answers_later.RIGHT
-WRONG = second_answers.WRONG + second_answers_later.WRONG
+RIGHT = second_answers.RIGHT + second_answers_later.RIGHT + last.SECOND_RIGHT
+WRONG = second_answers.WRONG + second_answers_later.WRONG + last.SECOND_WRONG
 KEYS = ("", "a teacher's")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
