@@ -32,8 +32,8 @@ from atlas_lab.plots.slices import plot_grid
 from atlas_lab.plots.style import SMALL, mask_legend
 
 __all__ = [
-    "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "line_of",
-    "names_of", "networks_by_split", "rates_figure", "splits_figure", "weights_figure",
+    "best_masks", "best_study_masks", "control_lines", "data_of", "departures_figure", "drop_figure",
+    "line_of", "names_of", "networks_by_split", "rates_figure", "splits_figure", "weights_figure",
 ]
 
 RATES = {
@@ -42,6 +42,7 @@ RATES = {
 STUDY_RATES = {
     "0.01": "weight 10, learning rate 0.01", "0.001": "weight 10", "0.0001": "weight 10, learning rate 0.0001",
 }
+DROP = {"0.001 throughout": "weight 1", "then 0.0001": "decayed"}
 WEIGHTS = {"weight 100": "baseline", "weight 10": "weight 10", "weight 1": "weight 1", "weight 0.1": "weight 0.1"}
 
 # The paper's public baseline by another CS230 project of 2018 (wungemach/atlas on GitHub), its lowest and highest Dice.
@@ -53,6 +54,17 @@ def rates_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
     if isinstance(records, StudyRecords):
         return _curves_figure(records, STUDY_RATES, "Learning rates, weight 10")
     return _curves_figure(records, RATES, "Learning rates, weight 1", last=60)
+
+
+def drop_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:
+    """Fig. 4 left, its curve of a rate that drops late (C7): dev Dice beside that of the same run without the drop."""
+    figure, provenance = _curves_figure(records, DROP, "A learning rate that drops, weight 1", last=60)
+    (ax,) = figure.axes
+    drop = _listed(records.variant("decayed"))[0].config.lr_drop_epoch
+    ax.axvline(drop, color="0.6", linewidth=0.8, linestyle=":")
+    ax.annotate(f"the rate drops\nafter epoch {drop}", (drop, 0), (-4, 4), textcoords="offset points", ha="right",
+                va="bottom", color="0.4", fontsize=SMALL)
+    return figure, provenance
 
 
 def weights_figure(records: Records | StudyRecords) -> tuple[Figure, dict]:

@@ -24,6 +24,7 @@ from atlas_lab.paper.ablation_figures import (
     best_masks,
     best_study_masks,
     departures_figure,
+    drop_figure,
     rates_figure,
     splits_figure,
     weights_figure,
@@ -174,6 +175,7 @@ def _draw_course(job):
     controls = job.evidence.controls
     job.draw({
         "figure_4_left": partial(_first_drawn, rates_figure, curves),
+        "figure_4_drop": partial(_first_drawn, drop_figure, curves),
         "figure_4_right": partial(_first_drawn, weights_figure, curves),
         "figure_5": best, "splits": partial(splits_figure, records, controls),
         "departures": partial(departures_figure, records),
