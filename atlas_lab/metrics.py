@@ -36,7 +36,7 @@ def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
     Raises
     ------
     DataError
-        If the shapes differ, or a mask is not boolean: probabilities must be thresholded first.
+        If the shapes differ, have no height and width, or a mask is not boolean: threshold probabilities first.
     """
     pred, target = checked_masks(pred, target)
     slices = [mask.reshape(-1, *mask.shape[-2:]) for mask in (pred, target)]
@@ -47,10 +47,11 @@ def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
-    """Two masks as arrays. Raises DataError if their shapes differ, or if one is not boolean, such as probabilities."""
+    """Two masks as arrays. Raises DataError for unequal shapes, fewer than two axes, or values other than bool."""
     pred, target = np.asarray(pred), np.asarray(target)
-    if pred.shape != target.shape:
-        raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal")
+    if pred.shape != target.shape or pred.ndim < 2:
+        raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal, "
+                        "with height and width last")
     if pred.dtype != bool or target.dtype != bool:
         raise DataError(
             f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`")

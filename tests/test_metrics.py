@@ -84,6 +84,13 @@ def test_shapes_that_would_broadcast_are_refused_too():
         lab.confusion_counts(np.zeros((3, 1, 4, 5), bool), np.zeros((3, 4, 5), bool))
 
 
+@pytest.mark.parametrize("function", [lab.confusion_counts, lab.dice_coefficient, lab.mean_dice, lab.metrics.lesion_f1])
+@pytest.mark.parametrize("shape", [(), (5,)])
+def test_masks_without_height_and_width_are_refused(function, shape):
+    with pytest.raises(lab.DataError, match="with height and width last"):
+        function(np.zeros(shape, bool), np.zeros(shape, bool))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64"])
 @pytest.mark.parametrize("side", [0, 1])
 def test_masks_that_are_not_boolean_are_refused_with_both_types(dtype, side):
