@@ -1,6 +1,7 @@
 """The rows on new people beyond Dice: the field's other scores, calibration, and what each row took to train."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.scoring.bootstrap import people_interval
 
-__all__ = ["Reliability", "compute_table", "field_scores_table", "reliability"]
+__all__ = ["Reliability", "compute_table", "equal_compute_text", "field_scores_table", "reliability"]
 
 # Score -> (heading, statistic over people, format). A surface has no distance where a mask is empty: the medians are
 # those of the people with both.
@@ -25,6 +26,7 @@ FIELD = {
 # Of a record's ten bins of probability. Those below 0.1 hold tens of millions of healthy pixels of a network that gives
 # them all 0.014, and few of one that gives them 0.005: an error over all bins would be that of these alone.
 UNSURE, CALLED = slice(1, None), slice(5, None)
+SMALL, MORE_EPOCHS = "U-Net, width 4", 20  # which take about as long as one another
 
 
 def field_scores_table(records: Sequence[Mapping]) -> str:
@@ -99,6 +101,31 @@ def compute_table(runs: Sequence[Run]) -> str:
                 f"{np.mean(finals(found, 'mean_dice', part)):.2f}" for part in ("train", "dev")]
             lines.append(f"| {row} | {parameters:,.0f} | {updates:,.0f} | {_minutes(found)} | {' | '.join(dice)} |")
     return "\n".join(lines) + "\n"
+
+
+def equal_compute_text(people: Sequence[Mapping], runs: Sequence[Run], longer: Sequence[Run]) -> str:
+    """The U-Net of width 4 beside the paper's network after more epochs, in about as much time of a processor thread.
+
+    In words, with the mean subject Dice over the same cohorts; "" where one of the two isn't recorded.
+
+    Parameters
+    ----------
+    people, runs
+        Scores and records of the rows on new people.
+    longer : list of Run
+        Among them the paper's network by subject with MORE_EPOCHS.
+    """
+    planned = row_runs(SMALL), [replace(config, epochs=MORE_EPOCHS) for config in row_runs("baseline")]
+    small, paper = ([run for run in found if run.config in configs]
+                    for found, configs in zip((runs, longer), planned, strict=True))
+    on_processor = [[run for run in group if run.environment["device"] == "cpu"] for group in (small, paper)]
+    if (len(small), len(paper)) != tuple(map(len, planned)) or not all(on_processor):
+        return ""
+    minutes = [np.mean([run.seconds for run in group]) / 60 for group in on_processor]
+    dice = [np.mean(list(people_scores(people, SMALL, "dice").values())), np.mean(finals(paper, "subject_dice"))]
+    return (f"At about equal compute: {PEOPLE[SMALL].epochs} epochs of the U-Net of width 4 took {minutes[0]:.0f} "
+            f"minutes of a processor thread, {MORE_EPOCHS} of the paper's network {minutes[1]:.0f}. Their mean subject "
+            f"Dice on cohorts 0 to {len(small) - 1}: {dice[0]:.3f} and {dice[1]:.3f}.\n")
 
 
 def _minutes(runs):

@@ -16,7 +16,7 @@ from atlas_lab.paper.people_plan import PEOPLE as PEOPLE_ROWS
 from atlas_lab.paper.people_plan import row_config
 from atlas_lab.paper.people_progress import partial_table, people_summary
 from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people
-from atlas_lab.paper.people_scores import compute_table, field_scores_table
+from atlas_lab.paper.people_scores import compute_table, equal_compute_text, field_scores_table
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import finding_cell, write_block
@@ -124,17 +124,18 @@ def study_page(
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
     copying = copying_table(records.runs)
     beside += f"{COPYING}{copying}" if copying else ""
-    beside += _people_text(people) if people else ""
+    beside += _people_text(people, records.runs) if people else ""
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
 
 
-def _people_text(people):
+def _people_text(people, study_runs):
     """All sections on people never seen."""
-    partial = partial_table(people)
+    partial, runs = partial_table(people), load_runs(SHIPPED_PEOPLE)
     text = f"{PEOPLE}{effects_table(people)}{_choice_text(people)}{FIELD}{field_scores_table(people)}"
     text += f"\n{PARTIAL}{partial}" if partial else ""
-    text += f"{TOOK}{compute_table(load_runs(SHIPPED_PEOPLE))}"
+    equal = equal_compute_text(people, runs, study_runs)
+    text += f"{TOOK}{compute_table(runs)}" + (f"\n{equal}" if equal else "")
     return text + "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
 
 

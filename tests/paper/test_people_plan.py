@@ -35,7 +35,7 @@ from atlas_lab.paper.people_progress import (
     partial_table,
     people_summary,
 )
-from atlas_lab.paper.people_scores import compute_table, field_scores_table
+from atlas_lab.paper.people_scores import compute_table, equal_compute_text, field_scores_table
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_findings, study_page
 from atlas_lab.paper.tables import marked_block
@@ -297,6 +297,19 @@ def test_the_field_s_scores_and_what_a_run_took_stand_beside_dice():
     assert called["said"] > 1.1 * called["found"]  # surer of lesions than it should be
     took = compute_table(lab.load_runs(people_records.SHIPPED_PEOPLE))
     assert "| baseline | 6,040,881 | 3,023 | 1 on a GPU | 0.38 | 0.11 |" in took and "final: best" not in took
+
+
+def test_equal_compute_is_said_of_the_records_that_both_have():
+    people, runs = lab.paper.load_people(), lab.load_runs(people_records.SHIPPED_PEOPLE)
+    study = lab.load_runs(lab.experiment.run.RECORDS / "study", split_by="subject", pos_weight=10.0, epochs=20)
+    text = equal_compute_text(people, runs, study)
+    dice = [scan["dice"] for record in people if record["row"] == "U-Net, width 4" for scan in record["scores"]["plain"]
+            if scan["session"] == "t01"]
+    longer = [run.final["dev"]["subject_dice"]["value"] for run in study
+              if run.config.seed < 3 and run.config.labels == "true" and run.config.net == "baseline"]
+    said = [float(word) for word in text.rstrip(".\n").split(": ")[-1].split(" and ")]
+    assert len(longer) == 3 and said[1] == round(np.mean(longer), 3) and abs(said[0] - np.mean(dice)) < 0.005
+    assert equal_compute_text(people, runs, study[:1]) == equal_compute_text(people, [], study) == ""
 
 
 def test_people_are_never_scored_on_a_release_they_learnt_from(monkeypatch, tmp_path):
