@@ -42,7 +42,7 @@ class BaselineNet(nn.Module):
     Raises
     ------
     DataError
-        If the input shape, the pooling, the number of convolutions or the kernels are not possible.
+        If one of these is not possible.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class BaselineNet(nn.Module):
         start_probability=0.0, dropout_on="all",
     ):
         super().__init__()
-        _check_architecture(input_shape, pool, convs_per_stage, kernels)
+        _check_architecture(input_shape, pool, convs_per_stage, kernels, start_probability, dropout_on)
         height, width = input_shape[0] // 4, input_shape[1] // 4
         code = 16 * height * width  # 45,472 at 232 x 196
 
@@ -58,12 +58,10 @@ class BaselineNet(nn.Module):
         convs2 = _conv_relu(8, 16, kernels[1], convs_per_stage)
         self.stage1 = nn.Sequential(*convs1, POOLS[pool](2), nn.Dropout(dropout))
         self.stage2 = nn.Sequential(*convs2, POOLS[pool](2), nn.Dropout(dropout))
-        dense_dropout = dropout if dropout_on == "all" else 0.0
-        self.encode = nn.Sequential(
-            nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(dense_dropout), nn.Linear(1024, 256)
-        )
+        on_dense = dropout if dropout_on == "all" else 0.0
+        self.encode = nn.Sequential(nn.Flatten(), nn.Linear(code, 1024), nn.Dropout(on_dense), nn.Linear(1024, 256))
         self.decode = nn.Sequential(
-            nn.Linear(256, 1024), nn.Dropout(dense_dropout), nn.Linear(1024, code), nn.Dropout(dense_dropout),
+            nn.Linear(256, 1024), nn.Dropout(on_dense), nn.Linear(1024, code), nn.Dropout(on_dense),
             nn.Unflatten(1, (16, height, width)),
         )
         self.upsample = nn.Upsample(scale_factor=2, mode="bilinear")
@@ -102,15 +100,17 @@ def _xavier_normal(layer):
         nn.init.normal_(layer.bias, std=math.sqrt(1 / layer.bias.numel()))
 
 
-def _check_architecture(input_shape, pool, convs_per_stage, kernels):
+def _check_architecture(input_shape, pool, convs_per_stage, kernels, start_probability, dropout_on):
     """Raise DataError for a network that can't be built."""
     if len(input_shape) != 2 or any(size < 4 or size % 4 for size in input_shape):
-        raise DataError(
-            f"input_shape is {tuple(input_shape)}; two poolings need a height and width that are multiples of 4"
-        )
+        raise DataError(f"input_shape is {tuple(input_shape)}; two poolings need a height and width that are multiples "
+                        "of 4")
     if pool not in POOLS:
         raise DataError(f"pool is {pool!r}; choose one of {', '.join(POOLS)}")
     if convs_per_stage < 1:
         raise DataError(f"convs_per_stage is {convs_per_stage}; at least one convolution is needed")
     if len(kernels) != 2 or min(kernels) < 1:
         raise DataError(f"kernels is {tuple(kernels)}; it takes the sides of two kernels, each at least 1")
+    if not 0 <= start_probability < 1 or dropout_on not in ("all", "pooling"):
+        raise DataError(f"start_probability is {start_probability} and dropout_on {dropout_on!r}; expected 0 or more "
+                        "and below 1, and all or pooling")

@@ -225,6 +225,10 @@ def test_an_unknown_net_is_refused_with_the_choices():
     ({"input_shape": (1, 232, 196)}, r"\(1, 232, 196\)"),
     ({"pool": "mean"}, r"'mean'.*max, avg"),
     ({"convs_per_stage": 0}, r"convs_per_stage is 0"),
+    ({"start_probability": 1.0}, r"start_probability is 1\.0.*below 1"),
+    ({"start_probability": -0.1}, r"start_probability is -0\.1"),
+    ({"start_probability": math.nan}, "start_probability is nan"),
+    ({"dropout_on": "All"}, r"'All'; expected.*all or pooling"),
 ])
 def test_a_network_that_cannot_be_built_is_refused(settings, message):
     with pytest.raises(lab.DataError, match=message):
