@@ -50,7 +50,7 @@ def records(work):
     found = {}
     for path in sorted((work / "runs").glob("*.json")):
         history = json.loads(path.read_text())["history"]
-        found[path.name] = {key: history[key] for key in ("epoch", "step_loss", "train", "dev")}
+        found[path.name] = [{key: entry[key] for key in ("epoch", "step_loss", "train", "dev")} for entry in history]
     return found
 
 

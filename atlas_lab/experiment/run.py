@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings, run_name
-from atlas_lab.experiment.columns import columns_from_history, history_from_columns
 from atlas_lab.files import DataError, lab_home, write_text
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED
@@ -102,13 +101,8 @@ def run_to_dict(run: Run) -> dict:
 
 
 def run_from_dict(values: dict) -> Run:
-    """A Run from what `run_to_dict` gave or a record holds, now or as earlier code wrote it.
-
-    That had a list of epochs where a record has columns, and other names for two values.
-    """
-    data, history = dict(values["data"]), values["history"]
-    if isinstance(history, dict):
-        history = history_from_columns(history)
+    """A Run from what `run_to_dict` gave, now or under the names that earlier code had for two of its values."""
+    data = dict(values["data"])
     final = {part: {name: {key: math.nan if number is None else number for key, number in score.items()}
                     for name, score in scores.items()} for part, scores in values["final"].items()}
     if "hash" in data:
@@ -116,8 +110,7 @@ def run_from_dict(values: dict) -> Run:
     for scores in final.values():
         if "place_error" in scores:
             scores["centroid_distance"] = scores.pop("place_error")
-    config = config_from_plain(values["config"])
-    return Run(**{**values, "config": config, "history": history, "data": data, "final": final})
+    return Run(**{**values, "config": config_from_plain(values["config"]), "data": data, "final": final})
 
 
 def without_nan(value: Any) -> Any:
@@ -142,18 +135,19 @@ def save_run(run: Run, folder: str | Path | None = None) -> Path:
     """Write a record as folder/NAME.json, atomically, with a checksum of its contents, and return the path."""
     path = expand(folder or runs_folder()) / f"{run.name}.json"
     values = run_to_dict(run)
-    values["history"] = columns_from_history(values["history"])
     write_text(path, _record_text({**values, "checksum": checksum(values)}), run.data["source"])
     return path
 
 
 def _record_text(values):
-    """A record as JSON with one line for each field, and in the history one for each column or table of columns."""
-    lines = {name: json.dumps(value, separators=(",", ":")) for name, value in values.items()}
-    columns = [f"  {json.dumps(name)}:{json.dumps(column, separators=(',', ':'))}"
-               for name, column in values["history"].items()]
-    lines["history"] = "{\n" + ",\n".join(columns) + "}"
-    return "{" + ",\n".join(f"{json.dumps(name)}:{text}" for name, text in lines.items()) + "}\n"
+    """A record as JSON, one line for each field, and in the history for each epoch; without spaces, to be small."""
+    lines = {name: _json(value) for name, value in values.items()}
+    lines["history"] = "[\n  " + ",\n  ".join(map(_json, values["history"])) + "]"
+    return "{" + ",\n".join(f"{_json(name)}:{text}" for name, text in lines.items()) + "}\n"
+
+
+def _json(value):
+    return json.dumps(value, separators=(",", ":"))
 
 
 def checksum(values: dict) -> str:

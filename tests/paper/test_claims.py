@@ -243,7 +243,7 @@ def test_a_number_changed_in_a_record_is_found_out_and_would_change_the_ledger(t
     before = ledger()
     path = next(tmp_path.glob("baseline-w100-by-slice-e60-seed0*"))
     values = json.loads(path.read_text())
-    values["history"]["dev"]["mean_dice"][9] = 0.9
+    values["history"][9]["dev"]["mean_dice"] = 0.9
     path.write_text(json.dumps(values))
     with pytest.raises(lab.DataError, match="don't fit the checksum"):
         lab.load_runs(tmp_path)

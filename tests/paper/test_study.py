@@ -196,9 +196,10 @@ def shipped_epochs():
     rows = []
     for path in sorted(STUDY_RECORDS.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
-        scores = pandas.DataFrame(record["history"]["dev"]).add_prefix("dev_").rename(columns={"dev_epoch": "epoch"})
-        rows.append(scores.assign(**record["config"], length=len(scores)))
-    return pandas.concat(rows, ignore_index=True)
+        for entry in record["history"]:
+            scores = {f"dev_{name}": value for name, value in entry["dev"].items()}
+            rows.append(record["config"] | {"epoch": entry["epoch"], "length": len(record["history"])} | scores)
+    return pandas.DataFrame(rows)
 
 
 def t_interval(values, form):
