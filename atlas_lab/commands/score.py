@@ -21,6 +21,7 @@ def add(command):
 
 def _run_score(options):
     """The command `score`."""
+    from atlas_lab.data.overlap import refuse_overlap
     from atlas_lab.data.scans import find_scans, source_of
     from atlas_lab.experiment.inference import open_model
     from atlas_lab.experiment.score_tables import score_lines
@@ -28,6 +29,8 @@ def _run_score(options):
 
     scans = find_scans(options.root, options.exclude, options.part)
     if options.out:
+        read = [path for scan in scans for path in (scan.t1w, *scan.masks)]
+        refuse_overlap([*read, options.model or SHIPPED_NETWORK], [options.out])
         check_scores_file(options.out, source_of(scans))  # before every scan is read
     saved = open_model(options.model or SHIPPED_NETWORK, options.device)
     scored = score_scans(saved, scans)

@@ -17,8 +17,8 @@ from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
 __all__ = [
-    "Opened", "affine_of_image", "as_array", "as_mask", "as_prediction", "open_together", "open_volume", "refuse_nan",
-    "source_of_image",
+    "Opened", "affine_of_image", "as_array", "as_mask", "as_prediction", "file_of_image", "open_together",
+    "open_volume", "refuse_nan", "source_of_image",
 ]
 
 NEAR = 0.01  # a probability that a resampling took this far below 0 or above 1 still is one
@@ -117,8 +117,16 @@ def source_of_image(thing: object) -> str:
     """Whose data an image shows, as the write gate asks: a Scan's, a file's, or, of an array, perhaps a patient's."""
     if isinstance(thing, Scan):
         return source_of([thing])
+    path = file_of_image(thing)
+    return source_of_file(path) if path else "an array that may be a patient's scan"
+
+
+def file_of_image(thing: object) -> str | None:
+    """The path of the file that an image was read from: of a Scan its T1's; None of what lies in memory alone."""
+    if isinstance(thing, Scan):
+        return str(thing.t1w)
     path = thing if isinstance(thing, str | os.PathLike) else getattr(thing, "get_filename", lambda: None)()
-    return source_of_file(os.path.expanduser(path)) if path else "an array that may be a patient's scan"
+    return os.path.expanduser(path) if path else None
 
 
 def as_array(thing: object, name: str) -> np.ndarray:

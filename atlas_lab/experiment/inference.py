@@ -120,6 +120,8 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
     if path == SHIPPED_NETWORK and not path.is_file():
         raise DataError("no network comes with this version of the lab; give one with --model, which atlas-lab train "
                         "--save-model FILE writes")
+    if path.is_dir():
+        raise DataError(f"{path}: a folder; give the file of a network, as atlas-lab train --save-model writes it")
     if not path.is_file():
         raise DataError(f"{path}: no such file; make one with: atlas-lab train --save-model {path.name}")
     try:

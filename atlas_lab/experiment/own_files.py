@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,14 +12,14 @@ import numpy as np
 
 from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
+from atlas_lab.data.overlap import refuse_overlap
 from atlas_lab.data.search import announce_unread, other_stem_of, stem_of
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
-from atlas_lab.system.disk import expand
 from atlas_lab.system.progress import bar, first_few
 
-__all__ = ["Job", "is_same_place", "plan_jobs", "run_jobs", "write_outputs"]
+__all__ = ["Job", "plan_jobs", "run_jobs", "write_outputs"]
 
 VOLUMES = (".nii.gz", ".nii")
 NO_SCAN = ("_mask", "_probability")  # as releases and `predict` itself name what is no scan
@@ -68,7 +67,7 @@ def plan_jobs(
     for job in jobs:
         _check_endings(job)
     read = [*(job.t1w for job in jobs), *([model] if model else [])]
-    _refuse_overlap(read, [path for job in jobs for path in job.outputs])
+    refuse_overlap(read, [path for job in jobs for path in job.outputs])
     needed = sum(_bytes_needed(job, alone=len(jobs) == 1) for job in jobs)
     for job in jobs:
         for path in job.outputs:
@@ -118,29 +117,6 @@ def _check_endings(job: Job) -> None:
             raise DataError(f"{path}: the name must end in .nii or .nii.gz, and begin with something else")
     if job.picture and not (job.picture.name.endswith(PICTURES) and job.picture.stem[:1] not in ("", ".")):
         raise DataError(f"{job.picture}: the picture's name must end in {', '.join(PICTURES)}")
-
-
-def _refuse_overlap(read: Sequence[Path], written: Sequence[Path]) -> None:
-    """Raise DataError if a file to write is one to read, or one is to be written twice."""
-    for i, path in enumerate(written):
-        for other in read:
-            if is_same_place(path, other):
-                raise DataError(f"{path} is the file that is read ({other}); it would be overwritten: name another")
-        for other in written[:i]:
-            if is_same_place(path, other):
-                raise DataError(f"{path} and {other} are one file; name two")
-
-
-def is_same_place(one: Path, other: Path) -> bool:
-    """True if two paths lead to one file: through links, hard ones too, or in spellings that a disk takes for one."""
-    one, other = (Path(os.path.realpath(expand(path))) for path in (one, other))
-    try:
-        if os.path.samefile(one, other):
-            return True
-    except OSError:  # one of them is still to be written
-        pass
-    spelled = [unicodedata.normalize("NFC", str(path)).casefold() for path in (one, other)]
-    return spelled[0] == spelled[1]
 
 
 def _bytes_needed(job: Job, alone: bool) -> int:

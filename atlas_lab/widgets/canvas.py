@@ -8,6 +8,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from atlas_lab.data.overlap import refuse_overlap
 from atlas_lab.files import DataError, atomic_path, write_text
 from atlas_lab.widgets.drawings import put_back, read_drawing, write_drawing
 from atlas_lab.widgets.page import page, script
@@ -144,10 +145,17 @@ class SliceViewer(Still, anywidget.AnyWidget):
     def save(self, path, title="Slices"):
         """Write a page that shows the same viewer in any browser, without Python or network; returns the path.
 
-        Raises DataError if it would put a patient's images into the repository.
+        Raises DataError if it would put a patient's images into the repository, or take the place of the scan.
         """
-        path = Path(path)
+        path = self._place(path)
         write_text(path, self._page(title), self._shows)
+        return path
+
+    def _place(self, path):
+        """A path to write to, unless it is the file that the scan was read from."""
+        path = Path(path)
+        if self._own and self._own.file:
+            refuse_overlap([Path(self._own.file)], [path])
         return path
 
     def save_picture(self, path, plane=None, step=1, seconds=0.08):
@@ -161,7 +169,7 @@ class SliceViewer(Still, anywidget.AnyWidget):
         step, seconds : int, float
             Of a GIF: every how many slices, and how long each is shown.
         """
-        path, plane = Path(path), self.plane if plane is None else plane
+        path, plane = self._place(path), self.plane if plane is None else plane
         if path.suffix not in (".png", ".gif"):
             raise DataError(f"{path}: the name of a picture must end in .png or .gif")
         indices = range(0, self.shape[2 - plane], step) if path.suffix == ".gif" else [self.position[2 - plane]]
@@ -196,5 +204,5 @@ class SliceViewer(Still, anywidget.AnyWidget):
         if own is None or own.affine is None or not self.affine:
             raise DataError("the scan came as an array, so its grid in mm isn't known; take the array that drawing() "
                             "gives, or open the scan by its file")
-        mask = put_back(self.drawing(name), np.reshape(self.affine, (4, 4)), own)
-        return write_drawing(Path(path), mask, own)
+        path = self._place(path)
+        return write_drawing(path, put_back(self.drawing(name), np.reshape(self.affine, (4, 4)), own), own)

@@ -5,6 +5,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from atlas_lab.data.identify import refuse_path
+from atlas_lab.data.overlap import refuse_overlap
 from atlas_lab.data.search import stem_of
 from atlas_lab.files import DataError, check_target, lab_home, source_of_file
 from atlas_lab.system.disk import expand
@@ -28,7 +29,8 @@ def write_page(t1w, masks=(), model=None, out=None):
     Raises
     ------
     DataError
-        If a file can't be used, the masks don't lie on the volume, or the page may not be written there.
+        If a file can't be used, the masks don't lie on the volume, or the page may not be written there, as where a
+        link leads from it to a file that is read.
     """
     from atlas_lab.widgets.viewer import view_slices
 
@@ -39,6 +41,7 @@ def write_page(t1w, masks=(), model=None, out=None):
     out = expand(out) if out else lab_home() / "views" / f"{stem}.html"
     if out.suffix != ".html":
         raise DataError(f"{out}: the name of a page must end in .html")
+    refuse_overlap([t1w, *masks, *([model] if model else [])], [out])
     check_target(out, source_of_file(t1w))  # before a network is run
     predictions = _named(masks[1:])
     if model is not None:

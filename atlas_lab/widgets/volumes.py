@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atlas_lab.data.door import affine_of_image, as_array, open_together, open_volume, source_of_image
+from atlas_lab.data.door import (
+    affine_of_image,
+    as_array,
+    file_of_image,
+    open_together,
+    open_volume,
+    source_of_image,
+)
 from atlas_lab.data.nifti import ScanWarning, read_header
 from atlas_lab.data.scans import Scan
 from atlas_lab.data.turning import ras_grid
@@ -23,11 +30,12 @@ __all__ = [
 
 
 class OwnGrid(NamedTuple):
-    """How a scan is stored: shape, affine float64 (4, 4), and whose data it is."""
+    """How a scan is stored: shape, affine float64 (4, 4), whose data it is, and its file, or None."""
 
     shape: tuple
     affine: np.ndarray | None
     source: str
+    file: str | None = None
 
 
 class Volumes(NamedTuple):
@@ -62,7 +70,7 @@ def own_grid(scan):
         else:
             shape = tuple(getattr(scan, "shape", ()))[:3]
             affine = affine_of_image(scan, shape, "image")
-    return OwnGrid(shape, affine, source_of_image(scan))
+    return OwnGrid(shape, affine, source_of_image(scan), file_of_image(scan))
 
 
 def open_labels(labels, names, image, affine, own):

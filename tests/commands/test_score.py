@@ -51,3 +51,12 @@ def test_the_lab_s_own_network_is_the_default(tree, capsys, monkeypatch):
 def test_the_testing_part_is_asked_for_by_name(tree, capsys):
     assert main(["score", str(tree), "--part", "testing"]) == 2
     assert "are of the other part than 'testing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("read", ["t1w", "network"])
+def test_scores_do_not_take_the_place_of_what_is_read(tree, scans, network, tmp_path, capsys, read):
+    path = scans[0].t1w if read == "t1w" else network
+    before = path.read_bytes()
+    (tmp_path / "scores.json").symlink_to(path)
+    assert main(["score", str(tree), "--model", str(network), "--out", str(tmp_path / "scores.json")]) == 2
+    assert "it would be overwritten: name another" in capsys.readouterr().err and path.read_bytes() == before

@@ -65,6 +65,8 @@ def test_a_file_that_is_no_network_says_so(tmp_path, contents):
         open_model(tmp_path / "m.pt")
     with pytest.raises(lab.DataError, match="no such file"):
         open_model(tmp_path / "missing.pt")
+    with pytest.raises(lab.DataError, match="a folder; give the file of a network"):
+        open_model(tmp_path)
     torch.save({"config": {"net": "baseline"}}, tmp_path / "half.pt")
     with pytest.raises(lab.DataError, match=r"half\.pt: not a network"):
         open_model(tmp_path / "half.pt")

@@ -8,8 +8,9 @@ from atlas_tree import AFFINE, save
 
 import atlas_lab as lab
 from atlas_lab import files
+from atlas_lab.data.overlap import is_same_place
 from atlas_lab.experiment import own_files
-from atlas_lab.experiment.own_files import Job, is_same_place, plan_jobs, run_jobs, write_outputs
+from atlas_lab.experiment.own_files import Job, plan_jobs, run_jobs, write_outputs
 from atlas_lab.experiment.own_scan import Prediction
 
 

@@ -86,3 +86,26 @@ def test_what_cannot_be_shown_is_refused_in_one_line(scan, capsys, monkeypatch, 
 def test_a_patient_s_page_stays_out_of_the_repository(scan, capsys):
     assert main(["view", str(scan / "t1.nii.gz"), "-o", str(files.REPOSITORY / "page.html")]) == 2
     assert "data use agreement" in capsys.readouterr().err and not (files.REPOSITORY / "page.html").exists()
+
+
+@pytest.mark.parametrize("read", ["t1", "mask"])
+def test_a_page_whose_name_is_a_link_to_what_is_read_does_not_take_its_place(scan, capsys, read):
+    before = (scan / f"{read}.nii.gz").read_bytes()
+    (scan / "page.html").symlink_to(f"{read}.nii.gz")
+    assert main(["view", str(scan / "t1.nii.gz"), str(scan / "mask.nii.gz"), "-o", str(scan / "page.html")]) == 2
+    error = capsys.readouterr().err
+    assert "it would be overwritten: name another" in error and error.count("\n") == 1
+    assert (scan / f"{read}.nii.gz").read_bytes() == before
+
+
+def test_nothing_that_a_viewer_writes_takes_the_place_of_its_scan(scan):
+    before = (scan / "t1.nii.gz").read_bytes()
+    for name in ("a.html", "a.png"):
+        (scan / name).symlink_to("t1.nii.gz")
+    for image in (scan / "t1.nii.gz", nibabel.load(scan / "t1.nii.gz")):
+        viewer = lab.view_slices(image, scan / "mask.nii.gz")
+        for write, name in ((viewer.save, "a.html"), (viewer.save_picture, "a.png"),
+                            (viewer.save_drawing, "t1.nii.gz")):
+            with pytest.raises(lab.DataError, match="is the file that is read"):
+                write(scan / name)
+    assert (scan / "t1.nii.gz").read_bytes() == before
