@@ -69,7 +69,8 @@ def _read_shape(fields):
         raise Unfit(f"four dimensions: {n} volumes, one was expected; extract it: fslroi IN OUT 0 1, or "
                     "nilearn.image.index_img(IN, 0)")
     if len(shape) > 4:
-        raise Unfit(f"its shape is {tuple(shape)}; expected three dimensions: X, Y, Z")
+        raise Unfit(f"its shape is {tuple(shape)}; expected three dimensions: X, Y, Z; extract one volume, in "
+                    f"nibabel: IN.slicer[:, :, :{', 0' * (len(shape) - 3)}]")
     if np.prod(shape, dtype=object) > MOST_VOXELS:
         raise Unfit(f"its header claims {' x '.join(map(str, shape))} voxels and the lab takes {MOST_VOXELS >> 20} "
                     "million in all; resample it to 1 mm, or take the file that it was made from")
@@ -132,6 +133,7 @@ def read_affine(fields: object, shape: tuple[int, ...]) -> tuple[np.ndarray, lis
     scale, notes = _unit_scale(fields, affine)
     to_mm = np.diag([scale, scale, scale, 1.0])
     refuse_affine(to_mm @ affine, shape)
+    notes += _note_made_up(to_mm @ affine, shape)
     if "sform" in forms and "qform" not in forms:
         notes += _compare_sizes(fields, affine)
     elif len(forms) == 2 and forms["qform"] is None:
@@ -186,9 +188,27 @@ def refuse_affine(affine: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.abs(affine[:3, 3]).max() > FAR:
         raise Damage(f"its first voxel lies {np.abs(affine[:3, 3]).max():.3g} mm from the origin by its affine")
     is_bare = not affine[:3, 3].any() and np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
-    if is_bare and np.count_nonzero(np.multiply(shape, sizes) >= HEAD_MM) >= 2:
+    if is_bare and _is_head(affine, shape):
         raise Unfit("the header holds no orientation (its affine is the identity, or voxel sizes alone), so left and "
                     f"right and the place of the brain can't be told; {RESTORE}")
+
+
+def _is_head(affine, shape):
+    """True if a volume is large enough on two sides to hold a head."""
+    return np.count_nonzero(np.multiply(shape, _voxel_sizes(affine)) >= HEAD_MM) >= 2
+
+
+def _note_made_up(affine, shape):
+    """A note on an affine that programs (nibabel, SPM) make up for a header without one, and write out as if it were:
+    no rotation, and the origin at the very middle of the volume.
+    """
+    sizes = _voxel_sizes(affine)
+    is_bare = np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
+    middle = affine[:3, :3] @ ((np.array(shape) - 1) / 2) + affine[:3, 3]
+    if not (is_bare and (np.abs(middle) <= 0.01 * sizes).all() and _is_head(affine, shape)):
+        return []
+    return ["its origin is the very middle of the volume and its axes are not turned, as programs write it for a header"
+            f" that held no orientation: left and right and the place of the brain are in doubt; {RESTORE}"]
 
 
 def _compare_sizes(fields, affine):

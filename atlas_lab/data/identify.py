@@ -1,6 +1,7 @@
 """What a path is, before anything is read from it: a NIfTI file, or something else with a remedy of its own."""
 
 import os
+import re
 import stat
 from itertools import islice
 from pathlib import Path
@@ -21,7 +22,6 @@ WANTED = "expected a NIfTI file, .nii or .nii.gz"
 # How other formats begin, what they are called, and what makes NIfTI of them.
 STARTS = [
     (b"/annex/objects/", "a pointer of git-annex to a file that is not here", "fetch it: datalad get or git annex get"),
-    (b"../.git/annex/", "a pointer of git-annex to a file that is not here", "fetch it: datalad get or git annex get"),
     (b"version https://git-lfs", "a pointer of git-lfs to a file that is not here", "fetch it: git lfs pull"),
     (b"PK\3\4", "a zip archive", "unpack it: unzip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x"),
@@ -139,6 +139,8 @@ def _name_text(head):
         return "an HTML page, as a server sends in place of a file (log in?); download it again"
     if not text or not head.isascii() or not text.decode().translate(SPACES).isprintable():
         return ""
+    if re.match(rb"(\.\.[/\\])*\.git[/\\]annex[/\\]objects", text):  # a link, as it is written where a disk knows none
+        return "a pointer of git-annex to a file that is not here; fetch it: datalad get or git annex get"
     if b"dataset_rank" in text or b"template_space" in text:
         return "a header of AFNI; convert it: 3dAFNItoNIFTI"
     return f"a text, not an image; {WANTED}"

@@ -3,6 +3,7 @@
 import gzip
 import os
 import socket
+import warnings
 import zipfile
 
 import nibabel
@@ -62,6 +63,8 @@ def kinds():
         "other link": (lambda p: link(p, "gone.nii.gz"), "T1.nii.gz", r"not here \(gone\.nii\.gz\)"),
         "link to itself": (lambda p: link(p, p.name), "T1.nii.gz", "can't be reached"),
         "annex pointer": (lambda p: p.write_text("/annex/objects/MD5E-s1--0.nii.gz\n"), "T1.nii.gz", "git annex get"),
+        "annex link as text": (lambda p: p.write_text("../../../../.git/annex/objects/a/b/K/K"), "T1.nii.gz",
+                               "a pointer of git-annex.*datalad get"),
         "lfs pointer": (lambda p: p.write_text("version https://git-lfs.github.com/spec/v1"), "a.nii", "git lfs pull"),
         "folder": (lambda p: p.mkdir(), "T1.nii.gz", "a folder; expected a NIfTI file"),
         "DICOM folder": (dicom_folder, "series", "a folder of DICOM files.*dcm2niix"),
@@ -178,6 +181,22 @@ def test_a_head_whose_affine_says_nothing_is_refused_by_load_check_and_view(affi
     path = save(tmp_path / "T1.nii.gz", head(1), affine)
     with pytest.raises(lab.DataError, match="the header holds no orientation"):
         lab.view_slices(path)
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_an_affine_that_a_program_made_up_is_in_doubt(flip, tmp_path):
+    image = nibabel.Nifti1Image(head(1), np.eye(4))
+    image.header.set_qform(None, 0)
+    image.header.set_sform(None, 0)
+    middle = image.header.get_base_affine()  # which nibabel gives a header without codes, x flipped
+    path = save(tmp_path / "T1.nii.gz", head(1), middle * [[-flip], [1], [1], [1]])
+    with pytest.warns(ScanWarning, match="the very middle of the volume.*left and right.*are in doubt; take the file"):
+        read_volume(path)
+    path = save(tmp_path / "small.nii.gz", VOLUME, np.diag([2.0, 2, 2, 1]) - 2 * np.eye(4, k=3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_volume(path)
+        read_volume(save(tmp_path / "mni.nii.gz", head(1)))
 
 
 def test_nibabel_s_own_lines_do_not_reach_the_user(tmp_path, capfd):
