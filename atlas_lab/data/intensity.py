@@ -16,6 +16,8 @@ FEW, MOST = 0.1, 0.8   # of the notable voxels: fewer darker than the air are ri
 AIR = 0.15         # share of the range up to which the air of an ordinary scan glows
 HEAD = 0.1         # of white: brighter voxels are head
 EXACT = 0.005      # the same for a background that has one value
+GAP = 0.6          # share of the range; no tissue of an ordinary T1 scan is so bright at its darkest
+INT16 = 32_000     # near both ends of 16 bits: what is above them went round to the other
 
 
 class IntensityWarning(ScanWarning):
@@ -27,7 +29,7 @@ def from_zero(volume: np.ndarray, path: object) -> np.ndarray:
 
     Networks have only seen such scans, and `white_point` and `to_uint8` take 0 for black. A z-scored or offset scan
     looks the same once its background is moved to 0; where the z-scoring left the background alone, in the middle of
-    the tissue, the darkest tissue is moved to 0 and the background stays there. An IntensityWarning says so.
+    the tissue or far below it, the darkest tissue is moved to 0 and the background too. An IntensityWarning says so.
 
     Parameters
     ----------
@@ -37,8 +39,8 @@ def from_zero(volume: np.ndarray, path: object) -> np.ndarray:
     Raises
     ------
     DataError
-        If the air is brighter than the head, or as bright as the middle of it and not of one value: no such scan can
-        be brought back.
+        If the air is brighter than the head, or as bright as the middle of it and not of one value, or if intensities
+        overflowed: no such scan can be brought back.
     """
     air, noise = _background(volume)
     differences = volume[::STEP, ::STEP, ::STEP].astype(np.float64) - air
@@ -49,6 +51,11 @@ def from_zero(volume: np.ndarray, path: object) -> np.ndarray:
         return volume
     share = darker / (darker + brighter)
     if share < FEW:
+        lowest = air + float(np.percentile(differences[differences > notable], 0.01))
+        if not noise and GAP * span < lowest - air < span:
+            _warn(path, f"its background is {air:.4g} and its darkest tissue {lowest:.4g} (filled, or shifted within "
+                        f"the brain); tissue shifted by {-lowest:.4g}, so that the darkest is black")
+            return _above(volume, air, lowest)
         if abs(air) <= (AIR if noise else EXACT) * span:
             return volume
         lowest = air + float(np.percentile(differences, 0.01)) if noise else air
@@ -60,9 +67,17 @@ def from_zero(volume: np.ndarray, path: object) -> np.ndarray:
     if noise:
         raise DataError(f"{path}: {share:.0%} of the head is darker than the air around it, which is noise (as in a "
                         "ratio image): strip the skull, or use the image that it was made from")
+    if volume.min() < -INT16 and volume.max() > INT16 and np.array_equal(differences, np.rint(differences)):
+        raise DataError(f"{path}: {share:.0%} of its voxels are negative and reach both ends of 16 bits: brighter ones "
+                        "overflowed; convert it anew from its source, as uint16 or float32")
     lowest = air + float(np.percentile(differences[differences != 0], 0.01))
     _warn(path, f"{share:.0%} of its tissue lies below the background, which is {air:.4g} (z-scored within the brain); "
                 f"tissue shifted by {-lowest:.4g}, so that the darkest is black")
+    return _above(volume, air, lowest)
+
+
+def _above(volume: np.ndarray, air: float, lowest: float) -> np.ndarray:
+    """A volume less its lowest tissue, its background, which has one value, at 0."""
     return np.where(volume == air, 0, np.float32(volume) - np.float32(lowest)).astype(np.float32)
 
 

@@ -263,8 +263,8 @@ def read_t1w(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         image = image.astype(np.float32, copy=False)
     refuse_not_finite(image, path)
     image = from_zero(image, path)
-    if not image.max() > 0:
-        raise DataError(f"{path}: no voxel is above 0; restore the file or exclude the scan by its name")
+    if not image.max() > max(image.min(), np.finfo(np.float32).tiny):
+        raise DataError(f"{path}: no voxel is above 0 and the others; restore the file or exclude the scan by its name")
     return image, affine
 
 

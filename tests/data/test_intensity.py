@@ -4,11 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
+from atlas_tree import save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import atlas_lab as lab
 from atlas_lab.data.intensity import IntensityWarning, from_zero, to_uint8, white_point
+from atlas_lab.data.scans import read_t1w
 
 # Without a time limit for each example, and the same examples every time, so that a busy machine fails nothing.
 settings.register_profile("lab", deadline=None, derandomize=True, database=None, max_examples=60)
@@ -171,10 +173,33 @@ def test_z_scoring_within_the_brain_keeps_the_air_black_and_the_order_of_tissues
     assert np.abs(found - expected)[brain].max() <= 26 and np.corrcoef(found[brain], expected[brain])[0, 1] > 0.999
 
 
+@pytest.mark.parametrize("change", [
+    lambda v, brain: np.where(brain, v, -1000), lambda v, brain: np.where(brain, v + 1000, 0),
+    lambda v, brain: np.where(brain, (v - v[brain].mean()) / v[brain].std() + 10, 0),
+])
+def test_tissue_far_from_its_background_is_brought_down_to_it(change):
+    plain = scanner()
+    brain = plain > 5
+    with pytest.warns(IntensityWarning, match="its background is .* and its darkest tissue .* the darkest is black"):
+        shifted = from_zero(change(plain, brain).astype(np.float32), "T1")
+    found, expected = picture(shifted), picture(plain)
+    assert (found[~brain] == 0).all() and np.abs(found - expected)[brain].max() <= 26
+    assert np.corrcoef(found[brain], expected[brain])[0, 1] > 0.999
+
+
 @pytest.mark.parametrize("change, said", [
+    (lambda v: (v * 800).clip(0, 65000).astype(np.uint16).view(np.int16), "brighter ones overflowed"),
     (lambda v: -v, "brighter than 100% of the head"), (lambda v: 100 - v.clip(0, 100), "inverted"),
     (lambda v: np.where(v > 0, v - 50, np.random.default_rng(0).normal(0, 0.3, v.shape)), "strip the skull"),
 ])
 def test_images_that_no_shift_mends_are_refused(change, said):
     with pytest.raises(lab.DataError, match=said):
         from_zero(change(scanner()), "T1")
+
+
+@pytest.mark.parametrize("value", [0, 3, -3, 1e-42])
+def test_a_t1_without_two_values_to_tell_apart_is_refused(value, tmp_path):
+    image = np.full((20, 20, 20), value, np.float32)
+    image[5:9] *= 2 if abs(value) < 1 else 1  # of numbers that are too small to be scaled to grey levels
+    with pytest.raises(lab.DataError, match=r"T1\.nii: no voxel is above 0 and the others"):
+        read_t1w(save(tmp_path / "T1.nii", image))
