@@ -200,8 +200,21 @@ def _unusual_lesion(values, inside, low, name, unit_ml):
     between = np.mean(inside < (1 - FAINT) * full)
     found = (f"was interpolated: {between:.0%} of its voxels have values between 0 and {full:g}" if between else
              f"has values up to {FAINT:.0%} of {full:g} beside 0")
-    warnings.warn(f"{name}: the mask {found}; taken as lesion above {full / 2:g}", ScanWarning, stacklevel=4)
+    lost = _lost_at_half(values, full, unit_ml) if between else ""
+    warnings.warn(f"{name}: the mask {found}; taken as lesion above {full / 2:g}{lost}", ScanWarning, stacklevel=4)
     return values > full / 2
+
+
+def _lost_at_half(values, full, unit_ml):
+    """What an interpolated mask loses, or gains, where it is cut at half of its top: its ml, and whole pieces."""
+    from scipy import ndimage
+
+    # A voxel that is lesion in part counts as that part: interpolation keeps this sum, less its ripples.
+    whole, kept = np.clip(values, 0, full).sum(dtype=np.float64) / full, np.count_nonzero(values > full / 2)
+    pieces, count = ndimage.label(values > FAINT * full, np.ones((3, 3, 3)))
+    n_gone = count - len(np.unique(pieces[values > full / 2]))
+    volumes = "" if unit_ml is None else f": of {whole * unit_ml:.4g} ml by its values, {kept * unit_ml:.4g} ml"
+    return volumes + (f"; {n_gone} of {count} pieces are lost whole" if n_gone else "")
 
 
 def _some(levels):
