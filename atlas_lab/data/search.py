@@ -43,7 +43,7 @@ def volumes_below(root: Path) -> list[Path]:
     def say(error):
         print(f"{error.filename}: can't be listed ({error.strerror}); what lies in it is left out", file=sys.stderr)
 
-    found, top = [], os.path.realpath(root)
+    found, gone, top = [], [], os.path.realpath(root)
     seen = {top}
     for folder, below, files in os.walk(root, followlinks=True, onerror=say):
         entered = []
@@ -55,9 +55,22 @@ def volumes_below(root: Path) -> list[Path]:
                 seen.add(real)
                 entered.append(name)
         below[:] = entered
-        found += [Path(folder, name) for name in files
-                  if stem_of(name) is not None or other_stem_of(name, files) is not None]
+        volumes = [name for name in files if stem_of(name) is not None or other_stem_of(name, files) is not None]
+        found += [Path(folder, name) for name in volumes]
+        others = (Path(folder, name) for name in set(files).difference(volumes))
+        gone += [str(path.relative_to(root)) for path in others if _is_folder_gone(path)]
+    if gone:
+        print(f"{len(gone)} links lead to folders that are not here, and what lies in them is left out: "
+              f"{first_few(sorted(gone))}", file=sys.stderr)
     return sorted(found)
+
+
+def _is_folder_gone(path):
+    """Whether a path is a link to a folder, to go by the names, as of a disk that is not mounted: names of subjects and
+    sites have no ending, and git-annex links to files alone.
+    """
+    return (os.path.islink(path) and not os.path.exists(path) and not path.suffix and not path.name.startswith(".")
+            and "annex/objects" not in os.readlink(path))
 
 
 def _is_entered(real, top):

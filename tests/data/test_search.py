@@ -53,6 +53,16 @@ def test_subjects_behind_linked_folders_are_found_once(store, tmp_path, capsys):
     assert lab.load_scan(lab.find_scans(tmp_path / "view")[1]).mask.sum() == 1680
 
 
+def test_a_linked_subject_whose_disk_is_not_here_is_announced(store, tmp_path, capsys):
+    root = shutil.copytree(store, tmp_path / "all")
+    place = root / "ATLAS_2/Training/R001"
+    (place / "sub-r001s003").symlink_to("/not/mounted/sub-r001s003")
+    (root / "README").symlink_to(".git/annex/objects/a/b/K/K")
+    assert names(root) == BOTH
+    error = capsys.readouterr().err
+    assert error.startswith("1 links lead to folders that are not here") and "R001/sub-r001s003" in error
+
+
 def test_a_folder_that_is_here_and_linked_to_goes_by_its_own_name(store, tmp_path):
     root = tmp_path / "all"
     shutil.copytree(store, root / "store")
