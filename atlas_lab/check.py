@@ -187,7 +187,7 @@ def metadata_notes(scans, root):
     """How the release's own table and the files fit each other, and what is wrong with tables: list of lines."""
     table, notes = match_metadata(scans, root)
     if table is None:
-        return [*notes, "no metadata table (.csv or .xlsx) of these scans beside them"]
+        return [*notes, "no metadata table (.csv, .tsv or .xlsx) of these scans beside them"]
     missing = [scan.name for scan, empty in zip(scans, table.isna().all(axis=1), strict=True) if empty]
     return notes + (
         [f"{len(missing)} scans are not in the metadata table: {', '.join(missing[:5])}"] if missing else [])

@@ -113,6 +113,14 @@ def test_metadata_of_bids_names(tmp_path):
     assert find_metadata(below) == [path]
 
 
+def test_metadata_of_other_separators_and_letter_case(tmp_path):
+    for name, separator in (("metadata.csv", "|"), ("MetaData.tsv", "\t")):
+        (tmp_path / name).write_text(separator.join(["Subject ID", "Session", "Site"]) + "\n"
+                                     + separator.join(["SUB-r001s001", "01", "R001"]) + "\n")
+        assert load_metadata(tmp_path / name).index.tolist() == ["r001s001/ses-1"]
+    assert len(find_metadata(tmp_path)) == 2
+
+
 def test_a_table_that_is_none_says_so(tmp_path):
     path = tmp_path / "metadata.csv"
     path.write_text("a,b\n1,2\n")

@@ -15,9 +15,9 @@ from atlas_lab.system.progress import first_few
 
 __all__ = ["find_metadata", "join_metadata", "load_metadata", "match_metadata"]
 
-SUFFIXES = (".csv", ".xlsx")
+SUFFIXES = (".csv", ".tsv", ".xlsx")
 LARGEST = 2**26   # bytes of a table; that of R2.0 has 100 KB
-SEPARATORS = ",;\t"
+SEPARATORS = ",;\t|"
 SAYS_SEPARATOR = re.compile(r'\A"?sep=(.)"?\r?\n', re.IGNORECASE)  # Excel's own first line
 WHOLE = re.compile(r"^(\d+)\.0$")  # a number as spreadsheets give it back
 
@@ -47,8 +47,8 @@ def load_metadata(path):
 
     Parameters
     ----------
-    path : path of a .csv or .xlsx file
-        Text in UTF-8, UTF-16 or Windows' cp1252, its columns apart by commas, semicolons or tabs, as Excel writes them.
+    path : path of a .csv, .tsv or .xlsx file
+        Text in UTF-8, UTF-16 or Windows' cp1252, its columns apart by commas, semicolons, tabs or bars.
 
     Returns
     -------
@@ -155,14 +155,14 @@ def _decode(data):
 
 def _clean_subject(text):
     """A subject as its folder has it: "31768" -> "031768", "sub-r001s001" -> "r001s001"."""
-    text = WHOLE.sub(r"\1", text.strip().removeprefix("sub-"))
+    text = WHOLE.sub(r"\1", re.sub("^sub-", "", text.strip(), flags=re.IGNORECASE))
     return text.zfill(6) if text.isdigit() else text
 
 
 def _clean_session(text):
-    """A session as its folder has it: " t01" -> "t01", "1" -> "ses-1"."""
+    """A session as its folder has it: " t01" -> "t01", "1" or "01" -> "ses-1"."""
     text = WHOLE.sub(r"\1", text.strip())
-    return f"ses-{text}" if text.isdigit() else text
+    return f"ses-{int(text)}" if text.isdigit() else text
 
 
 def join_metadata(scans, root):
