@@ -57,7 +57,7 @@ def _quiet(wanted):
 
 def _show_in_one_line(message, category, filename, lineno, file=None, line=None):
     """A warning as people are to read it: without the file and line of the code that gave it."""
-    print(f"atlas-lab: {message}", file=sys.stderr)
+    print(f"atlas-lab: {DataError(message)}", file=sys.stderr)  # whose text is one line, whatever names it holds
 
 
 def _as_options(arguments):

@@ -83,6 +83,15 @@ def test_what_cannot_be_shown_is_refused_in_one_line(scan, capsys, monkeypatch, 
     assert sorted(scan.rglob("*.html")) == before
 
 
+def test_a_warning_about_a_file_whose_name_has_a_line_break_is_one_line(scan, capsys):
+    odd = nibabel.Nifti1Image(np.asarray(nibabel.load(scan / "t1.nii.gz").dataobj), np.diag([-2.0, 2, 2, 1]))
+    odd.header["xyzt_units"] = 3  # micrometres, which its voxels can't have
+    nibabel.save(odd, scan / "a\nb.nii.gz")
+    assert main(["view", str(scan / "a\nb.nii.gz"), "-o", str(scan / "page.html")]) == 0
+    error = capsys.readouterr().err
+    assert r"a\nb.nii.gz: its header says micrometres" in error and error.count("\n") == 1
+
+
 def test_a_patient_s_page_stays_out_of_the_repository(scan, capsys):
     assert main(["view", str(scan / "t1.nii.gz"), "-o", str(files.REPOSITORY / "page.html")]) == 2
     assert "data use agreement" in capsys.readouterr().err and not (files.REPOSITORY / "page.html").exists()
