@@ -4,11 +4,13 @@
 package. Nothing is read before it is used: `from atlas_lab.metrics import dice_coefficient` loads four small files.
 """
 
+from importlib import import_module
+
 import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
+_find, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["data", "experiment", "paper", "plots", "statistics", "widgets"],
     submod_attrs={
@@ -41,3 +43,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "course.learner": ["progress"],
     },
 )
+
+# Names that the door had once: scripts that were written then go on, and the door stays small.
+_FORMER = {"compare": "widgets.viewer", "plot_history": "plots.curves", "save_figure": "plots.saving",
+           "with_seeds": "config"}
+
+
+def __getattr__(name):
+    if name in _FORMER:
+        return getattr(import_module(f"{__name__}.{_FORMER[name]}"), name)
+    return _find(name)

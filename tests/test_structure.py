@@ -141,6 +141,13 @@ def test_the_door_has_few_names_and_each_is_used_in_the_course():
     assert [name for name in lab.__all__ if not re.search(rf"\blab\.{name}\b", text)] == []
 
 
+def test_scripts_find_the_names_that_the_door_had_once():
+    for name in ("compare", "plot_history", "save_figure", "with_seeds"):
+        assert callable(getattr(lab, name)) and name not in lab.__all__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        lab.no_such_name  # noqa: B018
+
+
 def test_no_name_of_a_door_shadows_a_module():
     for door in [lab, *(getattr(lab, name) for name in lab.__all__ if hasattr(getattr(lab, name), "__path__"))]:
         folder = Path(door.__file__).parent
