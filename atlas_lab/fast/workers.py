@@ -35,7 +35,8 @@ def share_out(function: Callable, tasks: Iterable[tuple], jobs: int, in_order: b
     # loky takes the memory that a process keeps on purpose (`keep_freed_memory`) for a leak, begins another and warns.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
     # Processes are kept for the next call, unless what they are begun with has changed since.
-    with parallel_config(backend="loky", initializer=_begin, initargs=(os.getpid(), _own_settings())):
+    begun_with = os.getpid(), _own_settings(), _own_way_to_warn()
+    with parallel_config(backend="loky", initializer=_begin, initargs=begun_with):
         parallel = Parallel(n_jobs=jobs, return_as="generator" if in_order else "generator_unordered")
     try:
         yield from parallel(delayed(function)(*task) for task in tasks)
@@ -64,8 +65,17 @@ def _own_settings():
     return {name: value for name, value in os.environ.items() if name.startswith("ATLAS_")}
 
 
-def _begin(starter: int, settings: dict) -> None:
-    """Give this process its starter's settings, and have it not outlive that, whether it is given work or not."""
+def _own_way_to_warn():
+    """How the lab's command line shows warnings, if it runs here; else None: a notebook has a way of its own."""
+    return warnings.showwarning if str(warnings.showwarning.__module__).startswith("atlas_lab.") else None
+
+
+def _begin(starter: int, settings: dict, show_warning: Callable | None = None) -> None:
+    """Give this process its starter's settings and way to warn, and have it not outlive that, whether it is given work
+    or not.
+    """
+    if show_warning is not None:
+        warnings.showwarning = show_warning
     for name in _own_settings():
         del os.environ[name]
     os.environ.update(settings)

@@ -8,6 +8,8 @@ import warnings
 import pytest
 import torch
 
+from atlas_lab import cli
+from atlas_lab.data.nifti import ScanWarning
 from atlas_lab.fast.workers import processor_threads, share_out
 from atlas_lab.files import lab_home
 
@@ -21,6 +23,18 @@ def test_processes_that_are_used_again_follow_a_home_that_has_moved(tmp_path, mo
     for name in ("one", "other"):
         monkeypatch.setenv("ATLAS_LAB_HOME", str(tmp_path / name))
         assert set(share_out(home_of, [(i,) for i in range(4)], jobs=2)) == {tmp_path / name}
+
+
+def warn_of(number):
+    """Warn as the reading of an odd file does."""
+    warnings.warn(f"{number}.nii: odd", ScanWarning, stacklevel=1)
+    return number
+
+
+def test_warnings_of_processes_that_a_command_starts_are_lines_as_its_own(monkeypatch, capfd):
+    monkeypatch.setattr(warnings, "showwarning", cli._show_in_one_line)
+    assert list(share_out(warn_of, [(number,) for number in range(4)], jobs=2)) == [0, 1, 2, 3]
+    assert sorted(capfd.readouterr().err.splitlines()) == [f"atlas-lab: {number}.nii: odd" for number in range(4)]
 
 
 def grow(number):
