@@ -47,10 +47,15 @@ def every_second(masks, first):
     return folder
 
 
+def file_name(kind):
+    """What a kind's files are called."""
+    return kind.replace(", ", "-").replace(" ", "_")
+
+
 def people_of(kind, n_people, seed, masks):
     """The scans of a kind's people."""
     real = every_second(masks, 0 if seed == LEARN[1] else 1) if kind.startswith("real") else None
-    folder = lab_home() / "transfer" / f"{kind.replace(', ', '-').replace(' ', '_')}-{n_people}-seed{seed}"
+    folder = lab_home() / "transfer" / f"{file_name(kind)}-{n_people}-seed{seed}"
     return find_scans(make_cohort(folder, n_people, seed, lesions=real, heads=not kind.endswith("brains")))
 
 
@@ -58,7 +63,7 @@ def network_of(kind, masks):
     """The network that learnt from a kind, trained on first use; that of the first kind is shipped."""
     if kind == KINDS[0]:
         return open_model()
-    path = lab_home() / "transfer" / f"{kind.replace(', ', '-').replace(' ', '_')}.pt"
+    path = lab_home() / "transfer" / f"{file_name(kind)}.pt"
     if not path.exists():
         config = row_config(ROW)
         store = prepare_slices(people_of(kind, *LEARN, masks), config.scale, config.z_step)

@@ -187,25 +187,24 @@ def refuse_affine(affine: np.ndarray, shape: tuple[int, ...]) -> None:
         raise Damage(f"its axes stand at {np.degrees(np.arccos(min(cosine, 1))):.0f} degrees by its affine")
     if np.abs(affine[:3, 3]).max() > FAR:
         raise Damage(f"its first voxel lies {np.abs(affine[:3, 3]).max():.3g} mm from the origin by its affine")
-    is_bare = not affine[:3, 3].any() and np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
-    if is_bare and _is_head(affine, shape):
+    if not affine[:3, 3].any() and _is_bare_head(affine, shape):
         raise Unfit("the header holds no orientation (its affine is the identity, or voxel sizes alone), so left and "
                     f"right and the place of the brain can't be told; {RESTORE}")
 
 
-def _is_head(affine, shape):
-    """True if a volume is large enough on two sides to hold a head."""
-    return np.count_nonzero(np.multiply(shape, _voxel_sizes(affine)) >= HEAD_MM) >= 2
+def _is_bare_head(affine, shape):
+    """True if an affine has voxel sizes alone, no turn, and the volume is large enough on two sides to hold a head."""
+    sizes = _voxel_sizes(affine)
+    is_bare = np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
+    return is_bare and np.count_nonzero(np.multiply(shape, sizes) >= HEAD_MM) >= 2
 
 
 def _note_made_up(affine, shape):
     """A note on an affine that programs (nibabel, SPM) make up for a header without one, and write out as if it were:
     no rotation, and the origin at the very middle of the volume.
     """
-    sizes = _voxel_sizes(affine)
-    is_bare = np.array_equal(np.abs(affine[:3, :3]), np.diag(sizes))
     middle = affine[:3, :3] @ ((np.array(shape) - 1) / 2) + affine[:3, 3]
-    if not (is_bare and (np.abs(middle) <= 0.01 * sizes).all() and _is_head(affine, shape)):
+    if not (_is_bare_head(affine, shape) and (np.abs(middle) <= 0.01 * _voxel_sizes(affine)).all()):
         return []
     return ["its origin is the very middle of the volume and its axes are not turned, as programs write it for a header"
             f" that held no orientation: left and right and the place of the brain are in doubt; {RESTORE}"]

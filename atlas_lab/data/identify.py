@@ -19,9 +19,10 @@ SPECIAL = [
 ]
 SPACES = str.maketrans("", "", "\n\r\t")  # which a text may have
 WANTED = "expected a NIfTI file, .nii or .nii.gz"
+ANNEX = ("a pointer of git-annex to a file that is not here", "fetch it: datalad get or git annex get")
 # How other formats begin, what they are called, and what makes NIfTI of them.
 STARTS = [
-    (b"/annex/objects/", "a pointer of git-annex to a file that is not here", "fetch it: datalad get or git annex get"),
+    (b"/annex/objects/", *ANNEX),
     (b"version https://git-lfs", "a pointer of git-lfs to a file that is not here", "fetch it: git lfs pull"),
     (b"PK\3\4", "a zip archive", "unpack it: unzip"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it: 7z x"),
@@ -140,7 +141,7 @@ def _name_text(head):
     if not text or not head.isascii() or not text.decode().translate(SPACES).isprintable():
         return ""
     if re.match(rb"(\.\.[/\\])*\.git[/\\]annex[/\\]objects", text):  # a link, as it is written where a disk knows none
-        return "a pointer of git-annex to a file that is not here; fetch it: datalad get or git annex get"
+        return "; ".join(ANNEX)
     if b"dataset_rank" in text or b"template_space" in text:
         return "a header of AFNI; convert it: 3dAFNItoNIFTI"
     return f"a text, not an image; {WANTED}"

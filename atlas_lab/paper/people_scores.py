@@ -26,6 +26,7 @@ FIELD = {
 # Of a record's ten bins of probability. Those below 0.1 hold tens of millions of healthy pixels of a network that gives
 # them all 0.014, and few of one that gives them 0.005: an error over all bins would be that of these alone.
 UNSURE, CALLED = slice(1, None), slice(5, None)
+PROCESSOR = "one processor thread"
 SMALL, MORE_EPOCHS = "U-Net, width 4", 20  # which take about as long as one another
 
 
@@ -118,10 +119,9 @@ def equal_compute_text(people: Sequence[Mapping], runs: Sequence[Run], longer: S
     planned = row_runs(SMALL), [replace(config, epochs=MORE_EPOCHS) for config in row_runs("baseline")]
     small, paper = ([run for run in found if run.config in configs]
                     for found, configs in zip((runs, longer), planned, strict=True))
-    on_processor = [[run for run in group if run.environment["device"] == "cpu"] for group in (small, paper)]
-    if (len(small), len(paper)) != tuple(map(len, planned)) or not all(on_processor):
+    minutes = [_minutes_by_device(group).get(PROCESSOR) for group in (small, paper)]
+    if (len(small), len(paper)) != tuple(map(len, planned)) or None in minutes:
         return ""
-    minutes = [np.mean([run.seconds for run in group]) / 60 for group in on_processor]
     dice = [np.mean(list(people_scores(people, SMALL, "dice").values())), np.mean(finals(paper, "subject_dice"))]
     return (f"At about equal compute: {PEOPLE[SMALL].epochs} epochs of the U-Net of width 4 took {minutes[0]:.0f} "
             f"minutes of a processor thread, {MORE_EPOCHS} of the paper's network {minutes[1]:.0f}. Their mean subject "
@@ -129,9 +129,14 @@ def equal_compute_text(people: Sequence[Mapping], runs: Sequence[Run], longer: S
 
 
 def _minutes(runs):
-    """Minutes of a run, by the kind of device: the mean over the runs that were made on it."""
+    """Minutes of a run, by the kind of device, as text."""
+    return ", ".join(f"{minutes:.0f} on {name}" for name, minutes in sorted(_minutes_by_device(runs).items()))
+
+
+def _minutes_by_device(runs):
+    """Kind of device -> mean minutes of the runs that were made on it."""
     by_device = {}
     for run in runs:
-        name = "one processor thread" if run.environment["device"] == "cpu" else "a GPU"
+        name = PROCESSOR if run.environment["device"] == "cpu" else "a GPU"
         by_device.setdefault(name, []).append(run.seconds / 60)
-    return ", ".join(f"{np.mean(minutes):.0f} on {name}" for name, minutes in sorted(by_device.items()))
+    return {name: np.mean(minutes) for name, minutes in by_device.items()}
