@@ -152,7 +152,7 @@ def test_a_table_as_excel_saves_it_is_read_in_any_encoding_and_with_any_separato
     ("openneuro_metadata.csv", b"participant_id,age\nsub-01,44\n", "no column is named after the subject"),
     ("other_metadata.csv", b"subject,session\n99,t01\n", "holds no row of these 1 scans"),
     ("metadata.csv", b"a,b\n1,2,3,4\n\0", "it is no text"), ("metadata.csv", b"", "an empty file"),
-    ("metadata.xlsx", b"PK no table", "can't be read as a table"), ("metadata.csv", None, "a folder"),
+    ("metadata.xlsx", b"PK no table", "can't be read as a table"), ("metadata.csv", None, "a folder; expected a table"),
 ])
 def test_somebody_else_s_table_is_one_note_and_every_scan_is_checked(name, data, line, tmp_path, capsys):
     write_scan(tmp_path, "Site1", "031768")

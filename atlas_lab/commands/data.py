@@ -93,7 +93,7 @@ def _run_unlock(options):
 
     from atlas_lab.data.unlock import unlock
 
-    refuse_path(options.archive)
+    refuse_path(options.archive, "expected the encrypted archive")
     name = options.archive.name.lstrip(".").split(".")[0] or "atlas"
     out = options.out or options.archive.with_name(name)
     key = getpass("key of the archive: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")

@@ -49,8 +49,10 @@ STARTS = [
 ANALYZE = "convert it: fslchfiletype NIFTI_GZ, or nibabel.save of nibabel.load"
 
 
-def refuse_path(path):
-    """Raise DataError, with the remedy, if a path is no regular file that holds something; nothing is opened."""
+def refuse_path(path, wanted=WANTED):
+    """Raise DataError, with the remedy, if a path is no regular file that holds something; nothing is opened. `wanted`
+    says what was expected there.
+    """
     path = Path(path)
     try:
         mode, size = path.stat().st_mode, path.stat().st_size
@@ -58,12 +60,12 @@ def refuse_path(path):
         raise DataError(f"{path}: {_name_absence(path)}") from None
     except (OSError, ValueError) as error:  # no permission, too long, a link to itself, a zero byte in the name
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{path}: can't be reached ({reason}); {WANTED}") from None
+        raise DataError(f"{path}: can't be reached ({reason}); {wanted}") from None
     if stat.S_ISDIR(mode):
-        raise DataError(f"{path}: {name_folder(path)}")
+        raise DataError(f"{path}: {name_folder(path) if wanted == WANTED else f'a folder; {wanted}'}")
     for is_kind, name in SPECIAL:
         if is_kind(mode):
-            raise DataError(f"{path}: {name}, not a file; {WANTED}")
+            raise DataError(f"{path}: {name}, not a file; {wanted}")
     if not os.access(path, os.R_OK):
         raise DataError(f"{path}: no permission to read it; ask its owner, or: chmod u+r")
     if not size:

@@ -91,7 +91,7 @@ def _read_table(path):
     import pandas
 
     try:
-        refuse_path(path)
+        refuse_path(path, f"expected a table, {', '.join(SUFFIXES)}")
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has over {LARGEST >> 20} MiB")
         if path.suffix.lower() == ".xlsx":

@@ -79,6 +79,11 @@ def test_a_lesion_larger_than_any_known_is_noted():
         find_lesion(box_mask((40, 50, 40), (80, 100, 80)), "mask.nii", 0.001)
 
 
+def test_a_mask_of_no_known_size_that_fills_its_volume_is_noted():
+    with pytest.warns(ScanWarning, match=r"the target: it fills 96% of its volume; if it is inverted, give mask == 0"):
+        lab.view_slices(np.eye(20)[None].repeat(20, 0), np.indices((20, 20, 20)).sum(axis=0) > 10)
+
+
 def test_one_label_of_a_map_is_chosen_for_all_scans_and_makes_slices_of_its_own(tmp_path):
     labels = BOX + 2 * box_mask((90, 80, 60), (20, 20, 20))
     write_scan(tmp_path, "Site1", "031768", masks=[labels])
