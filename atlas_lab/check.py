@@ -15,7 +15,7 @@ from atlas_lab.data.account import coarse_brain, lesion_voxels
 from atlas_lab.data.intensity import to_uint8, white_point
 from atlas_lab.data.metadata import match_metadata
 from atlas_lab.data.nifti import GridWarning, ScanWarning
-from atlas_lab.data.placement import measure_placement
+from atlas_lab.data.placement import measure_placement, mni_template, note_unlike_template
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
 from atlas_lab.fast.workers import share_out
@@ -57,7 +57,7 @@ class Inspection:
 
 def inspect_scans(scans, thumbnails=False, jobs=-1, progress=True):
     """Load every scan and look at it; one Inspection per scan, in their order."""
-    brains = _brain_mask(), coarse_brain()
+    brains = _brain_mask(), coarse_brain(), mni_template()
     found = share_out(_inspect_scan, ((scan, *brains, thumbnails) for scan in scans), jobs)
     found = list(bar(found, "checking scans", len(scans), progress))
     _note_copies(found)
@@ -72,7 +72,7 @@ def _brain_mask():
     return ndimage.binary_dilation(np.asarray(load_mni152_brain_mask(resolution=1).dataobj) > 0, iterations=3)
 
 
-def _inspect_scan(scan, brain, coarse, thumbnail=False):
+def _inspect_scan(scan, brain, coarse, template, thumbnail=False):
     """Load one scan, follow its lesion to slices of 4 mm, and note what is unusual."""
     found = Inspection(scan.name, scan.site, len(scan.masks))
     try:
@@ -89,8 +89,10 @@ def _inspect_scan(scan, brain, coarse, thumbnail=False):
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
     if was_moved and not (place := measure_placement(image, AFFINE)).in_mni:  # by its affine alone it can lie anywhere
         found.notes.append(f"doesn't lie in MNI space: {place.describe()}")
-    is_placed = not was_moved and scan.release != "R2.1 raw" and mask.any()
-    if is_placed and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
+    is_placed = not was_moved and scan.release != "R2.1 raw"
+    if is_placed and (note := note_unlike_template(image, AFFINE, template)):
+        found.notes.append(note)
+    if is_placed and mask.any() and (outside := 1 - brain[lesion_voxels(mask)].mean()) > OUTSIDE:
         found.notes.append(f"{outside:.0%} of the lesion lies outside of the MNI152 brain")
     if scan.release == "R1.1" and not (account.low >= R11_RANGE[0] and account.high <= R11_RANGE[1]):
         found.notes.append(f"intensities from {account.low:.4g} to {account.high:.4g}; R1.1's go from 0 to 100")

@@ -170,6 +170,16 @@ def test_the_embedded_cohort_s_own_table_fits_its_scans():
     assert joined["Notes"].tolist() == ["synthetic, not patient data"]
 
 
+def test_a_brain_whose_contrast_is_inverted_is_noted(capsys):
+    out = lab.make_cohort(lab_home() / "c", 2, progress=False)
+    inverted, _ = lab.find_scans(out)
+    values = nibabel.load(inverted.t1w).get_fdata(dtype=np.float32)
+    save(inverted.t1w, np.where(values > 0, 100 - values, 0).clip(0, 100))
+    assert main(["check", str(out), "--jobs", "1"]) == 0
+    notes = [line for line in capsys.readouterr().out.splitlines() if "correlates with the MNI152 template" in line]
+    assert len(notes) == 1 and notes[0].startswith(f"{inverted.name}: ") and "its contrast is inverted" in notes[0]
+
+
 def test_an_image_without_lesion_mask_is_unusable(tmp_path):
     path = write_scan(tmp_path, "Site1", "031768")
     save(path.with_name("031768_LesionSmooth_stx.nii.gz"), np.zeros((10, 10, 10)))
