@@ -19,7 +19,8 @@ from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
     "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "read_record",
-    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks", "without_nan",
+    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks",
+    "without_nan", "write_record",
 ]
 
 
@@ -210,6 +211,14 @@ def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict
             "changed after it was written; restore it, or make it anew"
         )
     return values
+
+
+def write_record(path: Path, values: dict, shows: str) -> None:
+    """Write the values of a record of any kind, as `read_record` reads them: NaN as null, with a checksum, without
+    spaces. `shows` is the source of its data, see `atomic_path`.
+    """
+    values = without_nan(values)
+    write_text(path, _json({**values, "checksum": checksum(values)}) + "\n", shows)
 
 
 def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:

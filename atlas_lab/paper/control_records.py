@@ -11,8 +11,8 @@ from atlas_lab.config import PROFILES, RunConfig
 from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.permuted_masks import permute_masks
-from atlas_lab.experiment.run import checksum, read_record, without_nan
-from atlas_lab.files import DataError, lab_home, write_json
+from atlas_lab.experiment.run import read_record, write_record
+from atlas_lab.files import DataError, check_target, lab_home
 from atlas_lab.paper.controls import CONTROLS, control_masks, mask_scores
 from atlas_lab.paper.planning import has_own_cohorts
 from atlas_lab.provenance import code_version, environment
@@ -147,9 +147,9 @@ def record_controls(
         path, store = folder / f"{config.name}.json", store_of(config)
         if path.exists() and _load_control(path).data["data_hash"] == store.about["data_hash"]:
             continue
+        check_target(path, store.about["source"])  # before the work
         record = record_control(config, store)
-        values = without_nan(asdict(record))
-        write_json(path, {**values, "checksum": checksum(values)})
+        write_record(path, asdict(record), record.data["source"])
         dice = record.dev["mean_dice"]
         report(f"{count}/{len(plan)} {config.name}: {record.seconds:.0f} s, dev Dice {dice['value']:.3f} "
                f"[{dice['low']:.3f}, {dice['high']:.3f}]")

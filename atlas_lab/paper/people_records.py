@@ -1,6 +1,5 @@
 """The planned runs on new people: trained, scored by person, recorded; a later call goes on with what is missing."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,9 +24,9 @@ from atlas_lab.experiment.people import (
     stage_masks,
 )
 from atlas_lab.experiment.prediction import predict_rows
-from atlas_lab.experiment.run import checksum, load_run, read_record, runs_folder, without_nan
+from atlas_lab.experiment.run import load_run, read_record, runs_folder, write_record
 from atlas_lab.experiment.sweep import sweep
-from atlas_lab.files import DataError, write_text
+from atlas_lab.files import DataError
 from atlas_lab.nets.cascade import BLOCK
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices, slices_without_mimics
 from atlas_lab.paper.people_claims import chosen_best
@@ -99,12 +98,11 @@ def record_scores(
     """Score one trained run of a row, unless it is done, and write it; returns the file. See `record_people`."""
     path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
     if not path.exists():
-        values = without_nan({
+        values = {
             "row": name, "config": plain_settings(config), "code": code_version(), "environment": environment(),
             "scores": _scores(name, config, folder, lesions),
-        })
-        text = json.dumps({**values, "checksum": checksum(values)}, separators=(",", ":"))  # three quarters of the size
-        write_text(path, f"{text}\n", study_slices(config).about["source"])
+        }
+        write_record(path, values, study_slices(config).about["source"])
         report(f"scored {path.name}")
     return path
 

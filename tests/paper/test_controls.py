@@ -17,6 +17,7 @@ from atlas_lab.experiment.experiment import final_scores
 from atlas_lab.experiment.permuted_masks import permute_masks
 from atlas_lab.files import DataError
 from atlas_lab.paper.control_records import (
+    RECORDS,
     ControlConfig,
     cohort_diameters,
     control_intervals,
@@ -161,6 +162,13 @@ def test_records_are_made_once_and_read_back(store, tmp_path):
     other = replace(store, about=store.about | {"data_hash": "4567"})
     record_controls(small_plan()[:1], lambda _: other, tmp_path, lines.append)
     assert len(lines) == 27 and {record.data["data_hash"] for record in load_controls(tmp_path)} == {"0123", "4567"}
+
+
+def test_records_of_patients_are_not_written_into_a_repository(store):
+    plan = [replace(config, seed=99) for config in small_plan()]
+    with pytest.raises(DataError, match="data use agreement"):
+        record_controls(plan, lambda _: store, RECORDS, lambda line: None)
+    assert not list(RECORDS.glob("*seed99*"))
 
 
 def test_records_know_the_diameter_of_their_cohort_s_lesions(store, tmp_path):
