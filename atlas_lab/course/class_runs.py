@@ -13,7 +13,7 @@ import numpy as np
 from atlas_lab.config import PROFILES, RunConfig, plain_settings
 from atlas_lab.course.class_files import files_of
 from atlas_lab.experiment.operating_point import n_updates
-from atlas_lab.experiment.run import Run, checksum, load_run, run_to_dict
+from atlas_lab.experiment.run import Run, checksum, load_run, longest_runs, run_to_dict
 from atlas_lab.files import DataError
 from atlas_lab.statistics import Interval, mean_interval, paired_interval
 
@@ -166,11 +166,8 @@ def compare_class(folder: Path, records: Sequence[Run]) -> ClassResult:
 
 def _longest(records, config):
     """One record for each seed of a config, whatever its epochs: the longest."""
-    found = {}
-    for run in sorted(records, key=lambda run: len(run.history)):
-        if replace(run.config, seed=0, epochs=1) == replace(config, seed=0, epochs=1):
-            found[run.config.seed] = run
-    return [found[seed] for seed in sorted(found)]
+    same = [run for run in records if replace(run.config, seed=0, epochs=1) == replace(config, seed=0, epochs=1)]
+    return sorted(longest_runs(same).values(), key=lambda run: run.config.seed)
 
 
 def _codes(runs):

@@ -5,8 +5,8 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
-    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "pack_masks", "read_record",
-    "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks",
+    "RECORDS", "Run", "checksum", "finals", "last_epoch", "load_run", "load_runs", "longest_runs", "pack_masks",
+    "read_record", "run_from_dict", "run_to_dict", "runs_folder", "save_run", "score_text", "scores", "unpack_masks",
     "without_nan", "write_record",
 ]
 
@@ -237,6 +237,11 @@ def load_runs(folder: str | Path | None = None, **settings) -> list[Run]:
         raise DataError(f"{folder}: there is no such folder; give the one that records were saved to")
     runs = [load_run(path) for path in sorted(expand(folder or RECORDS).glob("*.json"))]
     return [run for run in runs if all(getattr(run.config, name) == value for name, value in settings.items())]
+
+
+def longest_runs(runs: Iterable[Run]) -> dict[RunConfig, Run]:
+    """The longest run of each training, by its settings with `epochs` 1: a longer run goes on from a shorter one."""
+    return {replace(run.config, epochs=1): run for run in sorted(runs, key=lambda run: len(run.history))}
 
 
 def score_text(run: Run, part: str = "dev") -> str:

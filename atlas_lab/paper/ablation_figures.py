@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from atlas_lab.dataset import SliceStore
-from atlas_lab.experiment.run import Run, last_epoch, unpack_masks
+from atlas_lab.experiment.run import Run, last_epoch, longest_runs, unpack_masks
 from atlas_lab.metrics import dice_coefficient
 from atlas_lab.paper.ablations import STUDY, SWEEPS, VARIANTS, variant_config
 from atlas_lab.paper.control_records import (
@@ -96,8 +96,7 @@ def best_masks(records: Records, store: SliceStore) -> tuple[Figure, dict]:
 def best_study_masks(records: StudyRecords) -> tuple[Figure, dict]:
     """Fig. 5 at the study point: of the variants whose seed 0 is recorded by slice and by subject, that with the
     highest Dice by slice; its longest runs."""
-    longest = {replace(run.config, epochs=1): run for run in sorted(records.runs, key=lambda run: len(run.history))}
-    both = {}
+    longest, both = longest_runs(records.runs), {}
     for name in VARIANTS:
         config = replace(variant_config(name, BASE), epochs=1)
         runs = [longest.get(replace(config, split_by=split)) for split in ("slice", "subject")]

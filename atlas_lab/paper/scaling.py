@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from atlas_lab.config import PROFILES
 from atlas_lab.experiment.operating_point import PAPER_UPDATES
-from atlas_lab.experiment.run import RECORDS, Run, load_runs
+from atlas_lab.experiment.run import RECORDS, Run, load_runs, longest_runs
 from atlas_lab.paper.ablation_figures import data_of, names_of
 from atlas_lab.paper.ablations import variant_config
 from atlas_lab.paper.evidence import NotRecorded
@@ -106,16 +106,11 @@ def scaling_points(runs: Sequence[Run], along: str, split: str = "slice", varian
 
 
 def _runs_along(runs, along, split, variant):
-    """A variant's runs that have points along a road. Of one training the longest: a longer run goes on from a shorter
-    one, whose points would count twice.
-    """
+    """A variant's runs that have points along a road; of one training the longest, or points would count twice."""
     wanted = replace(variant_config(variant, BASE), split_by=split, epochs=1)
     free = {"seed": 0, "cohort": 0, "epochs": 1} | ({along: getattr(wanted, along)} if along != "updates" else {})
-    longest = {}
-    for run in sorted(runs, key=lambda run: len(run.history)):
-        if replace(run.config, **free) == wanted and _points_of(run, along):
-            longest[replace(run.config, epochs=1)] = run
-    return list(longest.values())
+    same = [run for run in runs if replace(run.config, **free) == wanted and _points_of(run, along)]
+    return list(longest_runs(same).values())
 
 
 def _points_of(run, along):
