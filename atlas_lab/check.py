@@ -1,7 +1,6 @@
 """The quality report of a release: what is unusable, what is odd, and a picture of every scan."""
 
 import base64
-import hashlib
 import html
 import io
 import os
@@ -18,6 +17,7 @@ from atlas_lab.data.nifti import GridWarning, ScanWarning
 from atlas_lab.data.placement import measure_placement, mni_template, note_unlike_template
 from atlas_lab.data.scans import load_with_account, source_of
 from atlas_lab.data.slicing import account_slices, axial_slices, downsample, mask_to_slices
+from atlas_lab.data.stream import unpacker
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.grid import AFFINE
@@ -51,7 +51,7 @@ class Inspection:
     notes: list = field(default_factory=list)
     volume_ml: float | None = None
     account: dict = field(default_factory=dict)  # see `Account`
-    content: str = ""    # digest of the T1's voxels: equal for copies under other names
+    content: str = ""    # checksums of the T1's voxels: equal for copies under other names
     thumbnail: str = ""  # PNG in base64
 
 
@@ -99,7 +99,8 @@ def _inspect_scan(scan, brain, coarse, template, thumbnail=False):
     if scan.subject in SUSPECTS:
         found.notes.append(SUSPECTS[scan.subject])
     found.volume_ml = round(account.grid_ml, 3)
-    found.content = hashlib.blake2b(image.ravel(order="K"), digest_size=8).hexdigest()
+    voxels = image.ravel(order="K")
+    found.content = f"{unpacker.crc32(voxels):08x}{unpacker.adler32(voxels):08x}"  # a seventh of the time of blake2b
     found.thumbnail = _picture(image, mask) if thumbnail else ""
     return found
 

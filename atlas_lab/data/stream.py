@@ -14,7 +14,7 @@ try:
 except ImportError:
     unpacker = zlib
 
-__all__ = ["LARGEST", "Damage", "Unfit", "blocks", "read_contents", "read_head", "unreadable"]
+__all__ = ["LARGEST", "Damage", "Unfit", "blocks", "read_contents", "read_head", "unpacker", "unreadable"]
 
 GZIP = b"\x1f\x8b"
 BLOCK_IN, BLOCK_OUT = 2**18, 2**20  # bytes at a time, packed and unpacked
