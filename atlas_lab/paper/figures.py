@@ -10,13 +10,12 @@ from typing import NamedTuple
 import torch
 
 from atlas_lab.cohorts import cohort
-from atlas_lab.config import PROFILES, config_until
+from atlas_lab.config import PROFILES
 from atlas_lab.data.lesion_maps import median_diameter
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.experiment import run_experiment
-from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
-from atlas_lab.experiment.replay import agreement_text, device_like, steps_text
+from atlas_lab.experiment.replay import agreement_text, device_like
 from atlas_lab.experiment.run import load_runs, runs_folder
 from atlas_lab.fast.workers import processor_threads
 from atlas_lab.files import REPOSITORY, DataError, check_target, lab_home, write_json
@@ -38,18 +37,16 @@ from atlas_lab.paper.overestimates import study_overestimates
 from atlas_lab.paper.own_runs import Evidence, gather_records
 from atlas_lab.paper.own_study import write_own_study
 from atlas_lab.paper.people_figure import draw_people
-from atlas_lab.paper.replays import replay_records
+from atlas_lab.paper.replays import replay_first_steps, replay_records
 from atlas_lab.paper.scaling import scaling_figure
 from atlas_lab.paper.scan_figures import baseline_curves, figure_1a, figure_1b, figure_2, figure_3
-from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import write_study
 from atlas_lab.paper.tables import write_ledger, write_measured
 from atlas_lab.plots.saving import save_figure
 from atlas_lab.system.disk import expand
-from atlas_lab.system.progress import bar
 from atlas_lab.system.shipped import IN_A_CLONE
 
-__all__ = ["LIVE", "draw_figures", "replay_first_steps"]
+__all__ = ["LIVE", "draw_figures"]
 
 LIVE = PROFILES["course"].config  # the paper's baseline: ten epochs, split by slice, seed 0
 
@@ -144,7 +141,7 @@ def _draw_study(job):
         return
     if job.page is not None:
         job.step("a replay of the first steps of every variant of the study point")
-        replay_first_steps(study, job.step)
+        replay_first_steps(study.runs, job.step)
     job.step("the study point")
     of_study = [record for record in controls if record.config.profile == "study"]
     figures = {"study_splits": partial(splits_figure, study, of_study),
@@ -233,25 +230,6 @@ def _replay(runs, report):
     if wrong:
         raise DataError(f"{wrong} of {compared} records disagree with their replay, see above; a record or the code "
                         "was changed: git log tells which")
-
-
-def replay_first_steps(records: StudyRecords, report: Callable[[str], None]) -> None:
-    """Make the first steps of every variant of the study point again and hold them against its records.
-
-    All seeds of a variant note the same steps. Raises DataError where one disagrees.
-    """
-    variants = {}
-    for run in records.runs:
-        if run.first_steps:
-            variants.setdefault(config_until(variant_of(run.config), 1), []).append(run)
-    if not variants:
-        return
-    scans = cohort(REPLAY_SUBJECTS, version=PROFILES["study"].version)
-    for config, runs in bar(variants.items(), "first steps", shown=None):
-        losses = first_losses(config, prepare_slices(scans, config.scale, config.z_step))
-        for run in runs:
-            line = steps_text(run, losses)
-        report(f"{run.name} and its other seeds ({len(runs)} records): {line}")
 
 
 def _train_beside_record(store, runs, report):

@@ -8,13 +8,14 @@ from atlas_lab.config import PROFILES, Profile, config_until
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.dataset import open_store
 from atlas_lab.experiment.experiment import run_experiment
-from atlas_lab.experiment.replay import agreement_text, device_like, is_on_its_device
+from atlas_lab.experiment.first_steps import REPLAY_SUBJECTS, first_losses, variant_of
+from atlas_lab.experiment.replay import agreement_text, device_like, is_on_its_device, steps_text
 from atlas_lab.experiment.run import Run
 from atlas_lab.fast.workers import processor_threads, share_out
 from atlas_lab.files import DataError
 from atlas_lab.system.progress import bar, note
 
-__all__ = ["first_epochs", "replay_records"]
+__all__ = ["first_epochs", "replay_first_steps", "replay_records"]
 
 
 def replay_records(
@@ -88,3 +89,29 @@ def first_epochs(run: Run, store_folder, epochs: int = 1) -> Run:
     config = replace(config_until(run.config, epochs), epochs=min(epochs, run.config.epochs))
     with processor_threads(1):
         return run_experiment(config, open_store(store_folder), lambda line: None, fresh=True, device=device_like(run))
+
+
+def replay_first_steps(runs: Sequence[Run], report: Callable[[str], None]) -> None:
+    """Make the first steps of every variant of the study point's runs again and hold them against the records.
+
+    All seeds of a variant note the same steps. Raises DataError where one disagrees.
+    """
+    variants = {}
+    for run in runs:
+        if run.first_steps:
+            variants.setdefault(config_until(variant_of(run.config), 1), []).append(run)
+    if not variants:
+        return
+    scans = cohort(REPLAY_SUBJECTS, version=PROFILES["study"].version)
+    folders = {grid: prepare_slices(scans, *grid).folder for grid in {(c.scale, c.z_step) for c in variants}}
+    tasks = [(config, folders[config.scale, config.z_step]) for config in variants]
+    live = bar(share_out(_first_losses, tasks, jobs=-1), "first steps", len(tasks), shown=None)
+    for same, losses in zip(variants.values(), live, strict=True):
+        for run in same:
+            line = steps_text(run, losses)
+        report(f"{run.name} and its other seeds ({len(same)} records): {line}")
+
+
+def _first_losses(config, store_folder):
+    """`first_losses` on the slices of a folder, in a process of its own."""
+    return first_losses(config, open_store(store_folder))

@@ -241,21 +241,21 @@ def test_shipped_records_give_the_numbers_of_plain_pandas_and_scipy():
 
 def test_first_steps_are_held_against_every_record_of_a_variant(tree, monkeypatch, tmp_path):
     monkeypatch.setenv("ATLAS_DATA", str(tree))
-    from atlas_lab.paper.figures import replay_first_steps
+    from atlas_lab.paper.replays import replay_first_steps
 
     config = replace(BASE, batch_size=20, z_step=20, epochs=1)
     store = lab.prepare_slices(lab.cohort(), 4, 20, jobs=1, progress=False)
     losses = first_losses(config, store)
     runs = [replace(made_up(config, seed), first_steps=losses) for seed in range(2)]
     lines = []
-    replay_first_steps(StudyRecords(runs), lines.append)
+    replay_first_steps(runs, lines.append)
     assert "2 records" in lines[0] and "bit for bit" in lines[0]
     runs[1].first_steps = [loss * (1 + 1e-4) for loss in losses]
-    replay_first_steps(StudyRecords(runs), lines.append)
+    replay_first_steps(runs, lines.append)
     assert "within 1.0e-04" in lines[1]
     runs[0].first_steps = [*losses[:-1], losses[-1] * 1.02]  # a record that was tampered with
     with pytest.raises(lab.DataError, match="losses differ by"):
-        replay_first_steps(StudyRecords(runs), lines.append)
+        replay_first_steps(runs, lines.append)
 
 
 @pytest.mark.parametrize("rules, records", [
