@@ -124,7 +124,8 @@ def find_lesion(values: np.ndarray, name: str, unit_ml: float | None = None, lab
     if label is not None:
         refuse_not_finite(values, name)
         lesion = _choose_label(values, name, label)
-        _refuse_too_large(lesion, unit_ml, name)
+        _refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
+        _note_filled(lesion, unit_ml, name)
         return lesion
     # One look at every voxel; as a rule the rest can be asked of the few that are marked.
     lesion = values if values.dtype == bool else values != 0
@@ -134,7 +135,8 @@ def find_lesion(values: np.ndarray, name: str, unit_ml: float | None = None, lab
         if not (low >= -NEAR and _is_usual(inside)):  # nor is it if a voxel is NaN or infinite
             refuse_not_finite(values, name)
             lesion = _unusual_lesion(values, inside, low, name, unit_ml)
-    _refuse_too_large(lesion, unit_ml, name)
+    _refuse_too_large(np.count_nonzero(lesion), unit_ml, name)
+    _note_filled(lesion, unit_ml, name)
     return lesion
 
 
@@ -164,21 +166,22 @@ def _refuse_negative(low, top, name):
                         "inside: make one of it, as by fslmaths IN -thr T -bin OUT")
 
 
-def _refuse_too_large(lesion, unit_ml, name):
-    """Raise DataError if a lesion is more than half of a brain; warn if no known lesion is as large, or, where a
-    voxel's volume isn't known, if it fills more than half of a volume.
-    """
-    n_voxels = np.count_nonzero(lesion)
+def _refuse_too_large(n_voxels, unit_ml, name):
+    """Raise DataError if that many voxels are more than half of a brain; warn if no known lesion is as large."""
     ml = 0 if unit_ml is None else n_voxels * unit_ml
-    if unit_ml is None and lesion.ndim == 3 and 2 * n_voxels > lesion.size:
-        warnings.warn(f"{name}: it fills {n_voxels / lesion.size:.0%} of its volume; if it is inverted, give mask == 0",
-                      ScanWarning, stacklevel=4)
     if ml > HALF_BRAIN_ML:
         raise DataError(f"{name}: it covers {ml:.0f} ml, over half of a brain; it is inverted, or the mask of a brain, "
                         "or an image: a mask has 1 in the lesion and 0 elsewhere")
     if ml > LARGEST_ML:
         warnings.warn(f"{name}: it covers {ml:.0f} ml; ATLAS's largest lesion has {LARGEST_ML} ml", ScanWarning,
                       stacklevel=4)
+
+
+def _note_filled(lesion, unit_ml, name):
+    """Warn of a lesion that fills more than half of a volume whose voxels' size isn't known."""
+    if unit_ml is None and lesion.ndim == 3 and 2 * (n_voxels := np.count_nonzero(lesion)) > lesion.size:
+        warnings.warn(f"{name}: it fills {n_voxels / lesion.size:.0%} of its volume; if it is inverted, give mask == 0",
+                      ScanWarning, stacklevel=4)
 
 
 def _unusual_lesion(values, inside, low, name, unit_ml):
@@ -197,7 +200,7 @@ def _unusual_lesion(values, inside, low, name, unit_ml):
             f"{np.count_nonzero(inside == level) * unit_ml:.4g}" for level in levels[:8]) + " ml"
         raise DataError(f"{name}: it holds the labels {_some(levels)}{ml}; choose the lesion's, as in find_scans(root, "
                         f"label={levels[-1]:g}), or write it as a mask of 0 and 1")
-    _refuse_too_large(values > FAINT * top, unit_ml, name)
+    _refuse_too_large(np.count_nonzero(inside > FAINT * top), unit_ml, name)
     full = 1.0 if top <= 1.5 else 255.0 if 128 <= top <= 383 else None
     if full is None:
         raise DataError(f"{name}: it holds {len(levels)} values up to {top:.4g}; that is an image, and a mask of 0 "
