@@ -158,7 +158,7 @@ def measure_placement(volume: np.ndarray, affine: np.ndarray) -> Placement:
     covered = _look_up(head.astype(np.float32), to_voxel @ template.points[template.brain].T).mean()
     matrix, fitted = quick_fit(volume, affine)
     return Placement(
-        _correlation(_look_up(small, to_voxel @ template.points.T), template.values), float(covered),
+        _likeness(small, to_voxel, template), float(covered),
         float(np.median(displacement(matrix, np.eye(4)))), fitted,
         skull_brightness(volume, np.linalg.inv(matrix) @ affine), matrix,
     )
@@ -172,10 +172,15 @@ def note_unlike_template(volume: np.ndarray, affine: np.ndarray, template: Templ
     half = np.diag([2.0, 2.0, 2.0, 1.0])
     small, small_affine = _shrunk(volume[::2, ::2, ::2], affine @ half)
     small = _smoothed(small, small_affine, SMOOTH_MM[-1])
-    found = _correlation(_look_up(small, np.linalg.inv(small_affine) @ template.points.T), template.values)
+    found = _likeness(small, np.linalg.inv(small_affine), template)
     return "" if found >= LEAST_CORRELATION else (
         f"correlates with the MNI152 template by {found:.2f} where it lies, a T1 in MNI space by over "
         f"{LEAST_CORRELATION}: its contrast is inverted, or it is no T1, or lies elsewhere")
+
+
+def _likeness(small: np.ndarray, to_voxel: np.ndarray, template: Template) -> float:
+    """How a small volume, alike smoothed, correlates with the template where it lies."""
+    return _correlation(_look_up(small, to_voxel @ template.points.T), template.values)
 
 
 def skull_brightness(volume: np.ndarray, affine: np.ndarray) -> float:
