@@ -98,7 +98,7 @@ class SliceDataset(torch.utils.data.Dataset):
     def __init__(self, store: SliceStore, rows: np.ndarray | None = None):
         self.store = store
         try:
-            self.rows = np.arange(len(store))[slice(None) if rows is None else np.asarray(rows)]
+            self.rows = np.arange(len(store))[slice(None) if rows is None else np.asarray(rows) if len(rows) else []]
         except IndexError as error:
             raise DataError(f"rows: {error}; pass numbers below {len(store)}, or a bool for each slice") from None
 

@@ -142,10 +142,19 @@ COMMAS = 'Site ID,Subject ID,Session,Notes\nSite1,31768,t01,"lésion à gauche, 
     COMMAS.encode(), COMMAS.encode("cp1252"), COMMAS.encode("utf-8-sig"), COMMAS.encode("utf-16"), ROWS.encode(),
     ROWS.encode("cp1252"), ROWS.replace(";", "\t").encode("utf-16"), ROWS.replace("\n", "\r\n").encode("cp1252"),
 ])
-def test_a_table_as_excel_saves_it_is_read_in_any_encoding_and_with_any_separator(data, scans, tmp_path):
+def test_a_table_as_excel_saves_it_is_read_in_any_encoding_and_with_any_separator(data, scans, tmp_path, recwarn):
     (tmp_path / "ATLAS_Meta-Data.csv").write_bytes(data)
     joined = join_metadata(scans, tmp_path)
     assert joined["Notes"].iloc[0] == "lésion à gauche, côté" and joined["Notes"].isna().sum() == 5
+    guessed = ["cp1252, which makes one word 'lésion'" in str(warning.message) for warning in recwarn]
+    assert guessed == ([True] if b"\xe9" in data and data[:1] != b"\xff" else [])
+
+
+def test_a_table_in_a_macintosh_s_letters_is_not_read_without_a_word(tmp_path):
+    path = tmp_path / "ATLAS_Meta-Data.csv"
+    path.write_bytes(COMMAS.encode("mac_roman"))
+    with pytest.warns(ScanWarning, match=r"Meta-Data\.csv: is no UTF-8.* one word 'lŽsion'; if that is wrong, save"):
+        assert load_metadata(path).index.tolist() == ["031768/t01"]
 
 
 @pytest.mark.parametrize(("name", "data", "line"), [

@@ -90,6 +90,7 @@ def test_a_sample_is_numpy_s_permutation_in_the_dataset_s_order():
         assert dataset.sample(4, seed).rows.tolist() == rows[sorted(drawn)].tolist()
     assert dataset.sample(4).rows.tolist() == dataset.sample(4, 0).rows.tolist()
     assert dataset.sample(60).rows.tolist() == rows.tolist() and len(dataset) == 6 == len(dataset.table)
+    assert len(lab.SliceDataset(dataset.store, [])) == 0 == len(lab.SliceDataset(dataset.store, ()))
 
 
 def test_images_are_from_0_to_1_and_masks_out_of_jpeg_files_have_levels():

@@ -96,11 +96,13 @@ def _read_table(path):
             raise ValueError(f"it has over {LARGEST >> 20} MiB")
         if path.suffix.lower() == ".xlsx":
             return pandas.read_excel(path, dtype=str), []
-        rows, shifted = _split_rows(*_find_separator(_decode(path.read_bytes())))
+        decoded, doubted = _decode(path.read_bytes())
+        rows, shifted = _split_rows(*_find_separator(decoded))
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)
         text.seek(0)
-        return pandas.read_csv(text, dtype=str, index_col=False), [f"{path}: {note}" for note in shifted]
+        table = pandas.read_csv(text, dtype=str, index_col=False)
+        return table, [f"{path}: {note}" for note in doubted + shifted]
     except DataError:
         raise
     except Exception as error:  # pandas and openpyxl raise errors of many kinds
@@ -142,15 +144,20 @@ def _split_rows(text, separator):
 
 
 def _decode(data):
-    """The text of a file that Excel, or another program, may have written. Raises ValueError if it is none."""
+    """The text of a file that Excel, or another program, may have written, and a line if its letters are guessed, as
+    those of Windows: a Macintosh or DOS has others in their place. Raises ValueError if it is no text.
+    """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+        return data.decode("utf-16"), []
     if b"\0" in data:
         raise ValueError("it is no text")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig"), []
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        text = data.decode("cp1252", "replace")
+        word = re.search(r"\w*[^\W\x00-\x7f]\w*|[^\x00-\x7f]", text)[0]
+        return text, [f"is no UTF-8, and read as Windows' cp1252, which makes one word {word!r}; if that is wrong, "
+                      "save the table as UTF-8"]
 
 
 def _clean_subject(text):
