@@ -1,6 +1,8 @@
 # make figures | make lab | make test | make replay | make coverage | make bench | make torture | make clean; each first sets up .venv, if it is missing or its inputs have changed.
 PYTHON ?= python3
 VENV := .venv
+# As the package sets it, for what loads torch before the package.
+export GOMP_SPINCOUNT ?= 1000
 
 .PHONY: figures lab test replay coverage notebooks site bench torture clean
 

@@ -4,11 +4,16 @@
 package. Nothing is read before it is used: `from atlas_lab.metrics import dice_coefficient` loads four small files.
 """
 
+import os
 from importlib import import_module
 
 import lazy_loader
 
 __version__ = "0.1.0"
+
+# How often torch's threads on Linux look for one another before they sleep. By default they do for milliseconds, which
+# beside other programs they take from the very thread that they wait for (benchmarks/busy_time.py).
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _find, __dir__, __all__ = lazy_loader.attach(
     __name__,

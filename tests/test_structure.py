@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -102,6 +103,15 @@ def modules_after(code):
     heavy = ("torch", "numpy", "pandas", "scipy", "nilearn", "matplotlib", "monai", "ipywidgets")
     code += f"; import sys; print(*sorted(m for m in sys.modules if m.startswith('atlas_lab') or m in {heavy}))"
     return subprocess.check_output([sys.executable, "-c", code], text=True, cwd=REPOSITORY).split()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch brings libgomp along on Linux")
+@pytest.mark.parametrize(("asked", "spins"), [({}, 1000), ({"GOMP_SPINCOUNT": "70"}, 70)])
+def test_threads_that_wait_spin_shortly_unless_told_otherwise(asked, spins):
+    others = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    done = subprocess.run([sys.executable, "-c", "import atlas_lab; import torch"], capture_output=True, text=True,
+                          env={**others, **asked, "OMP_DISPLAY_ENV": "verbose"}, check=True)
+    assert re.findall(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr) == [str(spins)]  # as libgomp itself says
 
 
 def test_dice_loads_little():
