@@ -4,8 +4,7 @@
 
 The plan's U-Net of seed k learnt from 154 people of cohort k in ten epochs. Here it learns from those and from 154 of
 each other cohort, in two epochs, and is scored on the same people of cohort k, whom neither has seen. Writes
-more_people.json after each network, and the table of all in docs/results.md; a call that was stopped goes on after the
-last network that was written.
+more_people.json and its table in docs/results.md after each network; a call that was stopped goes on after the last.
 """
 
 import json
@@ -33,7 +32,7 @@ from atlas_lab.scoring.scans import by_subject
 from atlas_lab.train import fit
 
 OUT = Path(__file__).with_suffix(".json")
-ROW, COHORTS = "U-Net", 5
+ROW, HELPS_MOST, COHORTS = "U-Net", "flips", 5
 EPOCHS = row_config(ROW).epochs // COHORTS
 
 
@@ -73,30 +72,34 @@ def learn(config):
     }
 
 
-def recorded(config):
-    """The same of the network of the plan, from its records."""
-    run = load_run(SHIPPED_PEOPLE / f"{run_name(config)}.json")
-    scores = [one for one in load_people() if one["row"] == ROW and one["config"]["cohort"] == config.cohort]
-    return {
-        "people": PROFILES["study"].n_subjects - run.split["dev_subjects"], "updates": run.point["updates"],
-        "train": run.history[-1]["train"]["mean_dice"], "dev": run.history[-1]["dev"]["mean_dice"],
-        "dice": by_subject(named_scans(scores, "dice"), "dice"),
-    }
+def recorded(row, seeds):
+    """The same of the networks of a row of the plan, from their records."""
+    found = []
+    for config in row_runs(row):
+        if str(config.seed) in seeds:
+            run = load_run(SHIPPED_PEOPLE / f"{run_name(config)}.json")
+            scores = [one for one in load_people() if (one["row"], one["config"]["cohort"]) == (row, config.cohort)]
+            found.append({
+                "people": PROFILES["study"].n_subjects - run.split["dev_subjects"], "updates": run.point["updates"],
+                "train": run.history[-1]["train"]["mean_dice"], "dev": run.history[-1]["dev"]["mean_dice"],
+                "dice": by_subject(named_scans(scores, "dice"), "dice"),
+            })
+    return found
 
 
-def page_table(many, few):
-    """Both ways to learn, a dict a network, on the same people, as Markdown."""
-    heads = "learnt from", "epochs", "updates", "Dice on train", "on dev", "subject Dice", "on the same people"
+def page_table(found):
+    """The U-Net, the change of the plan that helps most, and more people, on the same people, as Markdown."""
+    heads = "", "learnt from", "networks", "updates", "Dice on train", "on dev", "subject Dice", "less the U-Net's"
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    before = None
-    for networks, epochs in ((few, row_config(ROW).epochs), (many, EPOCHS)):
+    sides = {row: recorded(row, found) for row in (ROW, HELPS_MOST)} | {"more people": list(found.values())}
+    dice = {row: {name: value for one in networks for name, value in one["dice"].items()}
+            for row, networks in sides.items()}
+    for row, networks in sides.items():
         people, updates, train, dev = (np.mean([one[key] for one in networks])
                                        for key in ("people", "updates", "train", "dev"))
-        dice = {name: value for one in networks for name, value in one["dice"].items()}
-        more = "" if before is None else f"{paired_difference(dice, before):+.3f}"
-        lines.append(f"| {people:.0f} people | {epochs} | {updates:,.0f} | {train:.2f} | {dev:.2f} | "
-                     f"{people_interval(dice):.3f} | {more} |")
-        before = dice
+        more = "" if row == ROW else f"{paired_difference(dice[row], dice[ROW]):+.3f}"
+        lines.append(f"| {row} | {people:.0f} people | {len(networks)} | {updates:,.0f} | {train:.2f} | {dev:.2f} | "
+                     f"{people_interval(dice[row]):.3f} | {more} |")
     return "\n".join(lines) + "\n"
 
 
@@ -107,8 +110,7 @@ def main():
         if str(config.seed) not in found:
             found[str(config.seed)] = learn(config)
             OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    table = page_table(found.values(), [recorded(config) for config in row_runs(ROW)])
-    write_block(REPOSITORY / "docs" / "results.md", "more-people", table)
+            write_block(REPOSITORY / "docs" / "results.md", "more-people", page_table(found))
 
 
 if __name__ == "__main__":

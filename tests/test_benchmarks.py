@@ -32,6 +32,17 @@ def test_the_page_s_table_is_that_of_the_results(modules):
     assert marked_block("bench", table) in text
 
 
+def test_the_page_s_table_of_more_people_is_that_of_its_results_and_the_records(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import more_people
+
+    found = json.loads(more_people.OUT.read_text())
+    table = more_people.page_table(found)
+    assert marked_block("more-people", table) in (REPOSITORY / "docs" / "results.md").read_text(encoding="utf-8")
+    mean = np.mean([dice for one in found.values() for dice in one["dice"].values()])
+    assert f"| more people | 770 people | {len(found)} |" in table and f"| {mean:.3f} [" in table
+
+
 def test_the_page_s_table_of_the_gpu_is_that_of_its_results(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import gpu
