@@ -43,6 +43,14 @@ def test_the_page_s_table_of_more_people_is_that_of_its_results_and_the_records(
     assert f"| more people | 770 people | {len(found)} |" in table and f"| {mean:.3f} [" in table
 
 
+def test_the_page_s_table_of_transfer_is_that_of_its_results(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import transfer
+
+    table = transfer.page_tables(json.loads(transfer.OUT.read_text()))
+    assert marked_block("transfer", table) in (REPOSITORY / "docs" / "real_data.md").read_text(encoding="utf-8")
+
+
 def test_the_page_s_table_of_the_gpu_is_that_of_its_results(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import gpu
