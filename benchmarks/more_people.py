@@ -4,7 +4,7 @@
 
 The plan's U-Net of seed k learnt from 154 people of cohort k in ten epochs. Here it learns from those and from 154 of
 each other cohort, in two epochs, and is scored on the same people of cohort k, whom neither has seen. Writes
-more_people.json and its table in docs/results.md after each network; a call that was stopped goes on after the last.
+more_people.json after each network, and in the end its table in docs/results.md; a call that was stopped goes on.
 """
 
 import json
@@ -20,11 +20,11 @@ from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.people import scores_of_masks
 from atlas_lab.experiment.prediction import predict_rows
-from atlas_lab.experiment.run import load_run
+from atlas_lab.experiment.run import finals, load_run
 from atlas_lab.experiment.start import start_training
 from atlas_lab.files import REPOSITORY
-from atlas_lab.paper.people_claims import named_scans
-from atlas_lab.paper.people_plan import row_config, row_runs
+from atlas_lab.paper.people_claims import people_scores
+from atlas_lab.paper.people_plan import PEOPLE, row_config, row_runs
 from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people, study_slices
 from atlas_lab.paper.tables import write_block
 from atlas_lab.provenance import code_version, environment
@@ -37,70 +37,58 @@ ROW, HELPS_MOST, COHORTS = "U-Net", "flips", 5
 EPOCHS = row_config(ROW).epochs // COHORTS
 
 
-def joined(stores):
-    """Some stores as one, whose people stay apart: the same name is another person in each."""
-    tables = [store.table.assign(subject=f"{number}/" + store.table["subject"]) for number, store in enumerate(stores)]
-    return replace(
-        stores[0], images=np.concatenate([store.images for store in stores]),
-        masks=np.concatenate([store.masks for store in stores]), table=pandas.concat(tables, ignore_index=True))
-
-
-def part(store, rows):
-    """Some slices of a store, as a store of their own."""
-    return replace(store, images=store.images[rows], masks=store.masks[rows],
-                   table=store.table.iloc[rows].reset_index(drop=True))
+def everyone(config):
+    """The slices that the networks of all cohorts learnt from, as one store: a name is another person in each."""
+    images, masks, tables = [], [], []
+    for number in range(COHORTS):
+        one = replace(config, seed=number, cohort=number)
+        store = study_slices(one)
+        rows = choose_split(one, store).train
+        images.append(store.images[rows])
+        masks.append(store.masks[rows])
+        table = store.table.iloc[rows]
+        tables.append(table.assign(subject=f"{number}/" + table["subject"]))
+    return replace(store, images=np.concatenate(images), masks=np.concatenate(masks),
+                   table=pandas.concat(tables, ignore_index=True))
 
 
 def learn(config):
     """What the U-Net of a seed comes to that learnt from the people of all cohorts: see OUT."""
-    own = study_slices(config)
-    split = choose_split(config, own)
-    settings = [replace(config, seed=number, cohort=number) for number in range(COHORTS)]
-    stores = {one.cohort: study_slices(one) for one in settings}
-    people = joined([part(stores[one.cohort], choose_split(one, stores[one.cohort]).train) for one in settings])
+    own, people = study_slices(config), everyone(config)
     start = start_training(config, own)
     history = fit(
         start.model, start.loss, start.optimizer, build_dataset(config, people, np.arange(len(people)), training=True),
-        build_dataset(config, own, split.dev), EPOCHS, batch_size=config.batch_size,
+        build_dataset(config, own, start.split.dev), EPOCHS, batch_size=config.batch_size,
         max_grad_norm=config.max_grad_norm, seed=config.seed, batches=start.batches, train_scored_every=EPOCHS)
-    masks = predict_rows(start.model, config, own, split.dev) > 0.5
+    masks = predict_rows(start.model, config, own, start.split.dev) > 0.5
     return {
         "people": int(people.table["subject"].nunique()), "updates": EPOCHS * -(-len(people) // config.batch_size),
         "train": history[-1]["train"]["mean_dice"], "dev": history[-1]["dev"]["mean_dice"],
         "seconds": sum(epoch["seconds"] for epoch in history), "code": code_version(), "environment": environment(),
         "dice": by_subject([{**scan, "subject": f"{config.cohort}/{scan['subject']}"}
-                            for scan in scores_of_masks(masks, own, split.dev)], "dice"),
+                            for scan in scores_of_masks(masks, own, start.split.dev)], "dice"),
     }
-
-
-def recorded(row, seeds):
-    """The same of the networks of a row of the plan, from their records."""
-    found, people = [], [one for one in load_people() if one["row"] == row]
-    for config in row_runs(row):
-        if str(config.seed) in seeds:
-            run = load_run(SHIPPED_PEOPLE / f"{run_name(config)}.json")
-            scores = [one for one in people if one["config"]["cohort"] == config.cohort]
-            found.append({
-                "people": PROFILES["study"].n_subjects - run.split["dev_subjects"], "updates": run.point["updates"],
-                "train": run.history[-1]["train"]["mean_dice"], "dev": run.history[-1]["dev"]["mean_dice"],
-                "dice": by_subject(named_scans(scores, "dice"), "dice"),
-            })
-    return found
 
 
 def page_table(found):
     """The U-Net, the change of the plan that helps most, and more people, on the same people, as Markdown."""
     heads = "", "learnt from", "networks", "updates", "Dice on train", "on dev", "subject Dice", "less the U-Net's"
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    sides = {row: recorded(row, found) for row in (ROW, HELPS_MOST)} | {"more people": list(found.values())}
-    dice = {row: {name: value for one in networks for name, value in one["dice"].items()}
-            for row, networks in sides.items()}
-    for row, networks in sides.items():
-        people, updates, train, dev = (np.mean([one[key] for one in networks])
-                                       for key in ("people", "updates", "train", "dev"))
-        more = "" if row == ROW else f"{paired_difference(dice[row], dice[ROW]):+.3f}"
-        lines.append(f"| {row} | {people:.0f} people | {len(networks)} | {updates:,.0f} | {train:.2f} | {dev:.2f} | "
-                     f"{people_interval(dice[row]):.3f} | {more} |")
+    records, many = load_people(), list(found.values())
+    dice = {row: people_scores(records, row) for row in (ROW, HELPS_MOST)}
+    dice["more people"] = {name: value for one in many for name, value in one["dice"].items()}
+    for row, scores in dice.items():
+        if row in PEOPLE:
+            runs = [load_run(SHIPPED_PEOPLE / f"{run_name(config)}.json") for config in row_runs(row)]
+            people = [PROFILES["study"].n_subjects - run.split["dev_subjects"] for run in runs]
+            numbers = (people, [run.point["updates"] for run in runs],
+                       *(finals(runs, "mean_dice", part) for part in ("train", "dev")))
+        else:
+            numbers = [[one[key] for one in many] for key in ("people", "updates", "train", "dev")]
+        people, updates, train, dev = map(np.mean, numbers)
+        more = "" if row == ROW else f"{paired_difference(scores, dice[ROW]):+.3f}"
+        lines.append(f"| {row} | {people:.0f} people | {len(many)} | {updates:,.0f} | {train:.2f} | {dev:.2f} | "
+                     f"{people_interval(scores):.3f} | {more} |")
     return "\n".join(lines) + "\n"
 
 
@@ -113,7 +101,7 @@ def main():
         if str(config.seed) not in found:
             found[str(config.seed)] = learn(config)
             OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-            write_block(REPOSITORY / "docs" / "results.md", "more-people", page_table(found))
+    write_block(REPOSITORY / "docs" / "results.md", "more-people", page_table(found))
 
 
 if __name__ == "__main__":
