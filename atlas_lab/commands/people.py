@@ -19,13 +19,14 @@ def add(command):
 
 def _run_people(options):
     """The command `people`; a later call goes on with what is not recorded yet."""
+    from atlas_lab.paper.many_people import BESIDE, MANY
     from atlas_lab.paper.people_claims import people_page
     from atlas_lab.paper.people_plan import plan_table
     from atlas_lab.paper.people_records import load_people, people_folder, record_people
     from atlas_lab.paper.shipped_network import ship_network
 
     if options.plan:
-        print(plan_table())
+        print(plan_table(), f"Beside the plan, for what predict uses: {MANY}. {BESIDE}", sep="\n")
     elif options.ship:
         print(ship_network(options.out))
     else:

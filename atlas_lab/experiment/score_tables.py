@@ -1,6 +1,7 @@
 """Scores of a network on scans in words: means over people with their intervals, by lesion size and by site."""
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from atlas_lab.scoring.bootstrap import people_interval
 from atlas_lab.scoring.scans import by_group, by_subject, size_group
 from atlas_lab.scoring.surfaces import SURFACE_TOLERANCE_MM
 
-__all__ = ["score_lines"]
+__all__ = ["group_table", "score_lines"]
 
 BOTH = ", median over people with both masks, mm"
 UNSIGNED = "the same without its sign, as the challenge has it"
@@ -41,7 +42,7 @@ def score_lines(scored: ScoredScans) -> list[str]:
                  "people of this kind, not other trainings")
     healthy, others = ([scan for scan in scored.scans if scan["healthy"] == side] for side in (True, False))
     if others:
-        lines += ["", *_table("score", _score_rows(others)), "", *_table("subject Dice", _group_rows(others))]
+        lines += ["", *_table("score", _score_rows(others)), "", *group_table(others)]
     if healthy:
         lines += ["", *_table("false alarms in people without lesion", _alarm_rows(healthy))]
     return lines
@@ -61,11 +62,17 @@ def _number(value: float, unsigned: bool) -> float:
     return (abs(value) if unsigned else value) if np.isfinite(value) else float("nan")
 
 
-def _group_rows(scans: Sequence[dict]) -> list[tuple[str, str, str]]:
-    """Dice by lesion size and by site."""
-    return [(f"{what}: {name}", *_told(people, np.mean, ".3f"))
-            for what, group in (("size", size_group), ("site", lambda scan: scan["site"]))
-            for name, people in by_group(scans, "dice", group).items()]
+def group_table(scans: Sequence[dict]) -> list[str]:
+    """Subject Dice by lesion size, by vascular territory where all scans have one, and by site, as lines of Markdown.
+
+    Each of `scans` is as `scores_of_masks` gives it.
+    """
+    groups = {"size": size_group, "territory": itemgetter("territory"), "site": itemgetter("site")}
+    if not all("territory" in scan for scan in scans):
+        del groups["territory"]
+    return _table("subject Dice", [(f"{what}: {name}", *_told(people, np.mean, ".3f"))
+                                   for what, group in groups.items()
+                                   for name, people in by_group(scans, "dice", group).items()])
 
 
 def _alarm_rows(scans: Sequence[dict]) -> list[tuple[str, str, str]]:

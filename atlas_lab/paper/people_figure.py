@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from atlas_lab.paper.control_records import ControlRecord, control_intervals, load_controls
 from atlas_lab.paper.controls import CONTROLS
 from atlas_lab.paper.evidence import NotRecorded
+from atlas_lab.paper.many_people import MANY
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.paper.people_progress import CASCADE, partial_rows, recorded_so_far
 from atlas_lab.plots.intervals import plot_intervals
@@ -43,6 +44,8 @@ def people_lines(
             called, planned = NAMES.get(name, name), len(row_runs(name))
             called += f" ({count}/{planned})" if count < planned else ""
             lines[_panel(name, row)][called] = people_interval(scores)
+    if many := recorded_so_far(people, MANY)[0]:
+        lines[PANELS[5]][MANY] = people_interval(many)
     for (control, *_), found in control_intervals(controls, "subject_dice").items():
         lines[PANELS[0]][control] = found
     return lines

@@ -28,6 +28,7 @@ from atlas_lab.experiment.run import load_run, read_record, runs_folder, write_r
 from atlas_lab.experiment.sweep import sweep
 from atlas_lab.files import DataError
 from atlas_lab.nets.cascade import BLOCK
+from atlas_lab.paper.many_people import MANY, many_people_config
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices, slices_without_mimics
 from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
@@ -40,6 +41,7 @@ __all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "r
            "trained", "whole_scores"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
+STUDY = PROFILES["study"]
 SMALLEST_ML = 0.1  # components that post-processing leaves out
 DOUBTFUL = 0.01    # calibration is that of pixels from this probability on
 
@@ -58,7 +60,7 @@ def record_people(
     Parameters
     ----------
     names : list of str
-        Rows of PEOPLE, in the order wanted; by default all, in the plan's.
+        Rows of PEOPLE, in the order wanted, and MANY, which is beside the plan; by default all, in the plan's.
     folder : path, optional
         For records and scores; `people_folder()` by default.
     jobs : int
@@ -82,14 +84,20 @@ def record_people(
                         "each seed: on one release its networks would be scored on those they learnt from; unset it")
     folder = expand(folder or people_folder())
     for name in names:
-        row_config(name)
+        _ = name == MANY or row_config(name)
     written = []
-    for name in names or PEOPLE:
-        config = chosen_best(load_people(folder)) if name == "final: best" else row_config(name)
-        configs = row_runs(name, config)
+    for name in names or (*PEOPLE, MANY):
+        configs = _row_runs(name, folder)
         sweep(configs, study_slices, folder, jobs, report)
         written += [record_scores(name, one, folder, report, lesions) for one in configs]
     return written
+
+
+def _row_runs(name, folder):
+    """The runs of a row of the plan, or the one beside it; what is chosen from records is chosen from the folder's."""
+    if name == MANY:
+        return [many_people_config(load_people(folder))]
+    return row_runs(name, chosen_best(load_people(folder)) if name == "final: best" else None)
 
 
 def record_scores(
@@ -117,22 +125,20 @@ def load_people(folder: str | Path | None = None) -> list[dict]:
 
 
 def study_slices(config: RunConfig) -> SliceStore:
-    """The slices of a run's cohort at the study point."""
-    return _slices(config.cohort, config.scale, config.z_step)
+    """The slices of a run's cohort at the study point; of more people than the study's, if it asks for more."""
+    return _slices(config.cohort, config.scale, config.z_step, max(STUDY.n_subjects, config.people or 0))
 
 
 @cache
-def _slices(number, scale, z_step):
+def _slices(number, scale, z_step, people):
     """The slices of a cohort of the study, made on first use."""
-    profile = PROFILES["study"]
-    return prepare_slices(cohort(profile.n_subjects, number, version=profile.version), scale, z_step)
+    return prepare_slices(cohort(people, number, version=STUDY.version), scale, z_step)
 
 
 @cache
 def _territories(number):
     """Scan -> its territory, as the metadata table of a cohort of the study has it."""
-    profile = PROFILES["study"]
-    scans = cohort(profile.n_subjects, number, version=profile.version)
+    scans = cohort(STUDY.n_subjects, number, version=STUDY.version)
     table, _ = match_metadata(scans, scans[0].t1w.parents[3])
     if table is None or "Vascular territory" not in table:
         return {}
@@ -192,7 +198,7 @@ def _final_scores(config, folder, lesions):
     The ensemble of the row's seeds is scored by the last of them.
     """
     number = FINAL_COHORTS + config.seed
-    store = _slices(number, config.scale, config.z_step)
+    store = _slices(number, config.scale, config.z_step, STUDY.n_subjects)
     rows, model = np.arange(len(store)), trained(config, folder)
     found = _by_post_processing(config, [model], store, rows, _territories(number))
     found["false alarms"] = false_alarms(whole_scores(model, config, healthy_slices(config)))

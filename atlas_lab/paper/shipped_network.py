@@ -12,9 +12,11 @@ from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.inference import save_model
 from atlas_lab.experiment.people import false_alarms
 from atlas_lab.experiment.run import load_run
+from atlas_lab.experiment.score_tables import group_table
 from atlas_lab.files import DataError, write_text
+from atlas_lab.paper.many_people import MANY, scores_of
 from atlas_lab.paper.other_people import healthy_slices
-from atlas_lab.paper.people_claims import groups_table, people_scores
+from atlas_lab.paper.people_claims import named_scans
 from atlas_lab.paper.people_records import load_people, people_folder, study_slices, whole_scores
 from atlas_lab.paper.people_scores import reliability
 from atlas_lab.scoring.bootstrap import people_interval
@@ -23,7 +25,7 @@ from atlas_lab.system.shipped import IN_A_CLONE, SHIPPED_NETWORK
 
 __all__ = ["card_text", "chosen_record", "ship_network"]
 
-ROWS = ("final: best", "final: U-Net", "U-Net")  # the first that is recorded is shipped
+ROWS = (MANY, "final: best", "final: U-Net", "U-Net")  # the first that is recorded is shipped
 CARD = """# The network that `predict` uses
 
 {what}, trained by `atlas-lab people` on one synthetic cohort and written by `atlas-lab people --ship`. **Not for
@@ -32,7 +34,7 @@ clinical use**: it has never seen a patient.
 | | |
 |---|---|
 | network | {net}, {parameters:,} parameters, float32, {mb:.1f} MB |
-| row of the plan | {row}, seed {seed}, cohort {cohort} |
+| row | {row}, seed {seed}, cohort {cohort} |
 | learnt from | {source}: {people} people, {slices:,} axial slices of {scale} mm pixels, lesions grown by the phantom |
 | trained | {updates:,} updates in batches of {batch}; settings: {settings} |
 | code | commit {commit:.7} |
@@ -70,7 +72,7 @@ def chosen_record(people: Sequence[Mapping]) -> Mapping:
     for row in ROWS:
         mine = [record for record in people if record["row"] == row]
         try:
-            people_scores(people, row)
+            scores_of(people, row)
         except DataError:
             continue
         return min(mine, key=lambda record: record["config"]["seed"])
@@ -122,14 +124,15 @@ def card_text(people: Sequence[Mapping], record: Mapping, config: RunConfig, abo
         As `false_alarms` gives them, its "people" as "without".
     """
     row = record["row"]
-    dice, f1 = (people_interval(people_scores(people, row, score)) for score in ("dice", "lesion_f1"))
-    hd95 = people_interval(people_scores(people, row, "hd95"), np.median)
+    dice, f1 = (people_interval(scores_of(people, row, score)) for score in ("dice", "lesion_f1"))
+    hd95 = people_interval(scores_of(people, row, "hd95"), np.median)
+    scans = named_scans([one for one in people if one["row"] == row], "dice", "plain")
     where = "cohorts 100 and up, of which nothing was chosen" if row.startswith("final") else "people of dev"
     return CARD.format(
         what="A U-Net" if config.net == "unet" else "A volumetric U-Net", net=config.net, row=row, seed=config.seed,
         cohort=config.cohort, batch=config.batch_size, scale=config.scale, dice=dice, f1=f1, hd95=f"{hd95:.1f}",
         settings=", ".join(f"{name} {value}" for name, value in changed_settings(config).items()),
         certain=reliability(people, row).found[-1], pos_weight=config.pos_weight,
-        scored_on=f"The row's networks, on {where}", groups=groups_table(people, row),
+        scored_on=f"The row's networks, on {where}", groups="\n".join(group_table(scans)) + "\n",
         seen=f"{2 * config.context + 1} slices at a time" if config.context else "one slice at a time",
         **about, **alarms)

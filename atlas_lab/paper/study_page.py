@@ -10,6 +10,7 @@ from atlas_lab.files import REPOSITORY, DataError, write_text
 from atlas_lab.paper.control_records import cohort_diameters, controls_text, load_controls
 from atlas_lab.paper.copying import copying_table
 from atlas_lab.paper.full_size import FULL_SIZE_RECORDS, full_size_text
+from atlas_lab.paper.many_people import MANY, beside_table
 from atlas_lab.paper.people_claims import RULE_TEXTS, chosen_best, effects_table, judge_people
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_plan import PEOPLE as PEOPLE_ROWS
@@ -136,7 +137,8 @@ def _people_text(people, study_runs):
     text += f"\n{PARTIAL}{partial}" if partial else ""
     equal = equal_compute_text(people, runs, study_runs)
     text += f"{TOOK}{compute_table(runs)}" + (f"\n{equal}" if equal else "")
-    return text + "".join(_errors(people, row) for row in PEOPLE_ROWS if row == "U-Net" or row.startswith("final: "))
+    return text + "".join(_errors(people, row) for row in (*PEOPLE_ROWS, MANY)
+                          if row == "U-Net" or row.startswith("final: "))
 
 
 def _choice_text(people):
@@ -188,4 +190,5 @@ def write_study(
         write_block(page, "study", short_study_table(findings))
         if people:
             write_block(page, "people", people_summary(people))
+            write_block(page, "final-people", beside_table(people, load_runs(SHIPPED_PEOPLE)))
     return text

@@ -21,7 +21,7 @@ def small_people(monkeypatch):
     monkeypatch.setattr(people_plan, "BASE", replace(people_plan.BASE, batch_size=20, z_step=Z_STEP))
     for name, row in rows.items():
         monkeypatch.setitem(PEOPLE, name, row)
-    monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step: store_of(7))
+    monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step, people: store_of(7))
     monkeypatch.setattr(people_records, "_territories", lambda number: {})
 
     def train(configs, store, folder, jobs, report):

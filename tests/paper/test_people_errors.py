@@ -38,6 +38,6 @@ def test_the_analysis_has_each_way_that_is_recorded_and_no_other():
     text = error_analysis(records(without_mimics=0.15, real_shapes=-0.2), ROW)
     assert f"| all people | {np.mean([0.3 + 0.02 * person for person in range(10)]):.3f} [" in text
     assert "| the first people, without mimics | 0.480 [" in text and "lesions of real shapes | 0.130 [" in text
-    assert "ensemble" not in text and "same people score +0.150" in text and "| size: 1 to 5 ml | 50 |" in text
+    assert "ensemble" not in text and "same people score +0.150" in text and "| size: 1 to 5 ml |     50 | 0.39" in text
     assert "calls 0.20 ml lesion in the median, 2.0 ml at most (means over 5 networks)" in text
     assert "Without mimics" not in error_analysis(records(), ROW)
