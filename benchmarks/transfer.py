@@ -3,9 +3,8 @@
     python benchmarks/transfer.py MASKS     hours; MASKS is a folder of real lesion masks in MNI space
 
 Each network learns from 154 people of seed 0 and is scored on 60 people of a seed that nothing was chosen on. Every
-second real mask is for learning, the others are for scoring. The network that learnt from grown lesions in whole heads
-is the one that the lab ships. Writes transfer.json, and its tables in docs/real_data.md; a call that was stopped goes
-on where it was.
+second real mask is for learning, the others are for scoring. Writes transfer.json, and its tables in
+docs/real_data.md; a call that was stopped goes on where it was.
 """
 
 import json
@@ -60,9 +59,7 @@ def people_of(kind, n_people, seed, masks):
 
 
 def network_of(kind, masks):
-    """The network that learnt from a kind, trained on first use; that of the first kind is shipped."""
-    if kind == KINDS[0]:
-        return open_model()
+    """The network that learnt from a kind, trained on first use."""
     path = lab_home() / "transfer" / f"{file_name(kind)}.pt"
     if not path.exists():
         config = row_config(ROW)

@@ -9,6 +9,7 @@ import numpy as np
 from atlas_lab.config import run_name
 from atlas_lab.experiment.run import Run, finals
 from atlas_lab.files import DataError
+from atlas_lab.paper.many_people import MANY, scores_of
 from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.scoring.bootstrap import people_interval
@@ -38,9 +39,9 @@ def field_scores_table(records: Sequence[Mapping]) -> str:
     """
     heads = [*(heading for heading, _, _ in FIELD.values()), "calibration error", "called lesion: said", "true"]
     lines = [f"| row | {' | '.join(heads)} |", "|" + "---|" * (len(heads) + 1)]
-    for row in PEOPLE:
+    for row in (*PEOPLE, MANY):
         try:
-            cells = [format(people_interval(people_scores(records, row, score), statistic), form)
+            cells = [format(people_interval(scores_of(records, row, score), statistic), form)
                      for score, (_, statistic, form) in FIELD.items()]
             cells += _calibration_cells(reliability(records, row))
         except (DataError, KeyError):  # some runs are missing; or the row is a stage, without masks

@@ -17,6 +17,7 @@ from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_figure import people_lines
 from atlas_lab.paper.people_plan import BASE
+from atlas_lab.paper.people_scores import field_scores_table
 from atlas_lab.paper.shipped_network import chosen_record
 
 DICE = np.linspace(0.1, 0.7, 20)
@@ -24,10 +25,12 @@ DICE = np.linspace(0.1, 0.7, 20)
 
 def record(row, gain=0.0, seed=0, **settings):
     """Scores of a final network of twenty people, of whom every second has a small lesion."""
-    scans = [{"subject": f"{index:03d}", "dice": value + gain, "lesion_f1": 0.5, "hd95": None, "site": "Site1",
+    scans = [{"subject": f"{index:03d}", "dice": value + gain, "lesion_f1": 0.5, "hd95": 20.0, "assd": 5.0,
+              "surface_dice": 0.625, "volume_difference_ml": -1.0, "count_difference": 0.0, "site": "Site1",
               "true_ml": 0.5 + 9 * (index % 2), "territory": "basilar"} for index, value in enumerate(DICE)]
+    bins = {"said": np.linspace(0.05, 0.95, 10), "found": np.linspace(0, 0.9, 10), "pixels": np.full(10, 100.0)}
     config = replace(BASE, seed=seed, cohort=seed, **settings)
-    return {"row": row, "config": plain_settings(config), "scores": {"plain": scans}}
+    return {"row": row, "config": plain_settings(config), "scores": {"plain": scans, "calibration": bins}}
 
 
 def run_of(one, subjects, dev):
@@ -90,6 +93,7 @@ def test_the_pages_have_it_once_it_is_recorded():
     assert f"| all people | {DICE.mean():.3f} [" in text
     assert f"| size: 0 to 1 ml    |     10 | {DICE[::2].mean():.3f} [" in text and "| territory: basilar |" in text
     assert people_lines(people)["people that nothing was chosen on"][MANY].mean == pytest.approx(DICE.mean())
+    assert f"| {MANY} | 0.625 [0.625, 0.625] | 20.0 [" in field_scores_table(people)
     with pytest.raises(lab.DataError, match="final: many people is not recorded"):
         error_analysis([record("final: best")], MANY)
 
