@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "tables": ["ledger_table", "measured_table"],
     "card": ["special_table"],
     "figures": ["draw_figures"],
+    "many_people": ["beside_table", "final_scores"],
     "people_claims": ["judge_people"],
     "people_figure": ["draw_people"],
     "people_progress": ["difference_so_far", "difference_table"],

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from atlas_lab.config import RunConfig, config_from_plain, run_name
-from atlas_lab.experiment.run import Run
+from atlas_lab.experiment.run import Run, load_runs
 from atlas_lab.files import DataError
 from atlas_lab.paper.people_claims import chosen_best, named_scans, people_scores
 from atlas_lab.paper.people_plan import PEOPLE
 from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
+from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["BESIDE", "MANY", "beside_table", "many_people_config", "scores_of"]
+__all__ = ["BESIDE", "MANY", "beside_table", "final_scores", "many_people_config", "scores_of"]
 
 MANY = "final: many people"
 SETTINGS = {"people": 880, "dev_fraction": 0.125, "epochs": 4, "lr_drop_epoch": 3, "train_scored_every": 4}
@@ -46,25 +47,32 @@ def scores_of(
     return by_subject(named_scans(mine, score, way), score)
 
 
-def beside_table(records: Sequence[Mapping], runs: Sequence[Run]) -> str:
+def final_scores(records: Sequence[Mapping], score: str = "dice") -> dict[str, dict[str, float]]:
+    """Row -> a score of each person of cohort 100: the final networks of seed 0 that are recorded, MANY as the last."""
+    first = {record["row"]: [record] for record in records if record["config"]["seed"] == 0}
+    return {row: recorded_so_far(first[row], row, score)[0] for row in FINAL if row in first}
+
+
+def beside_table(records: Sequence[Mapping], runs: Sequence[Run] | None = None) -> str:
     """The final networks of seed 0, all scored on the same people of cohort 100, as Markdown; "" without MANY.
 
     Parameters
     ----------
     records, runs
-        Scores and records of the runs on new people.
+        Scores and records of the runs on new people; by default the records that the lab ships.
     """
-    first = {record["row"]: [record] for record in records if record["config"]["seed"] == 0}
-    if MANY not in first:
+    dice, f1 = (final_scores(records, score) for score in ("dice", "lesion_f1"))
+    if MANY not in dice:
         return ""
-    by_name, many = {run.name: run for run in runs}, scores_of(first[MANY], MANY)
+    by_name = {run.name: run for run in (load_runs(SHIPPED_NETWORK.parent) if runs is None else runs)}
+    names = {record["row"]: run_name(config_from_plain(record["config"])) for record in records
+             if record["config"]["seed"] == 0}
     heads = "network of seed 0", "learnt from", "updates", "subject Dice", "many people less this", "lesion F1"
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in (name for name in FINAL if name in first):
-        dice, f1 = (recorded_so_far(first[row], row, score)[0] for score in ("dice", "lesion_f1"))
-        point = by_name[run_name(config_from_plain(first[row][0]["config"]))]
-        people = point.point["subjects"] - point.split["dev_subjects"]
-        more = "" if row == MANY else f"{paired_difference(many, dice):+.3f}"
-        lines.append(f"| {row.removeprefix('final: ')} | {people} people | {point.point['updates']:,} | "
-                     f"{people_interval(dice)} | {more} | {people_interval(f1)} |")
+    for row, found in dice.items():
+        run = by_name[names[row]]
+        people = run.point["subjects"] - run.split["dev_subjects"]
+        more = "" if row == MANY else f"{paired_difference(dice[MANY], found):+.3f}"
+        lines.append(f"| {row.removeprefix('final: ')} | {people} people | {run.point['updates']:,} | "
+                     f"{people_interval(found)} | {more} | {people_interval(f1[row])} |")
     return "\n".join(lines) + "\n"

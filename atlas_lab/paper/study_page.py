@@ -190,5 +190,5 @@ def write_study(
         write_block(page, "study", short_study_table(findings))
         if people:
             write_block(page, "people", people_summary(people))
-            write_block(page, "final-people", beside_table(people, load_runs(SHIPPED_PEOPLE)))
+            write_block(page, "final-people", beside_table(people))
     return text
