@@ -29,10 +29,11 @@ def recorded_so_far(
 def difference_so_far(records: Sequence[Mapping], row: str) -> Interval | None:
     """Subject Dice of a row less that of the row it is compared with, on the people that both were scored on.
 
-    The cascade is compared with its own mask network alone. None where no such people are recorded.
+    The cascade is compared with its own mask network alone. None where no such people are recorded: final rows were
+    scored on another cohort, whose people have the same numbers.
     """
     against = (CASCADE, "mask alone") if row == CASCADE else (PEOPLE[row].against, "plain")
-    if against[0] is None or PEOPLE[row].folds:
+    if against[0] is None or PEOPLE[row].folds or row.startswith("final: ") != against[0].startswith("final: "):
         return None
     ours, theirs = recorded_so_far(records, row)[0], recorded_so_far(records, against[0], way=against[1])[0]
     people = sorted(ours.keys() & theirs.keys())
