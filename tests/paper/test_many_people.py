@@ -11,14 +11,16 @@ import atlas_lab as lab
 from atlas_lab.cli import main
 from atlas_lab.config import check_config, config_from_plain, plain_settings, run_name
 from atlas_lab.experiment.folds import choose_split
+from atlas_lab.files import REPOSITORY
 from atlas_lab.paper import many_people, people_records
-from atlas_lab.paper.many_people import MANY, beside_table, many_people_config, scores_of
+from atlas_lab.paper.many_people import MANY, beside_table, final_scores, many_people_config, scores_of
 from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_figure import people_lines
 from atlas_lab.paper.people_plan import BASE
 from atlas_lab.paper.people_scores import field_scores_table
 from atlas_lab.paper.shipped_network import chosen_record
+from atlas_lab.paper.tables import marked_block
 
 DICE = np.linspace(0.1, 0.7, 20)
 
@@ -96,6 +98,14 @@ def test_the_pages_have_it_once_it_is_recorded():
     assert f"| {MANY} | 0.625 [0.625, 0.625] | 20.0 [" in field_scores_table(people)
     with pytest.raises(lab.DataError, match="final: many people is not recorded"):
         error_analysis([record("final: best")], MANY)
+
+
+def test_the_page_of_results_has_its_table():
+    people = people_records.load_people()
+    page = (REPOSITORY / "docs" / "results.md").read_text("utf-8")
+    assert marked_block("final-people", beside_table(people)) in page
+    dice = final_scores(people)
+    assert len(dice[MANY]) == 220 and dice[MANY].keys() == dice["final: baseline"].keys()
 
 
 def test_the_plan_s_table_names_it_too(capsys):
