@@ -18,6 +18,7 @@ from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_errors import error_analysis
 from atlas_lab.paper.people_figure import people_lines
 from atlas_lab.paper.people_plan import BASE
+from atlas_lab.paper.people_progress import difference_so_far
 from atlas_lab.paper.people_scores import field_scores_table
 from atlas_lab.paper.shipped_network import chosen_record
 from atlas_lab.paper.tables import marked_block
@@ -87,6 +88,12 @@ def test_the_table_has_the_final_networks_of_the_same_seed_on_the_same_people():
     assert "| +0.200 [+0.200, +0.200] | 0.500 [0.500, 0.500] |" in table
     assert f"| many people | 770 people | 1,234 | {DICE.mean() + 0.2:.3f} [" in table and table.count("\n") == 4
     assert beside_table([first, other], runs) == ""
+
+
+def test_a_final_row_is_compared_with_others_of_its_cohort_alone():
+    people = [record("baseline"), record("final: baseline", 0.1), record("final: U-Net", 0.2)]
+    assert difference_so_far(people, "final: baseline") is None  # people of another cohort, under the same numbers
+    assert difference_so_far(people, "final: U-Net").mean == pytest.approx(0.1)
 
 
 def test_the_pages_have_it_once_it_is_recorded():
