@@ -47,6 +47,7 @@ def error_analysis(records: Sequence[Mapping], row: str) -> str:
               if record["row"] == row and "false alarms" in record["scores"]]
     if alarms:
         median, largest = (np.mean([found[name] for found in alarms]) for name in ("median_ml", "largest_ml"))
+        by = "one network" if len(alarms) == 1 else f"means over {len(alarms)} networks"
         parts.append(f"In people without lesion it calls {median:.2f} ml lesion in the median, {largest:.1f} ml at "
-                     f"most (means over {len(alarms)} networks).\n")
+                     f"most ({by}).\n")
     return "\n".join(parts)

@@ -84,7 +84,8 @@ def record_people(
                         "each seed: on one release its networks would be scored on those they learnt from; unset it")
     folder = expand(folder or people_folder())
     for name in names:
-        _ = name == MANY or row_config(name)
+        if name != MANY:
+            row_config(name)
     written = []
     for name in names or (*PEOPLE, MANY):
         configs = _row_runs(name, folder)
