@@ -70,16 +70,24 @@ def nudged(build):
 
 
 def final_weights(home, run, store):
-    """All weights at the end of a run, from its checkpoint: float64 (N,)."""
+    """The weights at the end of a run, by name, from its checkpoint."""
     path = home / "checkpoints" / f"{run.name}-on-{store.about['data_hash']}" / "checkpoint.pt"
-    return torch.cat([weight.double().ravel() for weight in torch.load(path, weights_only=True)["model"].values()])
+    return torch.load(path, weights_only=True)["model"]
+
+
+def difference(ones, others):
+    """How far two networks' weights lie from one another: root of the mean square, and the most."""
+    assert ones.keys() == others.keys()
+    apart = torch.cat([(ones[name] - others[name]).double().ravel() for name in ones])
+    return torch.stack([apart.square().mean().sqrt(), apart.abs().max()])
 
 
 def test_two_processes_train_what_one_does(store, tmp_path, monkeypatch):
     """As far as float32 can tell. What it can tell is measured: the same training from weights one rounding away.
 
     Adam divides each gradient by its own size, so twenty steps carry a rounding of 6e-8 to some 1e-5 in a single
-    weight; how far depends on the processor, so no fixed tolerance would do.
+    weight; how far depends on the processor, so no fixed tolerance would do. A learning rate that is wrong by a
+    thousandth is farther off.
     """
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "configs.json").write_text(json.dumps([plain_settings(config) for config in CONFIGS]))
@@ -102,10 +110,10 @@ def test_two_processes_train_what_one_does(store, tmp_path, monkeypatch):
             patch.setattr(start, "build_model", nudged(start.build_model))
             patch.setenv("ATLAS_LAB_HOME", str(tmp_path / "home of nudged"))
             lab.run_experiment(config, store, lambda line: None)
-        other = final_weights(tmp_path / "home of nudged", one, store)
-        found, rounding = ([(weights - ours).square().mean().sqrt(), (weights - ours).abs().max()]
-                           for weights in (theirs, other))
-        assert 0 < rounding[0] < 1e-6 and all(one <= 2 * most for one, most in zip(found, rounding, strict=True))
+        rounding = difference(final_weights(tmp_path / "home of nudged", one, store), ours)
+        assert 0 < rounding[0] < 1e-6 and (difference(theirs, ours) <= 2 * rounding).all()
+        wrong = lab.run_experiment(replace(config, learning_rate=1.001e-3), store, lambda line: None)
+        assert (difference(final_weights(lab_home(), wrong, store), ours) > 2 * rounding).all()
 
 
 def start_training(home, out, *settings):
