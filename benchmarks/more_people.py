@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 
-from atlas_lab.config import PROFILES, run_name
+from atlas_lab.config import run_name
 from atlas_lab.experiment.datasets import build_dataset
 from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.people import scores_of_masks
@@ -80,7 +80,7 @@ def page_table(found):
     for row, scores in dice.items():
         if row in PEOPLE:
             runs = [load_run(SHIPPED_PEOPLE / f"{run_name(config)}.json") for config in row_runs(row)]
-            people = [PROFILES["study"].n_subjects - run.split["dev_subjects"] for run in runs]
+            people = [run.point["subjects"] - run.split["dev_subjects"] for run in runs]
             numbers = (people, [run.point["updates"] for run in runs],
                        *(finals(runs, "mean_dice", part) for part in ("train", "dev")))
         else:

@@ -1,4 +1,4 @@
-"""Scores of a network on scans in words: means over people with their intervals, by lesion size and by site."""
+"""Scores of a network on scans in words: means over people with their intervals, by lesion size, territory and site."""
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter

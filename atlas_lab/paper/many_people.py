@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from atlas_lab.config import RunConfig, config_from_plain, run_name
 from atlas_lab.experiment.run import Run, load_runs
+from atlas_lab.experiment.score_tables import group_table
 from atlas_lab.files import DataError
 from atlas_lab.paper.people_claims import chosen_best, named_scans, people_scores
 from atlas_lab.paper.people_plan import PEOPLE
@@ -19,7 +20,7 @@ from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["BESIDE", "MANY", "beside_table", "final_scores", "many_people_config", "scores_of"]
+__all__ = ["BESIDE", "MANY", "beside_table", "final_scores", "groups_of", "many_people_config", "scores_of"]
 
 MANY = "final: many people"
 SETTINGS = {"people": 880, "dev_fraction": 0.125, "epochs": 4, "lr_drop_epoch": 3, "train_scored_every": 4}
@@ -47,10 +48,25 @@ def scores_of(
     return by_subject(named_scans(mine, score, way), score)
 
 
+def groups_of(records: Sequence[Mapping], row: str) -> str:
+    """Subject Dice of a row's people by group, see `group_table`, as Markdown.
+
+    Raises DataError where runs are missing.
+    """
+    scores_of(records, row)
+    scans = named_scans([record for record in records if record["row"] == row], "dice", "plain")
+    return "\n".join(group_table(scans)) + "\n"
+
+
 def final_scores(records: Sequence[Mapping], score: str = "dice") -> dict[str, dict[str, float]]:
     """Row -> a score of each person of cohort 100: the final networks of seed 0 that are recorded, MANY as the last."""
-    first = {record["row"]: [record] for record in records if record["config"]["seed"] == 0}
-    return {row: recorded_so_far(first[row], row, score)[0] for row in FINAL if row in first}
+    first = _of_seed_0(records)
+    return {row: recorded_so_far([first[row]], row, score)[0] for row in FINAL if row in first}
+
+
+def _of_seed_0(records):
+    """Row -> the scores of its network of seed 0, where there are any."""
+    return {record["row"]: record for record in records if record["config"]["seed"] == 0}
 
 
 def beside_table(records: Sequence[Mapping], runs: Sequence[Run] | None = None) -> str:
@@ -65,12 +81,11 @@ def beside_table(records: Sequence[Mapping], runs: Sequence[Run] | None = None) 
     if MANY not in dice:
         return ""
     by_name = {run.name: run for run in (load_runs(SHIPPED_NETWORK.parent) if runs is None else runs)}
-    names = {record["row"]: run_name(config_from_plain(record["config"])) for record in records
-             if record["config"]["seed"] == 0}
+    first = _of_seed_0(records)
     heads = "network of seed 0", "learnt from", "updates", "subject Dice", "many people less this", "lesion F1"
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for row, found in dice.items():
-        run = by_name[names[row]]
+        run = by_name[run_name(config_from_plain(first[row]["config"]))]
         people = run.point["subjects"] - run.split["dev_subjects"]
         more = "" if row == MANY else f"{paired_difference(dice[MANY], found):+.3f}"
         lines.append(f"| {row.removeprefix('final: ')} | {people} people | {run.point['updates']:,} | "

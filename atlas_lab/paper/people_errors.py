@@ -5,9 +5,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from atlas_lab.experiment.score_tables import group_table
-from atlas_lab.paper.many_people import scores_of
-from atlas_lab.paper.people_claims import named_scans
+from atlas_lab.paper.many_people import groups_of, scores_of
 from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.statistics import Interval
@@ -33,14 +31,12 @@ def cost_of_mimics(records: Sequence[Mapping], row: str, score: str = "dice") ->
 
 def error_analysis(records: Sequence[Mapping], row: str) -> str:
     """A final row's scores in each way that is recorded, by group, and on people without lesion, as Markdown."""
-    scores_of(records, row)  # raises where runs are missing
     lines = [f"| {row} | subject Dice | lesion F1 |", "|---|---|---|"]
     for way, name in WAYS.items():
         scores = [recorded_so_far(records, row, score, way)[0] for score in ("dice", "lesion_f1")]
         if scores[0]:
             lines.append(f"| {name} | {' | '.join(format(people_interval(of_people)) for of_people in scores)} |")
-    scans = named_scans([record for record in records if record["row"] == row], "dice", "plain")
-    parts = ["\n".join(lines) + "\n", "\n".join(group_table(scans)) + "\n"]
+    parts = ["\n".join(lines) + "\n", groups_of(records, row)]
     with suppress(KeyError):  # not scored so
         parts.append(f"Without mimics the same people score {cost_of_mimics(records, row):+.3f}.\n")
     alarms = [record["scores"]["false alarms"] for record in records

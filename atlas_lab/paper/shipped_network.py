@@ -12,11 +12,9 @@ from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.inference import save_model
 from atlas_lab.experiment.people import false_alarms
 from atlas_lab.experiment.run import load_run
-from atlas_lab.experiment.score_tables import group_table
 from atlas_lab.files import DataError, write_text
-from atlas_lab.paper.many_people import MANY, scores_of
+from atlas_lab.paper.many_people import MANY, groups_of, scores_of
 from atlas_lab.paper.other_people import healthy_slices
-from atlas_lab.paper.people_claims import named_scans
 from atlas_lab.paper.people_records import load_people, people_folder, study_slices, whole_scores
 from atlas_lab.paper.people_scores import reliability
 from atlas_lab.scoring.bootstrap import people_interval
@@ -126,13 +124,12 @@ def card_text(people: Sequence[Mapping], record: Mapping, config: RunConfig, abo
     row = record["row"]
     dice, f1 = (people_interval(scores_of(people, row, score)) for score in ("dice", "lesion_f1"))
     hd95 = people_interval(scores_of(people, row, "hd95"), np.median)
-    scans = named_scans([one for one in people if one["row"] == row], "dice", "plain")
     where = "cohorts 100 and up, of which nothing was chosen" if row.startswith("final") else "people of dev"
     return CARD.format(
         what="A U-Net" if config.net == "unet" else "A volumetric U-Net", net=config.net, row=row, seed=config.seed,
         cohort=config.cohort, batch=config.batch_size, scale=config.scale, dice=dice, f1=f1, hd95=f"{hd95:.1f}",
         settings=", ".join(f"{name} {value}" for name, value in changed_settings(config).items()),
         certain=reliability(people, row).found[-1], pos_weight=config.pos_weight,
-        scored_on=f"The row's networks, on {where}", groups="\n".join(group_table(scans)) + "\n",
+        scored_on=f"The row's networks, on {where}", groups=groups_of(people, row),
         seen=f"{2 * config.context + 1} slices at a time" if config.context else "one slice at a time",
         **about, **alarms)
