@@ -1,5 +1,6 @@
 """`predict` and `view`: a scan of one's own segmented, and looked at with masks on it."""
 
+from atlas_lab.commands.processing import add_processing, with_processing
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
@@ -18,6 +19,7 @@ def add(command):
     sub.add_argument("--probability", type=expand, metavar="FILE", help="also write each voxel's lesion probability")
     sub.add_argument("--picture", type=expand, metavar="FILE", help="also draw the slice with most lesion, .png")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    add_processing(sub)
 
     text = "Open a T1-weighted volume and masks on it in the browser, or write the page. Not for clinical use."
     sub = command("view", _run_view, text)
@@ -40,7 +42,7 @@ def _run_predict(options):
         return plot_prediction(found, title)
 
     jobs = plan_jobs(options.t1w, options.out, options.probability, options.picture, options.model)
-    saved = open_model(options.model or SHIPPED_NETWORK, options.device)
+    saved = with_processing(open_model(options.model or SHIPPED_NETWORK, options.device), options)
     done = run_jobs(jobs, saved, options.register, options.strip, draw)
     if options.t1w.is_dir():
         print(f"{done} of {len(jobs)} scans segmented, in {options.out}")

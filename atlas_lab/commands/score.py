@@ -1,6 +1,7 @@
 """`score`: a saved network on labelled scans that it has not learnt from."""
 
 from atlas_lab.commands.data import add_exclude
+from atlas_lab.commands.processing import add_processing, with_processing
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
@@ -16,6 +17,7 @@ def add(command):
     sub.add_argument("--out", type=expand, metavar="FILE", help="also write the scores of every scan, .json")
     sub.add_argument("--part", choices=["training", "testing"], default="training", help="of R2.0 and R2.1")
     sub.add_argument("--device", help="cpu, cuda, cuda:1, ... (default: a GPU if there is one)")
+    add_processing(sub)
     add_exclude(sub)
 
 
@@ -32,7 +34,7 @@ def _run_score(options):
         read = [path for scan in scans for path in (scan.t1w, *scan.masks)]
         refuse_overlap([*read, options.model or SHIPPED_NETWORK], [options.out])
         check_scores_file(options.out, source_of(scans))  # before every scan is read
-    saved = open_model(options.model or SHIPPED_NETWORK, options.device)
+    saved = with_processing(open_model(options.model or SHIPPED_NETWORK, options.device), options)
     scored = score_scans(saved, scans)
     print("\n".join(score_lines(scored)))
     if options.out:

@@ -17,6 +17,7 @@ from atlas_lab.experiment.build import build_model
 from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.experiment.fewer_people import some_people
 from atlas_lab.experiment.folds import choose_split
+from atlas_lab.experiment.post_processing import PLAIN, PostProcessing, check_processing
 from atlas_lab.files import DataError, atomic_path
 from atlas_lab.provenance import pick_device
 from atlas_lab.system.disk import expand
@@ -30,22 +31,26 @@ LOOKED_AT = 5  # scans of a store that are looked at for skulls
 
 
 class SavedModel(NamedTuple):
-    """A trained network, its RunConfig, and what it was trained on (see `describe_training`)."""
+    """A trained network, its RunConfig, what it learnt from (`describe_training`), and what is done to its answers."""
 
     model: torch.nn.Module
     config: RunConfig
     data: dict
+    processing: PostProcessing = PLAIN
 
 
-def save_model(path: str | Path, model: torch.nn.Module, config: RunConfig, store: SliceStore) -> None:
+def save_model(
+    path: str | Path, model: torch.nn.Module, config: RunConfig, store: SliceStore,
+    processing: PostProcessing = PLAIN,
+) -> None:
     """Write a trained network, its config and what it learnt from as one file of tensors and plain values.
 
-    `store` has the slices that it was trained and scored on.
+    `store` has the slices that it was trained and scored on; `processing` is what is done to its answers by default.
     """
     state = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     contents = {
         "config": plain_settings(config), "input_shape": list(model.input_shape),
-        "data": describe_training(config, store), "state": state,
+        "data": describe_training(config, store), "processing": processing._asdict(), "state": state,
     }
     # An open file in place of a name: torch then passes on what the system says, such as that the disk is full.
     room = sum(tensor.nbytes for tensor in state.values())
@@ -99,9 +104,9 @@ def training_lines(saved: SavedModel) -> list[str]:
 
 
 def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) -> SavedModel:
-    """The network, config and training data in a file of `save_model`, by default the one that the lab ships.
+    """What a file of `save_model` holds, by default that of the network that the lab ships.
 
-    "data" is empty in files of older versions.
+    "data" is empty in files of older versions, and nothing is done to the answers.
 
     The file is read with weights_only, so that nothing in it is executed.
 
@@ -129,6 +134,8 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
         contents = torch.load(path, map_location="cpu", weights_only=True)
         config, data = config_from_plain(contents["config"]), contents.get("data", {})
         check_config(config)
+        processing = PostProcessing(**contents.get("processing", {}))
+        check_processing(processing)
         if data and not {"source", "scans", "skull"} <= data.keys():
             raise ValueError("what it was trained on is incomplete")
         if odd := {str(w.dtype) for w in contents["state"].values() if not w.is_floating_point()} - {"torch.int64"}:
@@ -143,7 +150,7 @@ def open_model(path: str | Path = SHIPPED_NETWORK, device: str | None = None) ->
             f"{path}: {broken:,} of the network's {len(weights):,} weights are NaN or infinite, so its training broke "
             "down; train it again, with a smaller learning_rate"
         )
-    return SavedModel(_placed(model.eval(), device), config, data)
+    return SavedModel(_placed(model.eval(), device), config, data, processing)
 
 
 def _refuse_bomb(path: Path) -> None:

@@ -6,6 +6,7 @@ Each step measures what it did, and the account of a prediction says it.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from atlas_lab.data.stripping import find_brain
 from atlas_lab.data.turning import back_to, ras_grid
 from atlas_lab.experiment.artifacts import scale_each_slice
 from atlas_lab.experiment.inference import SavedModel, training_lines
+from atlas_lab.experiment.post_processing import post_processed
 from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, voxel_ml
@@ -41,7 +43,8 @@ class Prediction:
     Attributes
     ----------
     image, probability : float32 (X, Y, Z)
-        The image as the network saw it: without skull if it was stripped.
+        The image as the network saw it: without skull if it was stripped. The probability is that after the
+        network's own post-processing, see `PostProcessing`.
     mask : bool (X, Y, Z)
         Where the probability is above 0.5.
     affine : float64 (4, 4)
@@ -152,10 +155,13 @@ def _segment(saved: SavedModel, image: np.ndarray, path: object, account: list[s
     if slices.shape[1:] != tuple(saved.model.input_shape):
         raise DataError(f"the network takes slices of {saved.model.input_shape}, and its scale of "
                         f"{saved.config.scale} mm gives {slices.shape[1:]}; train it anew")
-    found = predict_stack(saved.model, saved.config, slices)
+    found, small_ml = post_processed(partial(predict_stack, saved.model, saved.config, slices), saved.processing,
+                                     saved.config.scale**2 / 1000)
     if broken := int((~np.isfinite(found)).sum()):
         raise DataError(f"{path}: the network's output is NaN or infinite in {broken:,} of {found.size:,} pixels; "
                         "train it again, with a smaller learning_rate")
+    if said := saved.processing.describe():
+        account.append(said + (f": {small_ml:.2f} ml together" if saved.processing.smallest_ml else ""))
     probability = upsample(found, saved.config.scale)
     head = _head(image, white)
     clipped = float((image[head] > white).mean())

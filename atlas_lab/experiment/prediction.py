@@ -35,15 +35,19 @@ def predict_rows(
     return found[place[rows]]
 
 
-def predict_stack(model: torch.nn.Module, config: RunConfig, slices: np.ndarray) -> np.ndarray:
+def predict_stack(
+    model: torch.nn.Module, config: RunConfig, slices: np.ndarray, mirrored: bool = False,
+) -> np.ndarray:
     """Probability of every pixel of one scan whose slices lie 1 mm apart: uint8 (Z, H, W) -> float32 (Z, H, W).
 
-    A network that learnt from every z_step-th slice finds its neighbours that far away here too. Raises DataError if
-    the network is a stage of the cascade, which tells slices or blocks and not pixels.
+    A network that learnt from every z_step-th slice finds its neighbours that far away here too. `mirrored` as in
+    `predict_rows`. Raises DataError if the network is a stage of the cascade, which tells slices or blocks, not pixels.
     """
     if config.stage != "mask":
         raise DataError(f"this network is the cascade's stage of {config.stage}, which gives no mask; take one that "
                         "was trained with stage=mask")
+    if mirrored:
+        return predict_stack(model, config, slices[..., ::-1])[..., ::-1]
     if config.net != "volume_unet" and config.context == 0:
         return predict(model, slices)
     answer = _volume_answer if config.net == "volume_unet" else _neighbours_answer

@@ -6,6 +6,7 @@ kind.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from atlas_lab.experiment.artifacts import as_filed
 from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.experiment.inference import SavedModel, scan_digests, shows_skull, training_lines
 from atlas_lab.experiment.people import scores_of_masks
+from atlas_lab.experiment.post_processing import post_processed
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import without_nan
 from atlas_lab.files import SYNTHETIC_MARKER, DataError, check_target, write_json
@@ -81,7 +83,8 @@ def score_scans(saved: SavedModel, scans: Sequence[Scan]) -> ScoredScans:
             if store.table["subject"].iloc[of_scan[0]] not in left_out}
     about = {scan.name: {"healthy": scan.healthy} for scan in scans}
     found = [_scores_of(saved, store, rows[name], about) for name in bar(sorted(rows), "scoring", shown=None)]
-    notes = [*training_lines(saved), *notes, *_kind_lines(saved, store, list(rows)), *_lost_lines(found, config.scale)]
+    notes = [*training_lines(saved), *filter(None, [saved.processing.describe()]), *notes,
+             *_kind_lines(saved, store, list(rows)), *_lost_lines(found, config.scale)]
     return ScoredScans(store.about["source"], config.scale, config.z_step, found, tuple(notes))
 
 
@@ -101,7 +104,8 @@ def _scores_of(saved: SavedModel, store: SliceStore, rows: np.ndarray, about: di
     alone = replace(store, images=np.asarray(store.images[rows]), masks=np.asarray(store.masks[rows]),
                     table=store.table.iloc[rows].reset_index(drop=True))
     seen, everything = as_filed(alone, replace(saved.config, mask_files="exact")), np.arange(len(rows))
-    probability = predict_rows(saved.model, saved.config, seen, everything)
+    ask = partial(predict_rows, saved.model, saved.config, seen, everything)
+    probability, _ = post_processed(ask, saved.processing, store.pixel_ml)
     if broken := int((~np.isfinite(probability)).sum()):
         raise DataError(f"{alone.scan_names[0]}: the network's output is NaN or infinite in {broken:,} of "
                         f"{probability.size:,} pixels; train it again, with a smaller learning_rate")
@@ -185,6 +189,7 @@ def write_scores(path: Path, scored: ScoredScans, saved: SavedModel) -> None:
     """Write every scan's scores as JSON, what is infinite or no number as null. Raises DataError if it can't be."""
     write_json(path, without_nan({
         "source": scored.source, "scale": scored.scale, "z_step": scored.z_step, "notes": list(scored.notes),
-        "network": {"config": plain_settings(saved.config), "data": saved.data},
+        "network": {"config": plain_settings(saved.config), "data": saved.data,
+                    "processing": saved.processing._asdict()},
         "code": code_version(), "environment": environment(), "scans": scored.scans,
     }), scored.source)

@@ -38,7 +38,7 @@ def model_file(tmp_path_factory):
 def test_a_saved_network_is_the_same_network(model_file):
     torch.manual_seed(1)
     model = lab.BaselineNet((56, 48))
-    again, config, data = open_model(model_file, "cpu")
+    again, config, data, _ = open_model(model_file, "cpu")
     assert config == CONFIG and again.input_shape == (56, 48) and not again.training
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
     slices = np.ascontiguousarray(store_of(brain(1)[0], 1).images)

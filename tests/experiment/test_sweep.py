@@ -219,7 +219,7 @@ def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
     assert len(lab.load_runs(out)) == 5
     model = tmp_path / "model.pt"
     assert main(["train", "--profile", "quick", "--out", str(out), "epochs=1", "--save-model", str(model)]) == 0
-    network, config, _ = open_model(model)
+    network, config, *_ = open_model(model)
     assert config.epochs == 1 and network.input_shape == (56, 48)
     assert len(lab.load_runs(out, pool="avg", seed=1)) == 1
     assert main(["train", "epochs=many"]) == 2
