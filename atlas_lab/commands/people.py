@@ -23,6 +23,7 @@ def _run_people(options):
     from atlas_lab.paper.people_claims import people_page
     from atlas_lab.paper.people_plan import plan_table
     from atlas_lab.paper.people_records import load_people, people_folder, record_people
+    from atlas_lab.paper.processing_choice import process_rows
     from atlas_lab.paper.shipped_network import ship_network
 
     if options.plan:
@@ -30,5 +31,7 @@ def _run_people(options):
     elif options.ship:
         print(ship_network(options.out))
     else:
-        record_people(options.names, options.out, options.jobs, lesions=options.lesions)
-        print(people_page(load_people(options.out or people_folder())))
+        folder = options.out or people_folder()
+        record_people(options.names, folder, options.jobs, lesions=options.lesions)
+        process_rows(options.names, folder, lesions=options.lesions)
+        print(people_page(load_people(folder)))

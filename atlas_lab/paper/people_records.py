@@ -37,8 +37,8 @@ from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["SHIPPED_PEOPLE", "load_people", "people_folder", "record_people", "record_scores", "study_slices",
-           "trained", "whole_scores"]
+__all__ = ["DOUBTFUL", "SHIPPED_PEOPLE", "final_slices", "load_people", "people_folder", "record_people",
+           "record_scores", "study_slices", "territories", "trained", "whole_scores"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 STUDY = PROFILES["study"]
@@ -130,6 +130,11 @@ def study_slices(config: RunConfig) -> SliceStore:
     return _slices(config.cohort, config.scale, config.z_step, max(STUDY.n_subjects, config.people or 0))
 
 
+def final_slices(config: RunConfig) -> SliceStore:
+    """The slices of the people whom a final row's run is scored on: those of cohort 100 + its seed."""
+    return _slices(FINAL_COHORTS + config.seed, config.scale, config.z_step, STUDY.n_subjects)
+
+
 @cache
 def _slices(number, scale, z_step, people):
     """The slices of a cohort of the study, made on first use."""
@@ -137,8 +142,8 @@ def _slices(number, scale, z_step, people):
 
 
 @cache
-def _territories(number):
-    """Scan -> its territory, as the metadata table of a cohort of the study has it."""
+def territories(number: int) -> dict[str, dict]:
+    """Scan -> {"territory": its territory}, as the metadata table of a cohort of the study has it."""
     scans = cohort(STUDY.n_subjects, number, version=STUDY.version)
     table, _ = match_metadata(scans, scans[0].t1w.parents[3])
     if table is None or "Vascular territory" not in table:
@@ -153,7 +158,7 @@ def _scores(name, config, folder, lesions):
     store, model = study_slices(config), trained(config, folder)
     rows = choose_split(config, store).dev
     if config.stage == "mask":
-        return _by_post_processing(config, [model], store, rows, _territories(config.cohort))
+        return _by_post_processing(config, [model], store, rows, territories(config.cohort))
     found = {"stage": _stage_scores(config, model, store, rows)}
     if config.stage == "place":  # the last of the three
         stages = {"presence": row_config("cascade: presence"), "mask": row_config("U-Net")}
@@ -199,9 +204,9 @@ def _final_scores(config, folder, lesions):
     The ensemble of the row's seeds is scored by the last of them.
     """
     number = FINAL_COHORTS + config.seed
-    store = _slices(number, config.scale, config.z_step, STUDY.n_subjects)
-    rows, model = np.arange(len(store)), trained(config, folder)
-    found = _by_post_processing(config, [model], store, rows, _territories(number))
+    store, model = final_slices(config), trained(config, folder)
+    rows = np.arange(len(store))
+    found = _by_post_processing(config, [model], store, rows, territories(number))
     found["false alarms"] = false_alarms(whole_scores(model, config, healthy_slices(config)))
     found["without mimics"] = whole_scores(model, config, slices_without_mimics(config, number))
     if lesions is not None:
@@ -210,7 +215,7 @@ def _final_scores(config, folder, lesions):
     if config.seed == seeds - 1:
         models = [trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
         probability = ensemble_probability(models, config, store, rows)
-        found["ensemble"] = scores_of_masks(probability > 0.5, store, rows, about=_territories(number))
+        found["ensemble"] = scores_of_masks(probability > 0.5, store, rows, about=territories(number))
     return found
 
 

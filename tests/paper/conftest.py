@@ -22,7 +22,7 @@ def small_people(monkeypatch):
     for name, row in rows.items():
         monkeypatch.setitem(PEOPLE, name, row)
     monkeypatch.setattr(people_records, "_slices", lambda number, scale, z_step, people: store_of(7))
-    monkeypatch.setattr(people_records, "_territories", lambda number: {})
+    monkeypatch.setattr(people_records, "territories", lambda number: {})
 
     def train(configs, store, folder, jobs, report):
         torch.set_num_threads(1)
