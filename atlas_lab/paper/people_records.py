@@ -38,7 +38,7 @@ from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["DOUBTFUL", "SHIPPED_PEOPLE", "final_slices", "load_people", "people_folder", "record_people",
-           "record_scores", "study_slices", "territories", "trained", "whole_scores"]
+           "record_scores", "study_slices", "territories", "trained"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 STUDY = PROFILES["study"]
@@ -207,10 +207,10 @@ def _final_scores(config, folder, lesions):
     store, model = final_slices(config), trained(config, folder)
     rows = np.arange(len(store))
     found = _by_post_processing(config, [model], store, rows, territories(number))
-    found["false alarms"] = false_alarms(whole_scores(model, config, healthy_slices(config)))
-    found["without mimics"] = whole_scores(model, config, slices_without_mimics(config, number))
+    found["false alarms"] = false_alarms(_whole_scores(model, config, healthy_slices(config)))
+    found["without mimics"] = _whole_scores(model, config, slices_without_mimics(config, number))
     if lesions is not None:
-        found["real shapes"] = whole_scores(model, config, real_lesion_slices(config, number, lesions))
+        found["real shapes"] = _whole_scores(model, config, real_lesion_slices(config, number, lesions))
     seeds = PEOPLE["final: U-Net"].seeds
     if config.seed == seeds - 1:
         models = [trained(replace(config, seed=seed, cohort=seed), folder) for seed in range(seeds)]
@@ -219,7 +219,7 @@ def _final_scores(config, folder, lesions):
     return found
 
 
-def whole_scores(model: torch.nn.Module, config: RunConfig, store: SliceStore) -> list[dict]:
+def _whole_scores(model: torch.nn.Module, config: RunConfig, store: SliceStore) -> list[dict]:
     """Every score of each scan of a store, see `scores_of_masks`."""
     rows = np.arange(len(store))
     return scores_of_masks(predict_rows(model, config, store, rows) > 0.5, store, rows)

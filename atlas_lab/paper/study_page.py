@@ -18,6 +18,7 @@ from atlas_lab.paper.people_plan import row_config
 from atlas_lab.paper.people_progress import partial_table, people_summary
 from atlas_lab.paper.people_records import SHIPPED_PEOPLE, load_people
 from atlas_lab.paper.people_scores import compute_table, equal_compute_text, field_scores_table
+from atlas_lab.paper.processing_choice import load_processed, processed_row, processing_table
 from atlas_lab.paper.study import StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.tables import finding_cell, write_block
@@ -68,6 +69,14 @@ TOOK = """
 What a run took. Rows with as many updates of the weights have seen as many slices; minutes on a GPU and on a processor
 are two things. Dice is the mean over slices, on the people of train and on those of dev. Where the first is far above
 the second, a row has fitted its people and not others; where both are low and alike, ten epochs may have been too few.
+
+"""
+PROCESSED = """
+### What is done to the answers
+
+The rows above are of masks as the networks give them. Mirrored scans asked too, another threshold and small pieces left
+out are chosen on a network's own people of dev, by the largest sum of subject Dice and lesion F1, and then scored once,
+on the people of cohort 100. `predict` does what was chosen for its network.
 
 """
 PARTIAL = """Of these rows only some runs are recorded. Until the others are, no verdict and no choice rests on them.
@@ -137,8 +146,11 @@ def _people_text(people, study_runs):
     text += f"\n{PARTIAL}{partial}" if partial else ""
     equal = equal_compute_text(people, runs, study_runs)
     text += f"{TOOK}{compute_table(runs)}" + (f"\n{equal}" if equal else "")
-    return text + "".join(_errors(people, row) for row in (*PEOPLE_ROWS, MANY)
-                          if row == "U-Net" or row.startswith("final: "))
+    text += "".join(_errors(people, row) for row in (*PEOPLE_ROWS, MANY)
+                    if row == "U-Net" or row.startswith("final: "))
+    processed = load_processed()
+    table = processing_table(people, processed)
+    return text + (f"{PROCESSED}{table}" if table else "") + _errors(processed, processed_row(MANY))
 
 
 def _choice_text(people):
@@ -191,4 +203,5 @@ def write_study(
         if people:
             write_block(page, "people", people_summary(people))
             write_block(page, "final-people", beside_table(people))
+            write_block(page, "processing", processing_table(people, load_processed()))
     return text

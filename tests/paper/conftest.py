@@ -8,7 +8,7 @@ from boxes import Z_STEP, store_of
 
 import atlas_lab as lab
 from atlas_lab.config import run_name
-from atlas_lab.paper import people_plan, people_records
+from atlas_lab.paper import people_plan, people_records, processing_choice
 from atlas_lab.paper.people_plan import PEOPLE
 
 
@@ -31,3 +31,15 @@ def small_people(monkeypatch):
 
     monkeypatch.setattr(people_records, "sweep", train)
     return rows
+
+
+@pytest.fixture
+def others(small_people, monkeypatch):
+    """People without lesion and with other lesions, in memory."""
+    healthy = store_of(3)
+    healthy.masks[:] = False
+    for module in (people_records, processing_choice):
+        monkeypatch.setattr(module, "healthy_slices", lambda config: healthy)
+        monkeypatch.setattr(module, "real_lesion_slices", lambda config, number, lesions: store_of(4))
+        monkeypatch.setattr(module, "territories", lambda number: {})
+    monkeypatch.setattr(people_records, "slices_without_mimics", lambda config, number: store_of(3))

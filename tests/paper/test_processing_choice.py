@@ -19,18 +19,6 @@ from atlas_lab.paper.processing_choice import (
 )
 
 
-@pytest.fixture
-def others(small_people, monkeypatch):
-    """People without lesion and with other lesions, in memory."""
-    healthy = store_of(3)
-    healthy.masks[:] = False
-    for module in (people_records, processing_choice):
-        monkeypatch.setattr(module, "healthy_slices", lambda config: healthy)
-        monkeypatch.setattr(module, "real_lesion_slices", lambda config, number, lesions: store_of(4))
-        monkeypatch.setattr(module, "territories", lambda number: {})
-    monkeypatch.setattr(people_records, "slices_without_mimics", lambda config, number: store_of(3))
-
-
 def answers_of(store, monkeypatch, lesion=0.85, alarm=0.65, mirrored_alarm=0.65):
     """A network that sees each lesion, and a strip of 4 columns beside none, as likely as told."""
     strip = np.zeros(store.masks.shape, bool)
