@@ -60,7 +60,7 @@ interval, which covers other people of one generator, and no patients.
 
 - It learnt from whole heads, their faces removed, in MNI space. For a scan in its own space: `predict --register`. A
   brain whose skull is gone looks to it like nothing that it has seen.
-- It sees {seen}, at {scale} mm: lesions of a few pixels are lost, see the table above.
+- It sees {seen}, at {scale} mm: lesions of a few pixels are lost, see the table above{least}.
 - Synthetic lesions are dark and grown along vessels' territories. Real ones have older and younger parts, distort what
   lies around them, and stand beside changes of the white matter that no phantom here has.
 - Its probabilities are no chances: of the pixels that come out with 0.9 or more, {certain:.0%} are lesion on the people
@@ -135,16 +135,18 @@ def card_text(record: Mapping, processed: Mapping, about: Mapping) -> str:
     """
     row, config, alarms = processed["row"], config_from_plain(record["config"]), processed["scores"]["false alarms"]
     scores = {score: scores_of([processed], row, score) for score in ("dice", "lesion_f1", "hd95")}
+    way = PostProcessing(**processed["chosen"])
     plain = {score: people_interval(recorded_so_far([record], record["row"], score)[0])
              for score in ("dice", "lesion_f1")}
     return CARD.format(
         what="A U-Net" if config.net == "unet" else "A volumetric U-Net", net=config.net, row=record["row"],
         seed=config.seed, cohort=config.cohort, batch=config.batch_size, scale=config.scale,
         settings=", ".join(f"{name} {value}" for name, value in changed_settings(config).items()),
-        asked=PostProcessing(**processed["chosen"]).describe() or "as it is", scored_on=FINAL_COHORTS + config.cohort,
+        asked=way.describe() or "as it is", scored_on=FINAL_COHORTS + config.cohort,
         dice=people_interval(scores["dice"]), f1=people_interval(scores["lesion_f1"]), plain_dice=plain["dice"],
         plain_f1=plain["lesion_f1"], hd95=f"{people_interval(scores['hd95'], np.median):.1f}",
         certain=reliability([processed], row).found[-1], pos_weight=config.pos_weight,
+        least=f"; no piece of less than {way.smallest_ml:g} ml is called" if way.smallest_ml else "",
         groups=groups_of([processed], row), without=alarms["people"],
         seen=f"{2 * config.context + 1} slices at a time" if config.context else "one slice at a time",
         **about, **{name: ml for name, ml in alarms.items() if name != "people"})
