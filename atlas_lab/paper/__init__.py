@@ -19,5 +19,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={
     "people_progress": ["difference_so_far", "difference_table"],
     "people_records": ["load_people"],
     "people_scores": ["reliability"],
+    "processing_choice": ["load_processed", "processing_gains", "processing_table"],
     "study_page": ["short_study_table", "study_verdicts"],
 })

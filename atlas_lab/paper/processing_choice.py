@@ -31,10 +31,11 @@ from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.calibration import calibration
 from atlas_lab.scoring.lesions import challenge_f1
 from atlas_lab.scoring.scans import by_subject
+from atlas_lab.statistics import Interval
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["WAYS", "choose_processing", "load_processed", "process_rows", "processed_row", "processing_table",
-           "record_processing"]
+__all__ = ["WAYS", "choose_processing", "load_processed", "process_rows", "processed_row", "processing_gains",
+           "processing_table", "record_processing"]
 
 WAYS = tuple(PostProcessing(*way) for way in product((False, True), (0.5, 0.6, 0.7, 0.8, 0.9), (0.0, 0.1, 0.3)))
 
@@ -156,25 +157,39 @@ def _processed(model, config, way, store):
     return found
 
 
+def processing_gains(people: Sequence[Mapping], processed: Sequence[Mapping]) -> dict[str, dict[str, Interval]]:
+    """Final row -> "dice" and "lesion_f1" -> what post-processing brought its network of seed 0, on the same people.
+
+    `people` and `processed` are as `load_people` and `load_processed` give them.
+    """
+    plain = {score: final_scores(people, score) for score in ("dice", "lesion_f1")}
+    return {row: {score: paired_difference(recorded_so_far([record], record["row"], score)[0], before[row])
+                  for score, before in plain.items()}
+            for row, record in _of_seed_0(processed).items() if row in plain["dice"]}
+
+
+def _of_seed_0(processed):
+    """Final row -> the scores of its network of seed 0 after post-processing, where there are any."""
+    return {row: record for row in FINAL for record in processed
+            if record["row"] == processed_row(row) and record["config"]["seed"] == 0}
+
+
 def processing_table(people: Sequence[Mapping], processed: Sequence[Mapping]) -> str:
     """What post-processing brought each final network of seed 0, on the people it is scored on once, as Markdown.
 
-    `people` and `processed` are as `load_people` and `load_processed` give them. "" if none was processed.
+    Arguments as of `processing_gains`. "" if none was processed.
     """
-    plain = {score: final_scores(people, score) for score in ("dice", "lesion_f1")}
-    after = {record["row"]: record for record in processed if record["config"]["seed"] == 0}
     heads = ("network of seed 0", "chosen on its own people of dev", "subject Dice", "gain on the same people",
              "lesion F1", "gain", "real shapes", "false alarm, median ml")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    for row in FINAL:
-        if processed_row(row) in after and row in plain["dice"]:
-            record = after[processed_row(row)]
-            cells = [PostProcessing(**record["chosen"]).describe() or "nothing"]
-            for score, before in plain.items():
-                found, _ = recorded_so_far([record], record["row"], score)
-                cells += [format(people_interval(found)), f"{paired_difference(found, before[row]):+.3f}"]
-            shapes, _ = recorded_so_far([record], record["row"], way="real shapes")
-            cells += [format(people_interval(shapes)) if shapes else "",
-                      f"{record['scores']['false alarms']['median_ml']:.2f}"]
-            lines.append(f"| {row.removeprefix('final: ')} | {' | '.join(cells)} |")
+    after = _of_seed_0(processed)
+    for row, gains in processing_gains(people, processed).items():
+        record = after[row]
+        cells = [PostProcessing(**record["chosen"]).describe() or "nothing"]
+        for score, gain in gains.items():
+            cells += [format(people_interval(recorded_so_far([record], record["row"], score)[0])), f"{gain:+.3f}"]
+        shapes, _ = recorded_so_far([record], record["row"], way="real shapes")
+        cells += [format(people_interval(shapes)) if shapes else "",
+                  f"{record['scores']['false alarms']['median_ml']:.2f}"]
+        lines.append(f"| {row.removeprefix('final: ')} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""

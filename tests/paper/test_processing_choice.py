@@ -7,6 +7,7 @@ from boxes import store_of
 from sklearn.metrics import f1_score
 
 from atlas_lab.experiment.post_processing import PLAIN, PostProcessing
+from atlas_lab.files import REPOSITORY
 from atlas_lab.paper import people_records, processing_choice
 from atlas_lab.paper.many_people import MANY
 from atlas_lab.paper.processing_choice import (
@@ -15,8 +16,10 @@ from atlas_lab.paper.processing_choice import (
     load_processed,
     process_rows,
     processed_row,
+    processing_gains,
     processing_table,
 )
+from atlas_lab.paper.tables import marked_block
 
 
 def answers_of(store, monkeypatch, lesion=0.85, alarm=0.65, mirrored_alarm=0.65):
@@ -98,4 +101,17 @@ def test_the_table_has_the_gain_on_the_same_people():
     assert "| many people | the mirrored scan asked too, lesion from probability 0.7 on, pieces of less than 0.1 ml " \
            "left out | 0.600 [" in table
     assert "| +0.100 [+0.100, +0.100] | 0.300 [" in table and table.endswith("| 0.400 [0.400, 0.400] | 0.50 |\n")
+    gains = processing_gains(people, [after])
+    assert list(gains) == [MANY] and gains[MANY]["lesion_f1"].mean == pytest.approx(0.05)
     assert table.count("\n") == 3 and processing_table(people, []) == processing_table([], [after]) == ""
+
+
+def test_the_page_of_results_has_the_recorded_ones():
+    people, processed = people_records.load_people(), load_processed()
+    table = processing_table(people, processed)
+    assert "| baseline |" in table and "| many people |" in table
+    assert marked_block("processing", table) in (REPOSITORY / "docs" / "results.md").read_text("utf-8")
+    assert f"### {processed_row(MANY)}" in (REPOSITORY / "figures" / "study.md").read_text("utf-8")
+    for record in processed:
+        best = max(record["tried"], key=lambda one: one["dice"] + one["lesion_f1"])
+        assert record["chosen"].items() <= best.items()
