@@ -38,7 +38,7 @@ from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["DOUBTFUL", "SHIPPED_PEOPLE", "final_slices", "load_people", "people_folder", "record_people",
-           "record_scores", "study_slices", "territories", "trained"]
+           "record_scores", "scores_file", "study_slices", "territories", "trained"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 STUDY = PROFILES["study"]
@@ -105,7 +105,7 @@ def record_scores(
     name: str, config: RunConfig, folder: Path, report: Callable[[str], None] = print, lesions: Path | None = None,
 ) -> Path:
     """Score one trained run of a row, unless it is done, and write it; returns the file. See `record_people`."""
-    path = folder / "scores" / f"{name.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
+    path = folder / "scores" / scores_file(name, config)
     if not path.exists():
         values = {
             "row": name, "config": plain_settings(config), "code": code_version(), "environment": environment(),
@@ -114,6 +114,11 @@ def record_scores(
         write_record(path, values, study_slices(config).about["source"])
         report(f"scored {path.name}")
     return path
+
+
+def scores_file(row: str, config: RunConfig) -> str:
+    """The name of the file of a run's scores."""
+    return f"{row.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
 
 
 def load_people(folder: str | Path | None = None) -> list[dict]:

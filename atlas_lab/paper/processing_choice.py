@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atlas_lab.config import RunConfig, config_from_plain, plain_settings, run_name
+from atlas_lab.config import RunConfig, config_from_plain, plain_settings
 from atlas_lab.dataset import SliceStore
 from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.experiment.folds import choose_split
@@ -25,7 +25,15 @@ from atlas_lab.paper.many_people import FINAL, final_scores
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices
 from atlas_lab.paper.people_plan import FINAL_COHORTS
 from atlas_lab.paper.people_progress import recorded_so_far
-from atlas_lab.paper.people_records import DOUBTFUL, final_slices, load_people, study_slices, territories, trained
+from atlas_lab.paper.people_records import (
+    DOUBTFUL,
+    final_slices,
+    load_people,
+    scores_file,
+    study_slices,
+    territories,
+    trained,
+)
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.calibration import calibration
@@ -78,7 +86,7 @@ def record_processing(
     lesions : path, optional
         Folder of real lesion masks, on whose shapes it is scored too.
     """
-    path = folder / "processed" / f"{row.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
+    path = folder / "processed" / scores_file(row, config)
     if not path.exists():
         store, model = study_slices(config), trained(config, folder)
         way, tried = choose_processing(model, config, store, choose_split(config, store).dev)

@@ -117,8 +117,12 @@ def shipped_study() -> StudyRecords:
 
 def study_page(
     records: StudyRecords, people: Sequence[Mapping], findings: Mapping[str, Mapping[str, Finding]],
+    processed: Sequence[Mapping] = (),
 ) -> str:
-    """The page as Markdown, from the records of the study, the scores on new people, and their `study_findings`."""
+    """The page as Markdown, from the records of the study, the scores on new people, and their `study_findings`.
+
+    `processed` has the scores on new people after post-processing, as `load_processed` gives them.
+    """
     kept = _survivors(findings)
     lines = ["| claim | the paper | rule | by slice | by subject |", "|---|---|---|---|---|"]
     for name, found in findings.items():
@@ -134,12 +138,12 @@ def study_page(
     beside = f"\n\n{controls_text(controls)}" if controls else "\n"
     copying = copying_table(records.runs)
     beside += f"{COPYING}{copying}" if copying else ""
-    beside += _people_text(people, records.runs) if people else ""
+    beside += _people_text(people, records.runs, processed) if people else ""
     full_size = full_size_text(load_runs(FULL_SIZE_RECORDS))
     return f"{head}{table}{beside}\n{full_size}\n## Runs\n\n{study_table(records.runs)}"
 
 
-def _people_text(people, study_runs):
+def _people_text(people, study_runs, processed):
     """All sections on people never seen."""
     partial, runs = partial_table(people), load_runs(SHIPPED_PEOPLE)
     text = f"{PEOPLE}{effects_table(people)}{_choice_text(people)}{FIELD}{field_scores_table(people)}"
@@ -148,8 +152,7 @@ def _people_text(people, study_runs):
     text += f"{TOOK}{compute_table(runs)}" + (f"\n{equal}" if equal else "")
     text += "".join(_errors(people, row) for row in (*PEOPLE_ROWS, MANY)
                     if row == "U-Net" or row.startswith("final: "))
-    processed = load_processed()
-    table = processing_table(people, processed)
+    table = processing_table(people, processed) if processed else ""
     return text + (f"{PROCESSED}{table}" if table else "") + _errors(processed, processed_row(MANY))
 
 
@@ -195,13 +198,13 @@ def write_study(
 
     Given the page of results, the verdicts are put there too, and the scores on new people.
     """
-    findings = study_findings(records, people)
-    text = study_page(records, people, findings)
+    findings, processed = study_findings(records, people), load_processed()
+    text = study_page(records, people, findings, processed)
     write_text(out / "study.md", text)
     if page is not None:
         write_block(page, "study", short_study_table(findings))
         if people:
             write_block(page, "people", people_summary(people))
             write_block(page, "final-people", beside_table(people))
-            write_block(page, "processing", processing_table(people, load_processed()))
+            write_block(page, "processing", processing_table(people, processed))
     return text

@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 import torch
 from atlas_tree import AFFINE, save
-from brains import brain, moved, whole_head
+from brains import Found, brain, moved, whole_head
 from nibabel import orientations
 
 import atlas_lab as lab
 from atlas_lab import files
 from atlas_lab.cli import main
-from atlas_lab.data.slicing import axial_slices, downsample
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import predict_scan
 from atlas_lab.grid import GRID
@@ -32,21 +31,6 @@ def patient(lesion):
     """The brain at 1 mm with a dark lesion there."""
     image, _ = brain(1)
     return np.where(lesion, 0.15 * image, image).astype(np.float32)
-
-
-class Found(torch.nn.Module):
-    """A network that calls one place in MNI space lesion, whatever it is shown."""
-
-    input_shape = (56, 48)
-
-    def __init__(self, lesion):
-        super().__init__()
-        pixels = torch.from_numpy(downsample(axial_slices(lesion), 4) >= 0.5)[:, None]
-        self.logits = torch.nn.Parameter(torch.where(pixels, 9.0, -9.0))
-
-    def forward(self, images):
-        self.images = images
-        return self.logits
 
 
 @pytest.fixture(scope="module")

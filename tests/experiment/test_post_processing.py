@@ -7,12 +7,11 @@ import pytest
 import torch
 from atlas_tree import save
 from boxes import store_of
-from brains import brain
+from brains import Found, brain
 from scipy import ndimage
 
 import atlas_lab as lab
 from atlas_lab.cli import main
-from atlas_lab.data.slicing import axial_slices, downsample
 from atlas_lab.experiment.datasets import scan_rows
 from atlas_lab.experiment.inference import SavedModel, open_model, save_model
 from atlas_lab.experiment.own_scan import predict_scan
@@ -22,20 +21,6 @@ from atlas_lab.grid import GRID
 
 CONFIG = lab.RunConfig()
 VOXEL_ML = 0.016
-
-
-class Found(torch.nn.Module):
-    """A network that calls the same place lesion, whatever it is shown."""
-
-    input_shape = (56, 48)
-
-    def __init__(self, lesion):
-        super().__init__()
-        pixels = torch.from_numpy(downsample(axial_slices(lesion), 4) >= 0.5)[:, None]
-        self.logits = torch.nn.Parameter(torch.where(pixels, 9.0, -9.0))
-
-    def forward(self, images):
-        return self.logits
 
 
 def answers(rng):

@@ -16,6 +16,7 @@ from atlas_lab.files import REPOSITORY
 from atlas_lab.paper.ablations import STUDY, sweep_configs
 from atlas_lab.paper.copying import copying_table
 from atlas_lab.paper.people_records import load_people
+from atlas_lab.paper.processing_choice import load_processed
 from atlas_lab.paper.study import STUDY_RECORDS, StudyRecords, study_table
 from atlas_lab.paper.study_claims import STUDY_CLAIMS, judge_study
 from atlas_lab.paper.study_page import (
@@ -288,7 +289,7 @@ def test_agreement_with_the_copying_machine_stands_beside_dice():
 
 def test_the_page_of_the_study_is_that_of_its_records():
     records, people = shipped_study(), load_people()
-    page = study_page(records, people, study_findings(records, people))
+    page = study_page(records, people, study_findings(records, people), load_processed())
     kept = (REPOSITORY / "figures" / "study.md").read_text(encoding="utf-8")
     # From the ledger on: above it stand commits, which a copy without history doesn't know.
     assert kept.partition("\n| claim ")[2] == page.partition("\n| claim ")[2] != ""
