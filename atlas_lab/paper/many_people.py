@@ -20,7 +20,8 @@ from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["BESIDE", "MANY", "beside_table", "final_scores", "groups_of", "many_people_config", "scores_of"]
+__all__ = ["BESIDE", "MANY", "beside_table", "final_scores", "groups_of", "many_people_config", "of_seed_0",
+           "scores_of"]
 
 MANY = "final: many people"
 SETTINGS = {"people": 880, "dev_fraction": 0.125, "epochs": 4, "lr_drop_epoch": 3, "train_scored_every": 4}
@@ -60,11 +61,11 @@ def groups_of(records: Sequence[Mapping], row: str) -> str:
 
 def final_scores(records: Sequence[Mapping], score: str = "dice") -> dict[str, dict[str, float]]:
     """Row -> a score of each person of cohort 100: the final networks of seed 0 that are recorded, MANY as the last."""
-    first = _of_seed_0(records)
+    first = of_seed_0(records)
     return {row: recorded_so_far([first[row]], row, score)[0] for row in FINAL if row in first}
 
 
-def _of_seed_0(records):
+def of_seed_0(records: Sequence[Mapping]) -> dict[str, Mapping]:
     """Row -> the scores of its network of seed 0, where there are any."""
     return {record["row"]: record for record in records if record["config"]["seed"] == 0}
 
@@ -81,7 +82,7 @@ def beside_table(records: Sequence[Mapping], runs: Sequence[Run] | None = None) 
     if MANY not in dice:
         return ""
     by_name = {run.name: run for run in (load_runs(SHIPPED_NETWORK.parent) if runs is None else runs)}
-    first = _of_seed_0(records)
+    first = of_seed_0(records)
     heads = "network of seed 0", "learnt from", "updates", "subject Dice", "many people less this", "lesion F1"
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for row, found in dice.items():

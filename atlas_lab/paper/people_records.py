@@ -37,7 +37,7 @@ from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
-__all__ = ["DOUBTFUL", "SHIPPED_PEOPLE", "final_slices", "load_people", "people_folder", "record_people",
+__all__ = ["SHIPPED_PEOPLE", "calibration_values", "final_slices", "load_people", "people_folder", "record_people",
            "record_scores", "scores_file", "study_slices", "territories", "trained"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
@@ -198,8 +198,13 @@ def _by_post_processing(config, models, store, rows, about):
         "flipped too": scores_of_masks((plain + mirrored) / 2 > 0.5, store, rows, about=about),
         "without small": scores_of_masks(plain > 0.5, store, rows, SMALLEST_ML, about=about),
     }
-    measured = calibration(plain, np.asarray(store.masks[rows]), from_probability=DOUBTFUL)
-    return found | {"calibration": {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}}
+    return found | {"calibration": calibration_values(plain, store, rows)}
+
+
+def calibration_values(probability: np.ndarray, store: SliceStore, rows: np.ndarray) -> dict[str, list]:
+    """What `calibration` finds of the probabilities for some of a store's slices, as plain values."""
+    measured = calibration(probability, np.asarray(store.masks[rows]), from_probability=DOUBTFUL)
+    return {name: np.asarray(value).tolist() for name, value in measured._asdict().items()}
 
 
 def _final_scores(config, folder, lesions):

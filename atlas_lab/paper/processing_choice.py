@@ -21,12 +21,12 @@ from atlas_lab.experiment.post_processing import PostProcessing, post_processed
 from atlas_lab.experiment.prediction import predict_rows
 from atlas_lab.experiment.run import read_record, write_record
 from atlas_lab.metrics import dice_from_counts
-from atlas_lab.paper.many_people import FINAL, final_scores
+from atlas_lab.paper.many_people import FINAL, final_scores, of_seed_0
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices
 from atlas_lab.paper.people_plan import FINAL_COHORTS
 from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.paper.people_records import (
-    DOUBTFUL,
+    calibration_values,
     final_slices,
     load_people,
     scores_file,
@@ -36,7 +36,6 @@ from atlas_lab.paper.people_records import (
 )
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
-from atlas_lab.scoring.calibration import calibration
 from atlas_lab.scoring.lesions import challenge_f1
 from atlas_lab.scoring.scans import by_subject
 from atlas_lab.statistics import Interval
@@ -70,7 +69,7 @@ def process_rows(
 
     Raises DataError if one of their checkpoints is gone.
     """
-    first = {record["row"]: record for record in load_people(folder) if record["config"]["seed"] == 0}
+    first = of_seed_0(load_people(folder))
     return [record_processing(row, config_from_plain(first[row]["config"]), folder, report, lesions)
             for row in FINAL if row in first and row in (names or FINAL)]
 
@@ -109,7 +108,7 @@ def choose_processing(
     -------
     PostProcessing; and for each of WAYS its fields, "dice" and "lesion_f1", means over people.
     """
-    answers = _answers(model, config, store, rows)
+    answers = _answers(model, config, store, rows, (False, True))
     tried = []
     for way in WAYS:
         scans = [{"subject": name.split("/")[0], **_dice_and_f1(ask, true, way, store.pixel_ml)}
@@ -120,9 +119,9 @@ def choose_processing(
     return WAYS[best], tried
 
 
-def _answers(model, config, store, rows):
+def _answers(model, config, store, rows, sides):
     """Scan -> what `post_processed` asks of it, from answers that are computed once; and the true masks."""
-    found = {side: predict_rows(model, config, store, rows, side) for side in (False, True)}
+    found = {side: predict_rows(model, config, store, rows, side) for side in sides}
     place, answers = np.empty(len(store), np.int64), {}
     place[rows] = np.arange(len(rows))
     for name, of_scan in scan_rows(store, rows).items():
@@ -144,10 +143,9 @@ def _final_scores(model, config, way, lesions):
     number = FINAL_COHORTS + config.seed
     processed, store = partial(_processed, model, config, way), final_slices(config)
     probability, rows = processed(store), np.arange(len(store))
-    measured = calibration(probability, np.asarray(store.masks), from_probability=DOUBTFUL)
     found = {
         "plain": scores_of_masks(probability > 0.5, store, rows, about=territories(number)),
-        "calibration": {name: np.asarray(value).tolist() for name, value in measured._asdict().items()},
+        "calibration": calibration_values(probability, store, rows),
     }
     others = {"false alarms": healthy_slices(config)}
     others |= {} if lesions is None else {"real shapes": real_lesion_slices(config, number, lesions)}
@@ -159,8 +157,8 @@ def _final_scores(model, config, way, lesions):
 def _processed(model, config, way, store):
     """Probabilities of all of a store's slices after post-processing, float32 (N, H, W)."""
     found = np.empty((len(store), *store.shape), np.float32)
-    rows = scan_rows(store)
-    for name, (ask, _) in _answers(model, config, store, np.arange(len(store))).items():
+    rows, sides = scan_rows(store), (False, True) if way.mirrored else (False,)
+    for name, (ask, _) in _answers(model, config, store, np.arange(len(store)), sides).items():
         found[rows[name]], _ = post_processed(ask, way, store.pixel_ml)
     return found
 
@@ -170,16 +168,11 @@ def processing_gains(people: Sequence[Mapping], processed: Sequence[Mapping]) ->
 
     `people` and `processed` are as `load_people` and `load_processed` give them.
     """
+    after = of_seed_0(processed)
     plain = {score: final_scores(people, score) for score in ("dice", "lesion_f1")}
     return {row: {score: paired_difference(recorded_so_far([record], record["row"], score)[0], before[row])
                   for score, before in plain.items()}
-            for row, record in _of_seed_0(processed).items() if row in plain["dice"]}
-
-
-def _of_seed_0(processed):
-    """Final row -> the scores of its network of seed 0 after post-processing, where there are any."""
-    return {row: record for row in FINAL for record in processed
-            if record["row"] == processed_row(row) and record["config"]["seed"] == 0}
+            for row in plain["dice"] if (record := after.get(processed_row(row)))}
 
 
 def processing_table(people: Sequence[Mapping], processed: Sequence[Mapping]) -> str:
@@ -190,9 +183,9 @@ def processing_table(people: Sequence[Mapping], processed: Sequence[Mapping]) ->
     heads = ("network of seed 0", "chosen on its own people of dev", "subject Dice", "gain on the same people",
              "lesion F1", "gain", "real shapes", "false alarm, median ml")
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
-    after = _of_seed_0(processed)
+    after = of_seed_0(processed)
     for row, gains in processing_gains(people, processed).items():
-        record = after[row]
+        record = after[processed_row(row)]
         cells = [PostProcessing(**record["chosen"]).describe() or "nothing"]
         for score, gain in gains.items():
             cells += [format(people_interval(recorded_so_far([record], record["row"], score)[0])), f"{gain:+.3f}"]

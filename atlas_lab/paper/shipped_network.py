@@ -13,7 +13,7 @@ from atlas_lab.experiment.inference import save_model
 from atlas_lab.experiment.post_processing import PostProcessing
 from atlas_lab.experiment.run import load_run
 from atlas_lab.files import DataError, write_text
-from atlas_lab.paper.many_people import MANY, groups_of, scores_of
+from atlas_lab.paper.many_people import MANY, groups_of, of_seed_0, scores_of
 from atlas_lab.paper.people_plan import FINAL_COHORTS
 from atlas_lab.paper.people_progress import recorded_so_far
 from atlas_lab.paper.people_records import load_people, people_folder, study_slices
@@ -115,11 +115,11 @@ def ship_network(folder: str | Path | None = None, out: Path = SHIPPED_NETWORK) 
 
 def _processed(row, folder):
     """The scores after post-processing of a row's network of seed 0. Raises DataError if they are not recorded."""
-    found = [record for record in load_processed(folder) if record["row"] == processed_row(row)]
-    if not found:
+    found = of_seed_0(load_processed(folder)).get(processed_row(row))
+    if found is None:
         raise DataError(f"what is done to the answers of {row!r} is not recorded; make that with: atlas-lab people "
                         f"{row!r}")
-    return min(found, key=lambda record: record["config"]["seed"])
+    return found
 
 
 def card_text(record: Mapping, processed: Mapping, about: Mapping) -> str:
