@@ -24,7 +24,7 @@ from atlas_lab.experiment.people import (
     stage_masks,
 )
 from atlas_lab.experiment.prediction import predict_rows
-from atlas_lab.experiment.run import load_run, read_record, runs_folder, write_record
+from atlas_lab.experiment.run import load_run, runs_folder
 from atlas_lab.experiment.sweep import sweep
 from atlas_lab.files import DataError
 from atlas_lab.nets.cascade import BLOCK
@@ -32,13 +32,14 @@ from atlas_lab.paper.many_people import MANY, many_people_config
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices, slices_without_mimics
 from atlas_lab.paper.people_claims import chosen_best
 from atlas_lab.paper.people_plan import FINAL_COHORTS, PEOPLE, row_config, row_runs
+from atlas_lab.paper.score_files import load_scores, save_scores, scores_file
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.calibration import calibration
 from atlas_lab.system.disk import expand
 from atlas_lab.system.shipped import SHIPPED_NETWORK
 
 __all__ = ["SHIPPED_PEOPLE", "calibration_values", "final_slices", "load_people", "people_folder", "record_people",
-           "record_scores", "scores_file", "study_slices", "territories", "trained"]
+           "record_scores", "study_slices", "territories", "trained"]
 
 SHIPPED_PEOPLE = SHIPPED_NETWORK.parent  # the scores that the lab ships: embedded cohorts only
 STUDY = PROFILES["study"]
@@ -111,14 +112,9 @@ def record_scores(
             "row": name, "config": plain_settings(config), "code": code_version(), "environment": environment(),
             "scores": _scores(name, config, folder, lesions),
         }
-        write_record(path, values, study_slices(config).about["source"])
+        save_scores(path, values, study_slices(config).about["source"])
         report(f"scored {path.name}")
     return path
-
-
-def scores_file(row: str, config: RunConfig) -> str:
-    """The name of the file of a run's scores."""
-    return f"{row.replace(': ', '-').replace(' ', '_')}-{run_name(config)}.json"
 
 
 def load_people(folder: str | Path | None = None) -> list[dict]:
@@ -127,7 +123,7 @@ def load_people(folder: str | Path | None = None) -> list[dict]:
     Raises DataError if one is none, or was changed.
     """
     folder = expand(folder or SHIPPED_PEOPLE) / "scores"
-    return [read_record(path, "the scores of a run") for path in sorted(folder.glob("*.json"))]
+    return [load_scores(path) for path in sorted(folder.glob("*.json"))]
 
 
 def study_slices(config: RunConfig) -> SliceStore:

@@ -19,7 +19,6 @@ from atlas_lab.experiment.folds import choose_split
 from atlas_lab.experiment.people import false_alarms, scores_of_masks
 from atlas_lab.experiment.post_processing import PostProcessing, post_processed
 from atlas_lab.experiment.prediction import predict_rows
-from atlas_lab.experiment.run import read_record, write_record
 from atlas_lab.metrics import dice_from_counts
 from atlas_lab.paper.many_people import FINAL, final_scores, of_seed_0
 from atlas_lab.paper.other_people import healthy_slices, real_lesion_slices
@@ -29,11 +28,11 @@ from atlas_lab.paper.people_records import (
     calibration_values,
     final_slices,
     load_people,
-    scores_file,
     study_slices,
     territories,
     trained,
 )
+from atlas_lab.paper.score_files import load_scores, save_scores, scores_file
 from atlas_lab.provenance import code_version, environment
 from atlas_lab.scoring.bootstrap import paired_difference, people_interval
 from atlas_lab.scoring.lesions import challenge_f1
@@ -59,7 +58,7 @@ def load_processed(folder: str | Path | None = None) -> list[dict]:
     "tried". Raises DataError if one is none, or was changed.
     """
     folder = Path(folder or SHIPPED_NETWORK.parent) / "processed"
-    return [read_record(path, "the scores of a run", ["chosen", "tried"]) for path in sorted(folder.glob("*.json"))]
+    return [load_scores(path, ["chosen", "tried"]) for path in sorted(folder.glob("*.json"))]
 
 
 def process_rows(
@@ -95,7 +94,7 @@ def record_processing(
             "environment": environment(), "chosen": way._asdict(), "tried": tried,
             "scores": _final_scores(model, config, way, lesions),
         }
-        write_record(path, values, store.about["source"])
+        save_scores(path, values, store.about["source"])
     return path
 
 

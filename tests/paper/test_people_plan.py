@@ -1,6 +1,5 @@
 """The plan of runs on new people, the rules that were fixed before them, and a small recording from end to end."""
 
-import json
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -36,6 +35,7 @@ from atlas_lab.paper.people_progress import (
     people_summary,
 )
 from atlas_lab.paper.people_scores import compute_table, equal_compute_text, field_scores_table
+from atlas_lab.paper.score_files import load_scores
 from atlas_lab.paper.study import StudyRecords
 from atlas_lab.paper.study_page import study_findings, study_page
 from atlas_lab.paper.tables import marked_block
@@ -242,13 +242,6 @@ def test_the_page_names_the_best_once_all_that_it_is_chosen_from_is_recorded():
     assert "It is scored once" not in page_of(people[:-1])
 
 
-def test_records_are_plain_json(small_people, tmp_path):
-    path, *_ = people_records.record_people(["baseline"], tmp_path, 1, lambda line: None)
-    values = json.loads(path.read_text())
-    assert values["row"] == "baseline" and values["config"]["net"] == "baseline"
-    assert {"plain", "flipped too", "without small", "calibration"} == set(values["scores"])
-
-
 def test_a_final_row_is_scored_on_all_the_people_that_nothing_was_chosen_on(small_people, tmp_path, monkeypatch):
     healthy = store_of(3)
     healthy.masks[:] = False
@@ -258,7 +251,7 @@ def test_a_final_row_is_scored_on_all_the_people_that_nothing_was_chosen_on(smal
                         lambda config, number: asked.append(number) or store_of(2))
     monkeypatch.setattr(people_records, "real_lesion_slices", lambda config, *where: asked.append(where) or store_of(4))
     path, *_ = people_records.record_people(["final: U-Net"], tmp_path, 1, lambda line: None, tmp_path / "lesions")
-    found = json.loads(path.read_text())["scores"]
+    found = load_scores(path)["scores"]
     assert asked == [100, (100, tmp_path / "lesions")] and found["false alarms"]["people"] == 3
     assert {way: len(found[way]) for way in ("plain", "without mimics", "real shapes", "ensemble")} == {
         "plain": 7, "without mimics": 2, "real shapes": 4, "ensemble": 7}
