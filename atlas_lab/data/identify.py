@@ -8,7 +8,7 @@ from pathlib import Path
 
 from atlas_lab.files import DataError
 
-__all__ = ["HEAD", "MAGIC", "name_contents", "name_folder", "refuse_path"]
+__all__ = ["HEAD", "MAGIC", "name_contents", "name_folder", "note_other_contrast", "refuse_path"]
 
 HEAD = 1024                     # bytes that tell a file's kind: a NIfTI-2 header has 540
 MAGIC = {b"n+1\0", b"n+2\0"}    # a header and its voxels in one file
@@ -46,6 +46,9 @@ STARTS = [
     (b"%PDF", "a PDF document", "name a volume"),
     (b"\x08\0\x05\0", "a DICOM file", "convert its series: dcm2niix -z y FOLDER"),
 ]
+# As BIDS, and most others, call images of another contrast than T1: the last such word of a file's name.
+CONTRAST = re.compile(r"(?<![a-z0-9-])(t1w?|flair|t2w?|t2starw?|pdw?|pdt2|swi|dwi|adc|bold|asl|angio|ct)(?![a-z0-9])",
+                      re.IGNORECASE)
 ANALYZE = "convert it: fslchfiletype NIFTI_GZ, or nibabel.save of nibabel.load"
 
 
@@ -160,3 +163,14 @@ def _name_by_ending(name):
     if name.endswith((".mnc", ".mnc.gz")):
         return "a MINC file; convert it: mnc2nii"
     return ""
+
+
+def note_other_contrast(path: object) -> str:
+    """A line if a scan's name says that it shows another contrast than T1, or nothing.
+
+    A FLAIR looks enough like a T1 to pass every check of its voxels.
+    """
+    named = CONTRAST.findall(Path(str(path)).name)
+    return "" if not named or "1" in named[-1] else (
+        f"its name says {named[-1]}, and the networks have only seen T1-weighted scans: what they say of another "
+        "contrast means nothing")

@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from atlas_lab.data.identify import note_other_contrast
 from atlas_lab.data.intensity import HEAD, to_uint8, white_point
 from atlas_lab.data.masks import LARGEST_ML
 from atlas_lab.data.nifti import GridWarning, ScanWarning, to_grid
@@ -99,7 +100,8 @@ def predict_scan(
         placed, placement = _placed(image, affine, path, to_register, account)
         report("segmenting")
         on_grid, _ = to_grid(image, placed, path)
-    account[:0] = _said_of_the_file(caught)
+    contrast = note_other_contrast(path)
+    account[:0] = [*([contrast] if contrast else []), *_said_of_the_file(caught)]
     if not is_on_grid(*ras_grid(image.shape, placed)):
         size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
         account.append(f"resampled from voxels of {size} mm to ATLAS's of 1 mm, and the mask back")

@@ -11,6 +11,7 @@ from nibabel import orientations
 import atlas_lab as lab
 from atlas_lab import files
 from atlas_lab.cli import main
+from atlas_lab.data.identify import note_other_contrast
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import predict_scan
 from atlas_lab.grid import GRID
@@ -47,6 +48,21 @@ def test_the_lesion_is_found_where_it_lies(saved, patient, lesion, tmp_path):
     assert dice(found.mask, lesion) > 0.93 and found.volume_ml == pytest.approx(lesion.sum() / 1000, rel=0.05)
     assert "the lesion's centre lies 32 mm left of the middle, in MNI space" in found.account
     assert found.account[0].startswith("in MNI space") and "7 scans, brains without skull" in found.account[-1]
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("sub-01_FLAIR.nii.gz", "FLAIR"), ("sub-01_ses-2_acq-iso_T2w.nii", "T2w"), ("pat3.dwi.nii.gz", "dwi"),
+    ("CT.nii", "CT"), ("sub-01_space-T1w_FLAIR.nii", "FLAIR"), ("sub-01_T1w.nii.gz", ""),
+    ("flairwell.nii.gz", ""), ("sub-ct2_T1w.nii", ""), ("sub-T2_ses-ct_T1w.nii", ""),
+])
+def test_a_file_that_its_name_calls_another_contrast_is_told(name, says):
+    line = note_other_contrast(f"/data/dwi_and_flair/{name}")
+    assert line.split(",")[0] == (f"its name says {says}" if says else "")
+
+
+def test_another_contrast_is_told_first_and_segmented_all_the_same(saved, patient, tmp_path):
+    found = predict_scan(saved, save(tmp_path / "sub-01_FLAIR.nii.gz", patient))
+    assert found.account[0].startswith("its name says FLAIR") and found.mask.any()
 
 
 @pytest.mark.parametrize("axes", ["LAS", "PIR"])
