@@ -4,6 +4,7 @@ import os
 import sys
 import time
 import warnings
+from collections import Counter
 
 import pytest
 import torch
@@ -37,9 +38,10 @@ def test_warnings_of_processes_that_a_command_starts_are_lines_as_its_own(monkey
     assert sorted(capfd.readouterr().err.splitlines()) == [f"atlas-lab: {number}.nii: odd" for number in range(4)]
 
 
-def grow(number):
-    """Which process does this; from the fourth task on it keeps 400 MB, as one does that has read large files."""
-    if number == 3:
+def grow(_):
+    """Which process does this; from its third task on it keeps 400 MB, as one does that has read large files."""
+    sys.tasks = getattr(sys, "tasks", 0) + 1
+    if sys.tasks == 3:
         sys.kept = b"x" * 400_000_000
     time.sleep(1.1)  # loky looks at a process's memory once a second
     return os.getpid()
@@ -50,7 +52,7 @@ def test_a_process_that_keeps_its_memory_is_replaced_without_a_warning():
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         processes = list(share_out(grow, [(number,) for number in range(8)], jobs=2))
-    assert len(set(processes)) == 3 and not seen
+    assert max(Counter(processes).values()) <= 3 and not seen  # two processes would have four each, or one more
 
 
 def test_threads_are_as_many_as_before_whatever_happens():
