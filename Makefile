@@ -12,9 +12,10 @@ figures: $(VENV)/ready
 lab: $(VENV)/ready
 	$(VENV)/bin/jupyter lab --notebook-dir . notebooks/01_explore_the_data.ipynb
 
+# Two files of tests at a time: many train on one thread, or wait for a browser.
 test: $(VENV)/ready
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 # Train the first epoch of every record again and hold it against the record: hours; atlas-lab replay RECORD takes some.
 replay: $(VENV)/ready
