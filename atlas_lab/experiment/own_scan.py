@@ -100,8 +100,7 @@ def predict_scan(
         placed, placement = _placed(image, affine, path, to_register, account)
         report("segmenting")
         on_grid, _ = to_grid(image, placed, path)
-    contrast = note_other_contrast(path)
-    account[:0] = [*([contrast] if contrast else []), *_said_of_the_file(caught)]
+    account[:0] = filter(None, [note_other_contrast(path), *_said_of_the_file(caught)])
     if not is_on_grid(*ras_grid(image.shape, placed)):
         size = " x ".join(f"{mm:.2g}" for mm in np.linalg.norm(affine[:3, :3], axis=0))
         account.append(f"resampled from voxels of {size} mm to ATLAS's of 1 mm, and the mask back")
