@@ -27,6 +27,7 @@ def _setting(default, text: str, rule: tuple | None = None, kind: type | None = 
 
 
 AT_LEAST_1 = (lambda value: 1 <= value < 2**31, "from 1 to 2147483647")
+AT_LEAST_2 = (lambda count: count is None or count >= 2, "at least 2, or none")
 POSITIVE = (lambda value: 0 < value < float("inf"), "more than 0")
 NOT_NEGATIVE = (lambda value: 0 <= value < float("inf"), "0 or more")
 SEED = (lambda value: 0 <= value < 2**32, "from 0 to 4294967295")
@@ -107,12 +108,11 @@ class RunConfig:
     z_step: int = _setting(2, "every so many-th axial slice; 1 is the paper's", AT_LEAST_1)
     seed: int = _setting(0, "of initial weights, split, order of slices and dropout", SEED)
     cohort: int = _setting(0, "seed of the embedded cohort: other people; 0 for the real ATLAS", SEED)
-    people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all of them (none)",
-                                  (lambda count: count is None or count >= 2, "at least 2, or none"), kind=int)
+    people: int | None = _setting(None, "so many people of the data, drawn with the seed, or all", AT_LEAST_2, int)
     train_scored_every: int = _setting(1, "every so many-th epoch also scores train, and not dev alone", AT_LEAST_1)
-    precision: str = _setting(
-        "float32", "of products and convolutions: tf32 is for NVIDIA GPUs, bfloat16 also for processors with units for "
-        "it", ("float32", "tf32", "bfloat16"))
+    dev_sample: int | None = _setting(None, "so many of dev's slices are scored after epochs, or all", AT_LEAST_2, int)
+    precision: str = _setting("float32", "of products and convolutions: tf32 for NVIDIA GPUs, bfloat16 also for "
+                              "processors with units for it", ("float32", "tf32", "bfloat16"))
 
 
 SETTINGS: dict[str, Field] = {field.name: field for field in fields(RunConfig)}

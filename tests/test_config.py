@@ -100,6 +100,7 @@ def test_every_field_can_be_set_by_text():
         start_probability=0.01, labels="swapped", dropout_on="pooling", last_batch="filled", scaling="slice",
         mask_files="jpeg", scored_slices=100, cohort=3, train_scored_every=5, net="unet", skips=1, code="none", width=4,
         context=2, deep_supervision=2, stage="place", augment="flip", fold=3, people=15, precision="bfloat16",
+        dev_sample=50,
     )
     same = [name for name, value in asdict(config).items() if value == getattr(lab.RunConfig(), name)]
     assert same == []

@@ -18,6 +18,7 @@ __all__ = ["Pace", "estimate_lines", "kind_of", "measure_pace", "run_seconds"]
 FREE = (
     "seed", "cohort", "epochs", "learning_rate", "lr_drop_epoch", "lr_drop_factor", "max_grad_norm", "pos_weight",
     "alpha", "beta", "smooth", "start_probability", "labels", "fold", "train_scored_every", "scored_slices",
+    "dev_sample",
 )
 LONG_ENOUGH = 4.0   # seconds of steps after which a pace is known
 FINAL_SCORINGS = 4  # of as many slices as dev has: train's, dev's, those of people seen and unseen, and the copies'
@@ -96,8 +97,9 @@ def measure_pace(config: RunConfig, store_folder: Path, clock: Callable[[], floa
 
 def run_seconds(config: RunConfig, pace: Pace) -> float:
     """Seconds of one run in one process."""
-    on_train = config.epochs // config.train_scored_every * min(pace.n_train, pace.n_dev)
-    scored = config.epochs * pace.n_dev + on_train + FINAL_SCORINGS * pace.n_dev
+    n_dev = min(config.dev_sample or pace.n_dev, pace.n_dev)  # of an epoch
+    on_train = config.epochs // config.train_scored_every * min(pace.n_train, n_dev)
+    scored = config.epochs * n_dev + on_train + FINAL_SCORINGS * pace.n_dev
     return (config.epochs * (pace.steps * pace.step + pace.checkpoint) + scored * pace.slice_scored + pace.copying)
 
 

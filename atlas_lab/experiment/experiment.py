@@ -92,7 +92,8 @@ def run_experiment(
     on = next(model.parameters()).device
     if ranks.device is None:
         whole = resident(*whole, device=on)
-    train, dev = ranks.shared_data(*whole)
+    some = whole[1].sample(config.dev_sample or len(whole[1]), config.seed)  # of dev, after each epoch
+    train, dev = ranks.shared_data(whole[0], some)
     folder, kept, source = run_folder(config, store), kept_folder(config, store), store.about["source"]
     if (together := ranks.agree(config, store)) and ranks.writes:
         report(together)

@@ -34,8 +34,9 @@ class Run:
     history : list of dict, one per epoch
         epoch (from 1), learning_rate, step_loss (mean over the epoch's steps, dropout on), seconds, and for
         train and dev: loss, mean_dice, first_100 (see `first_slices_dice`), precision, recall, area_ratio,
-        measured with dropout off. Train is measured on as many slices as dev has, chosen once at random, and in every
-        `train_scored_every`-th epoch alone. made_by: the threads, device and host (hashed) that made this epoch.
+        measured with dropout off, on `dev_sample` of dev's slices (scans for volume_unet), chosen once at random, or on
+        all; train on as many, chosen so too, in every `train_scored_every`-th epoch alone. made_by: the threads, device
+        and host (hashed) that made this epoch.
     final : dict
         train and dev after the last epoch: score -> value with a 95 % interval (low, high) that resamples
         subjects; also dev_seen and dev_unseen where dev has subjects that train has and subjects it has not,

@@ -16,6 +16,9 @@ def test_a_run_s_seconds_by_hand():
     # 4 epochs of 0.7 steps and a checkpoint; 30 of dev in each, 30 of train in every second, and 4 x 30 at the end.
     by_hand = 4 * (0.7 * 2 + 3) + (4 * 30 + 2 * 30 + 4 * 30) * 0.5 + 7
     assert run_seconds(lab.RunConfig(epochs=4, train_scored_every=2), PACE) == pytest.approx(by_hand)
+    sampled = by_hand - (4 * 20 + 2 * 20) * 0.5  # 10 slices in place of 30, of dev and of train
+    assert run_seconds(lab.RunConfig(epochs=4, train_scored_every=2, dev_sample=10), PACE) == pytest.approx(sampled)
+    assert run_seconds(lab.RunConfig(epochs=4, train_scored_every=2, dev_sample=99), PACE) == pytest.approx(by_hand)
 
 
 def test_runs_are_of_one_kind_unless_they_cost_otherwise():

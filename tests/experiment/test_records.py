@@ -15,6 +15,7 @@ from atlas_lab.experiment import checkpoint
 from atlas_lab.experiment import sweep as sweep_module
 from atlas_lab.experiment.first_steps import FIRST_STEPS, first_losses
 from atlas_lab.experiment.run import checksum, load_run, run_to_dict, save_run
+from atlas_lab.experiment.start import start_training
 from atlas_lab.splits import BLOCK_MM, neighbour_exposure
 
 
@@ -92,6 +93,18 @@ def test_train_is_scored_in_every_second_epoch_and_that_changes_no_other_number(
     assert np.isnan(second.curve(part="train")).tolist() == [True, False, True, False]
     assert np.array_equal(second.curve(), every.curve())
     assert second.curve(part="train")[3] == every.curve(part="train")[3]
+
+
+def test_a_sample_of_dev_is_scored_after_each_epoch_and_all_of_it_at_the_end(store, monkeypatch):
+    whole, some = (lab.run_experiment(replace(CONFIG, epochs=2, dev_sample=n), store, quiet) for n in (None, 6))
+    assert [entry["step_loss"] for entry in some.history] == [entry["step_loss"] for entry in whole.history]
+    assert some.final == whole.final and whole.split["n_dev"] > 6
+    assert some.history[-1]["dev"] != whole.history[-1]["dev"]
+    start = start_training(some.config, store)
+    dev = lab.SliceDataset(store, start.split.dev).sample(6, CONFIG.seed)
+    lab.fit(start.model, start.loss, start.optimizer, lab.SliceDataset(store, start.split.train), dev, 2,
+            batch_size=CONFIG.batch_size, seed=CONFIG.seed)
+    assert some.history[-1]["dev"]["loss"] == lab.evaluate(start.model, dev, start.loss).loss
 
 
 def test_seed_k_is_trained_on_cohort_k_where_a_profile_says_so():
