@@ -64,8 +64,10 @@ def _panel(name, row):
     return PANELS[1] if row.settings.keys() & {"net", "skips", "code", "width"} else PANELS[3]
 
 
-def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | None = None) -> tuple[Figure, dict]:
-    """The picture of all rows, the paper's network and the controls on top; returns it with its provenance.
+def draw_people(
+    people: Sequence[Mapping], controls: Sequence[ControlRecord] | None = None, rows: Sequence[str] | None = None,
+) -> tuple[Figure, dict]:
+    """The picture of the rows, the paper's network and the controls on top; returns it with its provenance.
 
     Dotted lines stand at the means of the paper's network and of the U-Net, with which the rows are compared.
 
@@ -75,19 +77,23 @@ def draw_people(people: Sequence[Mapping], controls: Sequence[ControlRecord] | N
         Scores as `load_people` gives them.
     controls : list of ControlRecord, optional
         As for `people_lines`; by default those that the lab ships of the study point.
+    rows : sequence of str, optional
+        Of the plan; by default all that are recorded.
 
-    Raises NotRecorded where no run of any row is recorded.
+    Raises NotRecorded where no run of these rows is recorded.
     """
+    people = [record for record in people if rows is None or record["row"] in rows]
     controls = load_controls(profile="study", split_by="subject", labels="true") if controls is None else controls
     lines = people_lines(people, controls)
-    rows = {panel: [name for name in by_name if name not in CONTROLS] for panel, by_name in lines.items()}
-    recorded = {panel: names for panel, names in rows.items() if names}
+    drawn = {panel: [name for name in by_name if name not in CONTROLS] for panel, by_name in lines.items()}
+    recorded = {panel: names for panel, names in drawn.items() if names}
     if not recorded:
         raise NotRecorded("no run of the plan on new people is recorded")
     beside = {name: lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
               if name in lines[panel]}
     label = "subject Dice on people never seen, with 95 % intervals;\n" + "; ".join(filter(None, [
-        f"dotted: {' and '.join(beside)}" if beside else "", "(2/3): runs recorded" if partial_rows(people) else ""]))
+        f"dotted: {' and '.join(beside)}" if beside else "",
+        "(n/m): n of m runs recorded" if partial_rows(people) else ""]))
     figure = plot_intervals(lines, label, list(beside.values()))
     mark_source(figure, "synthetic cohorts, not patient data")
     cohorts = {record["config"]["cohort"] for record in people}  # whose slices the controls of the same cohorts name

@@ -154,7 +154,7 @@ def test_the_picture_has_every_recorded_row_once_and_the_controls_on_top():
         "the paper's network, and no network": ["baseline", "copying machine", "lesion map", "local classifier"],
         "the network": ["U-Net"], "context": ["2.5D, three slices (2/3)", "cascade"]}
     assert about["rows"]["context"] == ["2.5D, three slices (2/3)", "cascade"]
-    assert figure.axes[-1].get_xlabel().endswith("(2/3): runs recorded")
+    assert figure.axes[-1].get_xlabel().endswith("(n/m): n of m runs recorded")
     dice = people_scores(people, "U-Net")
     assert people_lines(people)["the network"]["U-Net"].mean == pytest.approx(np.mean(list(dice.values())))
     with pytest.raises(NotRecorded, match="no run of the plan"):
