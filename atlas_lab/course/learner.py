@@ -9,7 +9,7 @@ from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, Result
 from atlas_lab.files import DataError, lab_home, working_on, write_json
 
-__all__ = ["note_guess", "note_result", "progress", "progress_file", "read_progress"]
+__all__ = ["kept_guess", "note_guess", "note_result", "progress", "progress_file", "read_progress"]
 
 
 def progress_file() -> Path:
@@ -49,9 +49,14 @@ def _add_result(exercises, result):
 
 
 def note_guess(question: str, **values: object) -> None:
-    """Keep a guess, or how it came out; nothing is kept outside of a notebook."""
+    """Keep a guess, or one and how it came out, in place of an earlier one; outside of a notebook nothing is kept."""
     if _in_a_notebook():
-        _change(lambda kept: kept["guesses"].setdefault(question, {}).update(values))
+        _change(lambda kept: kept["guesses"].update({question: values}))
+
+
+def kept_guess(question: str) -> dict:
+    """What `note_guess` kept last, {"guessed", "measured"} or less; {} without any, and outside of a notebook."""
+    return read_progress()["guesses"].get(question, {}) if _in_a_notebook() else {}
 
 
 def _in_a_notebook():

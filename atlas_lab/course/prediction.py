@@ -3,7 +3,7 @@
 import html
 from collections.abc import Sequence
 
-from atlas_lab.course.learner import note_guess
+from atlas_lab.course.learner import kept_guess, note_guess
 from atlas_lab.files import DataError
 
 __all__ = ["Guess", "predict_first"]
@@ -20,23 +20,52 @@ class Guess:
 
     def __init__(self, question: str, choices: Sequence[str]):
         self.question, self.choices, self.guessed = question, list(choices), None
-        self._buttons = None
+        self._buttons, self._is_answered = None, False
 
     def lock(self, choice: str) -> None:
-        """Choose, once; without buttons, as in `guess.lock("twice")`. Raises DataError if it is none of the choices."""
+        """Choose, once; without buttons, as in `guess.lock("twice")`. Raises DataError if it is none of the choices.
+
+        Of a question whose answer was shown before, the guess of then stands: it is no guess any more.
+        """
+        first = self.guessed is None
+        self._choose(choice)
+        if first and self._is_answered:
+            print(self._state())
+
+    def _choose(self, choice):
+        """Lock a choice, or the guess that was made before the answer was seen."""
         if choice not in self.choices:
             raise DataError(f"{choice!r} is no choice; choose one of {', '.join(map(repr, self.choices))}")
         if self.guessed is None:
-            self.guessed = choice
-            note_guess(self.question, guessed=choice)
+            kept = self._kept()
+            self._is_answered = "measured" in kept
+            self.guessed = kept["guessed"] if self._is_answered else choice
+            if not self._is_answered:
+                note_guess(self.question, guessed=choice)
+
+    def _kept(self):
+        """What progress holds of this question, if that guess is still one of its choices; else {}."""
+        kept = kept_guess(self.question)
+        return kept if kept.get("guessed") in self.choices else {}
+
+    def _state(self):
+        """What is locked, in words."""
+        if self._is_answered:
+            return f"Answered before: your guess was {self.guessed}."
+        return f"Locked: {self.guessed}. Run the next cell."
 
     def reveal(self, measured: str) -> None:
-        """Print the guess beside what was measured, one of the choices, and keep both."""
+        """Print the guess beside what was measured, one of the choices, and keep both.
+
+        Without a guess on this object the one that was kept counts, as after a restart of the kernel.
+        """
         if measured not in self.choices:
             raise DataError(f"{measured!r} is no choice; choose one of {', '.join(map(repr, self.choices))}")
+        self.guessed = self.guessed or self._kept().get("guessed")
         if self.guessed is None:
             print(f"No guess was made. Measured: {measured}")
             return
+        self._is_answered = True
         note_guess(self.question, guessed=self.guessed, measured=measured)
         right = "as you guessed" if self.guessed == measured else f"your guess was: {self.guessed}"
         print(f"Measured: {measured} ({right})")
@@ -56,10 +85,10 @@ class Guess:
         self._buttons = [ipywidgets.Button(description=choice, layout={"width": "auto"}) for choice in self.choices]
 
         def press(button):
-            self.lock(button.description)
+            self._choose(button.description)
             for other in self._buttons:
                 other.disabled, other.button_style = True, "info" if other.description == self.guessed else ""
-            line.value = f"Locked: {self.guessed}. Run the next cell."
+            line.value = self._state()
 
         for button in self._buttons:
             button.on_click(press)

@@ -37,6 +37,62 @@ def test_a_pressed_button_locks_the_others(in_a_notebook):
     assert guess.guessed == "that" and first.disabled and second.disabled
 
 
+def answered(question="Which?", choices=("this", "that")):
+    """A question that was guessed "this" and measured "that"; what is left of it is in progress alone."""
+    guess = lab.predict_first(question, choices)
+    guess.lock("this")
+    guess.reveal("that")
+
+
+def test_after_the_answer_the_guess_of_then_stands_also_in_another_kernel(in_a_notebook, capsys):
+    answered()
+    capsys.readouterr()
+    again = lab.predict_first("Which?", ["this", "that"])
+    again.lock("that")
+    again.lock("that")
+    again.reveal("that")
+    assert capsys.readouterr().out == (
+        "Answered before: your guess was this.\nMeasured: that (your guess was: this)\n")
+    assert learner.read_progress()["guesses"] == {"Which?": {"guessed": "this", "measured": "that"}}
+
+
+def test_a_button_pressed_after_the_answer_says_what_was_guessed(in_a_notebook, capsys):
+    answered()
+    capsys.readouterr()
+    again = lab.predict_first("Which?", ["this", "that"])
+    shown = again._widget()
+    again._buttons[1].click()
+    assert shown.children[-1].value == "Answered before: your guess was this."
+    assert [button.button_style for button in again._buttons] == ["info", ""]
+    assert all(button.disabled for button in again._buttons) and capsys.readouterr().out == ""
+
+
+def test_before_the_answer_another_guess_may_be_locked_in_a_cell_run_again(in_a_notebook, capsys):
+    lab.predict_first("Which?", ["this", "that"]).lock("this")
+    again = lab.predict_first("Which?", ["this", "that"])
+    shown = again._widget()
+    again._buttons[1].click()
+    assert shown.children[-1].value == "Locked: that. Run the next cell."
+    again.reveal("that")
+    assert capsys.readouterr().out == "Measured: that (as you guessed)\n"
+
+
+def test_a_question_with_other_words_or_without_the_choice_of_then_is_asked_anew(in_a_notebook, capsys):
+    answered()
+    for question, choices in (("Which now?", ["this", "that"]), ("Which?", ["that", "neither"])):
+        guess = lab.predict_first(question, choices)
+        guess.lock("that")
+        assert guess.guessed == "that" and learner.read_progress()["guesses"][question] == {"guessed": "that"}
+    assert "Answered before" not in capsys.readouterr().out
+
+
+def test_a_guess_is_not_lost_with_its_kernel(in_a_notebook, capsys):
+    lab.predict_first("Which?", ["this", "that"]).lock("this")
+    lab.predict_first("Which?", ["this", "that"]).reveal("this")
+    lab.predict_first("Which?", ["that", "neither"]).reveal("that")
+    assert capsys.readouterr().out == "Measured: this (as you guessed)\nNo guess was made. Measured: that\n"
+
+
 def test_unattended_nobody_is_asked(capsys):
     guess = lab.predict_first("Which?", ["this", "that"])
     guess.reveal("this")
