@@ -18,7 +18,7 @@ import torch
 from atlas_lab.course.comparing import difference, plain, same, show
 from atlas_lab.course.exercise import Case, Exercise
 from atlas_lab.course.limits import OutOfTime, at_most
-from atlas_lab.course.result import CHANGED, LIBRARY, NO_GRADIENT, NOT_ATTEMPTED, RAISED, TIME, Result
+from atlas_lab.course.result import CHANGED, LIBRARY, NO_FUNCTION, NO_GRADIENT, NOT_ATTEMPTED, RAISED, TIME, Result
 
 __all__ = ["Answer", "answer_cases", "judge", "judge_attempt"]
 
@@ -52,6 +52,10 @@ class Answer:
 
 def judge_attempt(exercise: Exercise, attempt: Callable, key: str = "") -> Result:
     """Run a learner's function on the cases of a key, here, and judge it."""
+    if not callable(attempt):
+        text = (f"Not yet: hand over the function itself, check_{exercise.name}(my_{exercise.name}), without brackets "
+                "behind its name.")
+        return Result(exercise.name, False, text, NO_FUNCTION)
     if _is_the_library(exercise, attempt):
         text = f"Not yet: the exercise is to write what `{exercise.name}` does, not to call it."
         return Result(exercise.name, False, text, LIBRARY)
@@ -207,6 +211,6 @@ def _message(exercise, case, expected, answer, mistake):
     lines.append(f"{'got':12} {answer.error or show(answer.value)}")
     if answer.line:
         lines.append(f"{'in your line':12} {answer.line}")
-    if mistake:
+    if mistake not in ("", RAISED, TIME):  # of these two the line "got" has said all
         lines.append(f"{'likely':12} {mistake}")
     return "\n".join(lines)

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 __all__ = [
-    "CHANGED", "LIBRARY", "NOT_ATTEMPTED", "NO_GRADIENT", "NO_RETURN", "RAISED", "SHAPE", "TIME", "TYPE", "Result",
+    "CHANGED", "LIBRARY", "NOT_ATTEMPTED", "NO_FUNCTION", "NO_GRADIENT", "NO_RETURN", "RAISED", "SHAPE", "TIME", "TYPE",
+    "Result",
 ]
 
 # Mistakes that any answer can make; each exercise has its own beside them.
 NOT_ATTEMPTED = "not attempted"
+NO_FUNCTION = "what is handed over is no function"
 NO_RETURN = "returns None: is there a `return`?"
 RAISED = "raises an error"
 SHAPE = "the shape is another"

@@ -16,7 +16,18 @@ from atlas_lab.course.comparing import show
 from atlas_lab.course.exercise import MINUTES
 from atlas_lab.course.judging import answer_cases, judge, judge_attempt
 from atlas_lab.course.registry import EXERCISES, TOPICS
-from atlas_lab.course.result import CHANGED, LIBRARY, NO_RETURN, NOT_ATTEMPTED, RAISED, SHAPE, TIME, TYPE, Result
+from atlas_lab.course.result import (
+    CHANGED,
+    LIBRARY,
+    NO_FUNCTION,
+    NO_RETURN,
+    NOT_ATTEMPTED,
+    RAISED,
+    SHAPE,
+    TIME,
+    TYPE,
+    Result,
+)
 
 RIGHT = right_answers.RIGHT + right_answers_later.RIGHT + last.RIGHT
 WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG + last.WRONG
@@ -114,7 +125,7 @@ def test_an_answer_that_never_ends_is_stopped():
 
     from dataclasses import replace
     result = judge_attempt(replace(EXERCISES["stepped_rate"], seconds=0.2), endless)
-    assert result.mistake == TIME and "not done after 0 seconds" in result.message
+    assert result.mistake == TIME and "not done after 0 seconds" in result.message and "likely" not in result.message
 
 
 def test_the_lab_s_own_function_is_no_answer():
@@ -157,7 +168,32 @@ def test_the_learner_s_own_line_is_shown_where_it_raises():
         return four_by_four @ index
 
     lines = judge_attempt(EXERCISES["voxel_to_mm"], attempt).message.splitlines()
-    assert lines[-2] == "in your line return four_by_four @ index" and lines[-3].startswith("got          ValueError")
+    assert lines[-1] == "in your line return four_by_four @ index" and lines[-2].startswith("got          ValueError")
+
+
+def test_an_error_and_the_end_of_the_time_are_told_once():
+    """Where no mistake has a name, there is no line that says "raises an error" below the error."""
+    message = judge_attempt(EXERCISES["n_updates"], raises).message
+    assert "got          KeyError: 'affine'" in message and "likely" not in message
+    named = judge_attempt(EXERCISES["overlap_map"], lambda masks: len(masks)).message
+    assert "got          TypeError" in named and "likely       a generator has no len" in named
+
+
+@pytest.mark.parametrize("attempt", [42, None, "my_n_updates", [1, 2], np.ones(3), torch.ones(2, 2)], ids=repr)
+def test_what_is_no_function_is_refused_with_what_to_write(attempt):
+    for name in NAMES:
+        result = judge_attempt(EXERCISES[name], attempt)
+        assert not result.passed and result.mistake == NO_FUNCTION
+        assert result.message == (f"Not yet: hand over the function itself, check_{name}(my_{name}), without brackets "
+                                  "behind its name.")
+
+
+def test_what_can_be_called_is_a_function():
+    class Updates:
+        def __call__(self, n_slices, batch_size, epochs):
+            return -(-n_slices // batch_size) * epochs
+
+    assert judge_attempt(EXERCISES["n_updates"], Updates()).passed
 
 
 def test_a_check_prints_its_message_and_hands_a_result_back(capsys):
