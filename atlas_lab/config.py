@@ -35,14 +35,14 @@ TO_512, TO_94, TO_3 = ((lambda value, low=low, most=most: low <= value <= most, 
                        for low, most in ((1, 512), (0, 94), (0, 3)))
 SHARE = (lambda value: 0 <= value < 1, "from 0 to below 1")
 SIDES = (lambda sides: len(sides) == 2 and all(isinstance(side, int) and 1 <= side <= 49 for side in sides),
-         "the sides of two kernels, from 1 to 49, as in 3-5")
+         "the sides of two kernels, from 1 to 49, as in (3, 5); on the command line 3-5")
 
 # How a setting's text is read, and how its value is written: "3-5" is (3, 5), "first 100" is 100, "all" is None.
 SIDES_TEXT = (lambda text: tuple(map(int, text.split("-"))), lambda sides: "-".join(map(str, sides)))
-SCORED_TEXT = (
-    lambda text: None if text == "all" else int(text.removeprefix("first ")),
-    lambda count: "all" if count is None else f"first {count}",
-)
+SCORED_TEXT = (lambda text: None if text == "all" else int(text.removeprefix("first ")),
+               lambda count: "all" if count is None else f"first {count}")
+# What a value that is of no such type is asked for first; the settings with a text of their own say all in their rule.
+TYPES = {int: "a whole number, ", float: "a number, and "}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class RunConfig:
         "exact", "jpeg (code): masks with JPEG's ripples, to train and to be scored on", ("exact", "jpeg"))
     scored_slices: int | None = _setting(
         None, "first 100 (code): mean_dice in the history is that of so many slices, or of all",
-        (lambda count: count is None or count >= 1, "all, or first 100"), kind=int, as_text=SCORED_TEXT)
+        (lambda count: count is None or count >= 1, "all, or first 100; in Python None, or 100"), int, SCORED_TEXT)
     labels: str = _setting(
         "true", "swapped: each scan has another subject's masks, so nothing can be learnt", ("true", "swapped"))
     dev_fraction: float = _setting(0.3, "share of the slices, or people, that only score: paper",
@@ -126,7 +126,7 @@ def check_config(config: RunConfig) -> None:
         is_right = value is about.default is None or (isinstance(value, allowed) and not isinstance(value, bool))
         is_allowed = not rule or (rule[0](value) if is_right and callable(rule[0]) else value in rule)
         if not (is_right and is_allowed):
-            raise DataError(f"RunConfig.{name} is {value!r}; it must be {demand(about)}")
+            raise DataError(f"RunConfig.{name} is {value!r}; it must be {demand(about, is_right)}")
     drop, last = config.lr_drop_epoch, config.epochs - 1
     if drop is not None and not 1 <= drop <= last:
         raise DataError(
@@ -134,12 +134,14 @@ def check_config(config: RunConfig) -> None:
             f"it, and there are {config.epochs} epochs")
 
 
-def demand(about: Field) -> str:
-    """What a setting's values must be, in words."""
-    rule = about.metadata["rule"]
+def demand(about: Field, is_right_type: bool = True) -> str:
+    """What a setting's values must be, in words; to a value of another type, the type too."""
+    rule, kind = about.metadata["rule"], about.metadata["kind"]
     if not rule:
         return "a whole number, or none"
-    return rule[1] if callable(rule[0]) else f"one of {', '.join(rule)}"
+    if not callable(rule[0]):
+        return f"one of {', '.join(rule)}"
+    return rule[1] if is_right_type or about.metadata["as_text"] else TYPES[kind] + rule[1]
 
 
 def read_setting(name: str, text: str) -> Any:
@@ -156,10 +158,8 @@ def run_name(config: RunConfig) -> str:
     Defaults are left out of the digest so that a field added later does not rename earlier runs.
     """
     about_loss = f"w{config.pos_weight:g}" if config.loss == "cross_entropy" else config.loss
-    return (
-        f"{config.net}-{about_loss}-by-{config.split_by}-e{config.epochs}-seed{config.seed}"
-        f"-{digest(changed_settings(config))}"
-    )
+    told = f"{config.net}-{about_loss}-by-{config.split_by}-e{config.epochs}-seed{config.seed}"
+    return f"{told}-{digest(changed_settings(config))}"
 
 
 def plain_settings(config: RunConfig) -> dict:

@@ -65,6 +65,35 @@ def test_a_setting_that_can_mean_nothing_is_refused_by_name_and_value(name, valu
         check_config(replace(lab.RunConfig(), **{name: value}))
 
 
+@pytest.mark.parametrize("name, value, wanted", [
+    ("pos_weight", "10", "a number, and more than 0"), ("alpha", None, "a number, and 0 or more"),
+    ("dropout", True, "a number, and from 0 to below 1"), ("dev_fraction", [0.3], "a number, and between 0 and 1"),
+    ("epochs", 2.5, "a whole number, from 1 to 2147483647"), ("convs_per_stage", [2], "a whole number, from 1 to 512"),
+    ("seed", "0", "a whole number, from 0 to 4294967295"), ("people", 2.0, "a whole number, at least 2, or none"),
+    ("fold", "1", "a whole number, or none"), ("pool", 3, "one of max, avg"),
+    ("scale", True, "a whole number, from 1 to 49"),
+    ("pos_weight", 0, "more than 0"), ("epochs", 0, "from 1 to 2147483647"), ("people", 1, "at least 2, or none"),
+])
+def test_a_value_of_another_type_is_told_the_type_and_one_of_the_right_type_the_range_alone(name, value, wanted):
+    with pytest.raises(lab.DataError) as refused:
+        check_config(replace(lab.RunConfig(), **{name: value}))
+    assert str(refused.value) == f"RunConfig.{name} is {value!r}; it must be {wanted}"
+
+
+@pytest.mark.parametrize("name, value", [
+    ("kernels", 3), ("kernels", "3-5"), ("kernels", [3, 5]), ("kernels", 10 - 3), ("kernels", (3, 5, 7)),
+    ("scored_slices", "all"), ("scored_slices", "first 100"), ("scored_slices", 0), ("scored_slices", 2.5),
+])
+def test_what_a_refusal_tells_to_write_is_taken_by_python_and_by_the_command_line(name, value):
+    with pytest.raises(lab.DataError) as refused:
+        check_config(replace(lab.RunConfig(), **{name: value}))
+    python, texts = {
+        "kernels": ("(3, 5)", ["3-5"]), "scored_slices": ("None, or 100", ["all", "first 100"])}[name]
+    assert all(words in str(refused.value) for words in [python, *texts])
+    for text, taken in zip(texts, [(3, 5)] if name == "kernels" else [None, 100], strict=True):
+        assert config_from_strings([f"{name}={text}"]) == replace(lab.RunConfig(), **{name: taken})
+
+
 @pytest.mark.parametrize("name, value", [
     ("batch_size", 1), ("epochs", 1), ("learning_rate", 1e-9), ("dev_fraction", 0.01), ("dev_fraction", 0.99),
     ("dropout", 0.0), ("dropout", 0.99), ("pos_weight", 0.1),
