@@ -18,9 +18,9 @@ class Guess:
         What was chosen; None as long as nobody has.
     """
 
-    def __init__(self, question: str, choices: Sequence[str]):
+    def __init__(self, question: str, choices: Sequence[str], own_run: bool = False):
         self.question, self.choices, self.guessed = question, list(choices), None
-        self._buttons, self._is_answered = None, False
+        self._buttons, self._is_answered, self._own_run = None, False, own_run
 
     def lock(self, choice: str) -> None:
         """Choose, once; without buttons, as in `guess.lock("twice")`. Raises DataError if it is none of the choices.
@@ -44,8 +44,11 @@ class Guess:
                 note_guess(self.question, guessed=choice)
 
     def _kept(self):
-        """What progress holds of this question, if that guess is still one of its choices; else {}."""
-        kept = kept_guess(self.question)
+        """What progress holds of this question, if that guess is still one of its choices; else {}.
+
+        Nor does a guess about one design hold for the next.
+        """
+        kept = {} if self._own_run else kept_guess(self.question)
         return kept if kept.get("guessed") in self.choices else {}
 
     def _state(self):
@@ -54,13 +57,17 @@ class Guess:
             return f"Answered before: your guess was {self.guessed}."
         return f"Locked: {self.guessed}. Run the next cell."
 
-    def reveal(self, measured: str) -> None:
+    def reveal(self, measured: str, enough: bool = True) -> None:
         """Print the guess beside what was measured, one of the choices, and keep both.
 
-        Without a guess on this object the one that was kept counts, as after a restart of the kernel.
+        Without a guess on this object the one that was kept counts, as after a restart of the kernel. Of a run that was
+        not `enough` to judge a guess by, it says so, and keeps nothing.
         """
         if measured not in self.choices:
             raise DataError(f"{measured!r} is no choice; choose one of {', '.join(map(repr, self.choices))}")
+        if not enough:
+            print("Too short a run to judge your guess by: set EPOCHS as the text says, and run this cell again.")
+            return
         self.guessed = self.guessed or self._kept().get("guessed")
         if self.guessed is None:
             print(f"No guess was made. Measured: {measured}")
@@ -95,7 +102,7 @@ class Guess:
         return ipywidgets.VBox([ipywidgets.Label(f"Predict: {self.question}"), *self._buttons, line])
 
 
-def predict_first(question: str, choices: Sequence[str]) -> Guess:
+def predict_first(question: str, choices: Sequence[str], own_run: bool = False) -> Guess:
     """Ask for a guess before the next cell is run; `reveal` there sets it beside what was measured.
 
     Nobody is waited for: run unattended, it asks nothing. The guess is kept with the learner's progress, on this
@@ -105,6 +112,8 @@ def predict_first(question: str, choices: Sequence[str]) -> Guess:
     ----------
     question : str
     choices : sequence of str, at least two
+    own_run : bool
+        The question is about a run that the learner designs: about another design one may guess anew.
 
     Returns
     -------
@@ -118,4 +127,4 @@ def predict_first(question: str, choices: Sequence[str]) -> Guess:
     """
     if len(set(choices)) < max(2, len(choices)):
         raise DataError("a prediction needs two or more choices, all of them different")
-    return Guess(question, choices)
+    return Guess(question, choices, own_run)

@@ -56,6 +56,25 @@ def test_after_the_answer_the_guess_of_then_stands_also_in_another_kernel(in_a_n
     assert learner.read_progress()["guesses"] == {"Which?": {"guessed": "this", "measured": "that"}}
 
 
+def test_of_a_run_of_one_s_own_another_design_may_be_guessed_anew(in_a_notebook, capsys):
+    answered("Better?")
+    again = lab.predict_first("Better?", ["this", "that"], own_run=True)
+    again.lock("that")
+    again.reveal("that")
+    assert capsys.readouterr().out.endswith("Measured: that (as you guessed)\n")
+    assert learner.read_progress()["guesses"] == {"Better?": {"guessed": "that", "measured": "that"}}
+
+
+def test_a_run_that_is_too_short_judges_no_guess(in_a_notebook, capsys):
+    guess = lab.predict_first("Better?", ["this", "that"], own_run=True)
+    guess.lock("this")
+    guess.reveal("that", enough=False)
+    assert "Too short a run" in capsys.readouterr().out
+    assert learner.read_progress()["guesses"] == {"Better?": {"guessed": "this"}}
+    guess.reveal("that", enough=True)
+    assert learner.read_progress()["guesses"] == {"Better?": {"guessed": "this", "measured": "that"}}
+
+
 def test_a_button_pressed_after_the_answer_says_what_was_guessed(in_a_notebook, capsys):
     answered()
     capsys.readouterr()
