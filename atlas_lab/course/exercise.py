@@ -37,8 +37,9 @@ class Exercise:
         A short, readable function that is right.
     draw_cases : callable
         From a numpy Generator to a list of Case; hidden, and different for another key.
-    mistakes : mapping of str to callable
-        Name of a mistake -> a function that makes it. An answer that is wrong in the same way is told that name.
+    mistakes : mapping of str to callable, or to a tuple of them
+        Name of a mistake -> a function that makes it, or several that make it in ways of their own. An answer that is
+        wrong in the same way is told that name.
     library : callable, optional
         The lab's own function that does the same, if there is one other than the solution; an answer that only
         calls it is refused.
@@ -66,7 +67,7 @@ class Exercise:
     importance: int
     solution: Callable
     draw_cases: Callable
-    mistakes: Mapping[str, Callable] = field(repr=False)
+    mistakes: Mapping[str, Callable | tuple[Callable, ...]] = field(repr=False)
     library: Callable | None = None
     also_refused: tuple[str, ...] = ()
     gradient_of: int | None = None
@@ -85,6 +86,12 @@ class Exercise:
     def not_to_be_called(self) -> set[str]:
         """Names of the functions that an answer may not hand the work to."""
         return {f.__name__ for f in (self.library, self.solution) if f is not None} | set(self.also_refused)
+
+    @property
+    def ways_to_err(self) -> list[tuple[str, Callable]]:
+        """The known mistakes, name and function; a name comes once for each way to make it."""
+        return [(name, way) for name, ways in self.mistakes.items()
+                for way in (ways if isinstance(ways, tuple) else (ways,))]
 
     def cases(self, key: str = "") -> list[Case]:
         """The cases that a key draws; "" is the notebook's own, a teacher takes another."""

@@ -18,7 +18,17 @@ import torch
 from atlas_lab.course.comparing import difference, plain, same, show
 from atlas_lab.course.exercise import Case, Exercise
 from atlas_lab.course.limits import OutOfTime, at_most
-from atlas_lab.course.result import CHANGED, LIBRARY, NO_FUNCTION, NO_GRADIENT, NOT_ATTEMPTED, RAISED, TIME, Result
+from atlas_lab.course.result import (
+    CHANGED,
+    GRADIENT,
+    LIBRARY,
+    NO_FUNCTION,
+    NO_GRADIENT,
+    NOT_ATTEMPTED,
+    RAISED,
+    TIME,
+    Result,
+)
 
 __all__ = ["Answer", "answer_cases", "judge", "judge_attempt"]
 
@@ -164,8 +174,8 @@ def judge(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Answer]) 
         if mistake == NO_GRADIENT:
             mistake = difference(expected.value, answer.value) or mistake  # another shape or type comes first
         is_value_wrong = answer.mistake == RAISED or difference(expected.value, answer.value) is not None
-        if answer.mistake in ("", NO_GRADIENT, RAISED) and is_value_wrong:
-            mistake = _known(exercise, cases, answers, number) or mistake
+        if answer.mistake in ("", NO_GRADIENT, RAISED) and (is_value_wrong or mistake == GRADIENT):
+            mistake = _known(exercise, cases, answers, number, mistake == GRADIENT) or mistake
         message = _message(exercise, case, expected, answer, mistake)
         return Result(exercise.name, False, message, mistake, case.text, number, seconds)
     return Result(exercise.name, True, "Passed", cases=len(answers), seconds=seconds)
@@ -175,29 +185,32 @@ def _compare(expected, answer):
     """None if an answer is right; else the name of a general mistake or ""."""
     found = difference(expected.value, answer.value)
     if found is None and expected.gradient is not None and not same(expected.gradient, answer.gradient):
-        return NO_GRADIENT
+        return NO_GRADIENT if answer.gradient is None else GRADIENT
     return found
 
 
-def _known(exercise, cases, answers, number):
-    """Of the exercise's own mistakes the one that gives the most of these answers, the wrong one among them; or ""."""
+def _known(exercise, cases, answers, number, by_gradient):
+    """Of the exercise's own mistakes the one that gives the most of these answers, the wrong one among them; or "".
+
+    Where the value is right and its gradient isn't, answers are alike by both, else by the value.
+    """
     best, most = "", 0
-    for name, wrong in exercise.mistakes.items():
+    for name, wrong in exercise.ways_to_err:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of divisions by 0 that a mistake makes
             theirs = answer_cases(exercise, wrong, cases)
-        agree = [_alike(one, other) for one, other in zip(theirs, answers, strict=False)]
+        agree = [_alike(one, other, by_gradient) for one, other in zip(theirs, answers, strict=False)]
         if number < len(agree) and agree[number] and sum(agree) > most:
             best, most = name, sum(agree)
     return best
 
 
-def _alike(one, other):
-    """True if two answers are the same value, or the same kind of error."""
+def _alike(one, other, by_gradient):
+    """True if two answers are the same value, with the same gradient if asked, or the same kind of error."""
     if one.error or other.error:
         kinds = {answer.error.partition(":")[0] for answer in (one, other)}
         return len(kinds) == 1 and (kinds != {"TypeError"} or one.error == other.error)
-    return same(one.value, other.value)
+    return same(one.value, other.value) and (not by_gradient or same(one.gradient, other.gradient))
 
 
 def _message(exercise, case, expected, answer, mistake):

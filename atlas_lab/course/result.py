@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 __all__ = [
-    "CHANGED", "LIBRARY", "NOT_ATTEMPTED", "NO_FUNCTION", "NO_GRADIENT", "NO_RETURN", "RAISED", "SHAPE", "TIME", "TYPE",
-    "Result",
+    "CHANGED", "GRADIENT", "LIBRARY", "NOT_ATTEMPTED", "NO_FUNCTION", "NO_GRADIENT", "NO_RETURN", "RAISED", "SHAPE",
+    "TIME", "TYPE", "Result",
 ]
 
 # Mistakes that any answer can make; each exercise has its own beside them.
@@ -16,6 +16,7 @@ SHAPE = "the shape is another"
 TYPE = "the type is another"
 CHANGED = "changes its input"
 NO_GRADIENT = "can't train: the result has lost its gradient"
+GRADIENT = "trains otherwise: the value is right, its gradient is another"
 TIME = "takes too long"
 LIBRARY = "hands the work to the lab's own function"
 

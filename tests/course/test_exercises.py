@@ -10,6 +10,7 @@ import right_answers_later
 import torch
 import wrong_answers
 import wrong_answers_later
+import wrong_answers_seen
 
 import atlas_lab as lab
 from atlas_lab.course.comparing import show
@@ -18,6 +19,7 @@ from atlas_lab.course.judging import answer_cases, judge, judge_attempt
 from atlas_lab.course.registry import EXERCISES, TOPICS
 from atlas_lab.course.result import (
     CHANGED,
+    GRADIENT,
     LIBRARY,
     NO_FUNCTION,
     NO_RETURN,
@@ -30,7 +32,7 @@ from atlas_lab.course.result import (
 )
 
 RIGHT = right_answers.RIGHT + right_answers_later.RIGHT + last.RIGHT
-WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG + last.WRONG
+WRONG = wrong_answers.WRONG + wrong_answers_later.WRONG + wrong_answers_seen.WRONG + last.WRONG
 NAMES = list(EXERCISES)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -80,7 +82,7 @@ def test_solution_and_library_agree_and_each_known_mistake_is_told_from_the_othe
     assert judged(name, exercise.solution, "second").passed
     if exercise.library is not None:
         assert judged(name, lambda *arguments: exercise.library(*arguments), "second").passed
-    for mistake, wrong in exercise.mistakes.items():
+    for mistake, wrong in exercise.ways_to_err:
         assert judged(name, wrong, "second").mistake == mistake
 
 
@@ -148,6 +150,19 @@ def test_an_attempt_that_changes_its_input_is_told_and_spoils_nothing():
     assert judge_attempt(EXERCISES["combine_masks"], clears).mistake == CHANGED
     assert judge_attempt(EXERCISES["weighted_cross_entropy"], fills).mistake != ""
     assert judged("combine_masks", EXERCISES["combine_masks"].solution).passed
+
+
+@pytest.mark.parametrize("key", ["", "a", "b", "c", "d", "e"])
+def test_a_gradient_that_is_another_is_not_called_lost(key):
+    """Whether a small number inside the log shows in the value first or in the gradient alone hangs on the case."""
+    def halved(logits, target, pos_weight):
+        half = (logits + logits.detach()) / 2
+        return EXERCISES["weighted_cross_entropy"].solution(half, target, pos_weight)
+
+    exercise = EXERCISES["weighted_cross_entropy"]
+    assert judge_attempt(exercise, halved, key).mistake == GRADIENT
+    for small in (1e-8, 1e-7, 1e-6, 1e-5):
+        assert judge_attempt(exercise, wrong_answers_seen.plus(small), key).mistake == wrong_answers_seen.IS_CAPPED
 
 
 # ------------------------------------------------------------------------------------------------- what a check says

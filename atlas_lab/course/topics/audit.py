@@ -52,14 +52,14 @@ def _convention_cases(rng):
     ]
 
 
-def _headline(both_empty, false_alarm=0.0, pooled=False, factor=2):
+def _headline(both_empty, false_alarm=0.0, pooled=False, factor=2, mean=np.nanmean):
     """Mean Dice by another convention, whatever was asked for."""
     def attempt(tp, fp, fn, empty):
         if pooled:
             return 2 * tp.sum() / (2 * tp.sum() + fp.sum() + fn.sum())
         size = factor * tp + fp + fn
         dice = np.where(tp + fn > 0, factor * tp / np.maximum(size, 1), false_alarm)
-        return np.nanmean(np.where(size > 0, dice, both_empty(empty)))
+        return mean(np.where(size > 0, dice, both_empty(empty)))
     return attempt
 
 
@@ -156,6 +156,7 @@ EXERCISES = (
             "always skips, whatever was asked for": _headline(lambda e: np.nan),
             "always counts an empty pair as 1": _headline(lambda e: 1.0),
             "always counts an empty pair as 0": _headline(lambda e: 0.0),
+            "np.mean makes NaN of a skipped slice: np.nanmean leaves it out": _headline(_as_asked, mean=np.mean),
             "one and zero are swapped": _headline(lambda e: {"one": 0.0, "zero": 1.0, "skip": np.nan}[e]),
             "a false alarm on an empty target is treated as an empty pair": lambda tp, fp, fn, empty: _headline(
                 _as_asked, _as_asked(empty))(tp, fp, fn, empty),

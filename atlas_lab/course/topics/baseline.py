@@ -108,9 +108,21 @@ def _entropy(lesion=lambda w: w, other=lambda w: 1.0, sign=-1, reduce=torch.mean
     return attempt
 
 
-def _by_log_of_sigmoid(x, y, w):
-    p = torch.sigmoid(x)
-    return -(w * y * torch.log(p) + (1 - y) * torch.log(1 - p)).mean()
+def _by_log_of_sigmoid(bounded=lambda p: p, log=torch.log):
+    """Weighted cross-entropy by the probability, which is 0 or 1 at -200 and 200."""
+    def attempt(x, y, w):
+        p = bounded(torch.sigmoid(x))
+        return -(w * y * log(p) + (1 - y) * log(1 - p)).mean()
+    return attempt
+
+
+# Small numbers as they are put inside the log; 1 - 1e-8 is 1 in 32 bits, so p is held below 1 by larger ones only.
+SMALL = (torch.finfo(torch.float32).eps, *(10.0**-digits for digits in range(3, 16)))
+CAPPED = (
+    *(_by_log_of_sigmoid(log=lambda p, small=small: torch.log(p + small)) for small in SMALL),
+    *(_by_log_of_sigmoid(lambda p, small=small: p.clamp(small, 1 - small)) for small in SMALL if small >= 1e-7),
+    _by_log_of_sigmoid(log=lambda p: torch.log(p).clamp(min=-100)),  # as F.binary_cross_entropy does
+)
 
 
 def training_step(model, images, target, loss, optimizer):
@@ -242,6 +254,7 @@ EXERCISES = (
         "dice_coefficient", "03", "Dice of each slice", 2, 5, dice_coefficient, _dice_cases, {
             "Jaccard, not Dice": _jaccard,
             "the factor 2 is missing": _dice(factor=1),
+            "+ of two masks of True and False is OR: add their two sums": lambda p, t: 2 * _jaccard(p, t),
             "two empty masks count as a hit, not as undefined": _dice(both_empty=1.0),
             "two empty masks count as 0, not as undefined": _dice(both_empty=0.0),
             "a smoothing term is added": _dice(smooth=1.0, both_empty=1.0),
@@ -261,7 +274,8 @@ EXERCISES = (
             "a sum, not a mean": _entropy(reduce=torch.sum),
             "one number for each pixel, not their mean": _entropy(reduce=lambda x: x),
             "the logits are taken for probabilities": lambda x, y, w: _entropy()(torch.sigmoid(x), y, w),
-            "log of a sigmoid overflows at -200": _by_log_of_sigmoid,
+            "log of a sigmoid overflows at -200": _by_log_of_sigmoid(),
+            "a small number inside the log, or a clamp, caps the loss: use logsigmoid": CAPPED,
             "divided by the weights": lambda x, y, w: _entropy(reduce=torch.sum)(x, y, w) / (w * y + 1 - y).sum(),
         }, library=losses.weighted_cross_entropy, gradient_of=0),
     Exercise(

@@ -33,12 +33,12 @@ def _exposure_cases(rng):
     ]
 
 
-def _near(moves=(-1, 1), names=lambda s: s, fixed=None):
+def _near(moves=(-1, 1), names=lambda s: s, fixed=None, needed=any):
     """Exposure that looks elsewhere."""
     def attempt(scans, z, step, train, dev):
         by = fixed or step
         trained = {(names(scans[row]), z[row]) for row in train}
-        return np.mean([any((names(scans[row]), z[row] + move * by) in trained for move in moves) for row in dev])
+        return np.mean([needed((names(scans[row]), z[row] + move * by) in trained for move in moves) for row in dev])
     return attempt
 
 
@@ -177,6 +177,7 @@ EXERCISES = (
             "the next row of the table, which may be of another scan": _by_rows,
             "only the slice above": _near(moves=(1,)),
             "only the slice below": _near(moves=(-1,)),
+            "both neighbours are asked for: one of them in train is enough": _near(needed=all),
             "the session is ignored: two scans of a person are taken for one": _near(
                 names=lambda scan: scan.partition("/")[0]),
             "the scan is ignored: any slice at the next height counts": _near(names=lambda scan: ""),

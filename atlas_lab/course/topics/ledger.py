@@ -85,6 +85,19 @@ def _verdict_cases(rng):
     ]
 
 
+def _worded(**others):
+    """The right verdict, one of whose words is another."""
+    def attempt(low, high, bound):
+        found = verdict(low, high, bound)
+        return others.get(found.replace(" ", "_"), found)
+    return attempt
+
+
+OTHER_WORDS = (
+    *(_worded(holds=word) for word in ("hold", "Holds")),
+    *(_worded(does_not_hold=word) for word in ("doesn't hold", "Does not hold", "not holds", "fails", "refuted")),
+    *(_worded(undecided=word) for word in ("Undecided", "unclear", "uncertain", "open")),
+)
 EXERCISES = (
     Exercise(
         "centroid_distances", "10", "in the right place?", 3, 4, centroid_distances, _place_cases, {
@@ -94,6 +107,7 @@ EXERCISES = (
             "the median pixel, not the mean": _place(lambda m: np.median(np.argwhere(m), axis=0)),
             "in diameters, not in radii": _place(radius=lambda t: 2 * np.sqrt(t.sum() / np.pi)),
             "rows plus columns, not the straight line": _place(length=lambda d: np.abs(d).sum()),
+            "the root is missing: the radius is the root of area / pi": _place(radius=lambda t: t.sum() / np.pi),
             "over the radius of the prediction, not of the target": lambda pred, target: _place()(target, pred),
             "0 where a mask is empty: it is undefined": _place(empty=0.0),
             "the side of a square with the target's area, not a radius": _place(radius=lambda t: np.sqrt(t.sum())),
@@ -118,6 +132,7 @@ EXERCISES = (
             "one end above the bound is enough":
                 lambda low, high, bound: "holds" if high > bound else "does not hold",
             "the other way round: below the bound holds": lambda low, high, bound: verdict(-high, -low, -bound),
+            "in other words: they are holds, does not hold, undecided": OTHER_WORDS,
             "held against 0, not against the bound": lambda low, high, bound: verdict(low, high, 0.0),
         }),
 )

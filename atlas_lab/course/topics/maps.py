@@ -50,6 +50,25 @@ def _any_lesion(masks):
     return joined.astype(float)
 
 
+def _true_and_true(masks):
+    """Wrong: masks added to a first mask of True and False, where True + True stays True."""
+    total, count = False, 0
+    for mask in masks:
+        total = total + mask
+        count += 1
+    return total / count
+
+
+def _one_too_few(masks):
+    """Wrong: `next` took the first mask, or `enumerate` began at 0."""
+    total, count = 0, -1
+    for mask in masks:
+        total = total + mask.astype(int)
+        count += 1
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return total / count
+
+
 def _twice_through(masks):
     """Wrong: the second pass finds nothing."""
     total = sum(mask.astype(float) for mask in masks)
@@ -186,6 +205,8 @@ EXERCISES = (
             "a count, not a share": lambda masks: sum(m.astype(float) for m in masks),
             "percent, not a share": lambda masks: 100 * overlap_map(masks),
             "where any mask has lesion: no share": _any_lesion,
+            "True + True stays True: turn the first mask into numbers": _true_and_true,
+            "the count is one too small: the first mask counts too": _one_too_few,
             "the masks are gone through twice, and the second time there are none": _twice_through,
             "a generator has no len: count while you add": lambda masks: len(masks),
             "numpy can't take a mean over a generator: go through it in a loop": lambda masks: np.mean(masks, axis=0),

@@ -96,6 +96,14 @@ def _sliding(pool):
     return attempt
 
 
+def _reshaped(pool):
+    """Wrong: four pixels that follow one another in a row, not two and the two below them."""
+    def attempt(image):
+        rows, columns = image.shape[0] // 2, image.shape[1] // 2
+        return pool(image[: 2 * rows, : 2 * columns].reshape(rows, columns, 4).transpose(2, 0, 1))
+    return attempt
+
+
 def _largest(four):
     return four.max(axis=0)
 
@@ -115,6 +123,14 @@ def _to_the(where):
     def attempt(image, above):
         return max_pool_gradient(where(image), above)
     return attempt
+
+
+def _to_the_last(image, above):
+    """Wrong: of equal pixels the last, row by row, which is the first from the other end."""
+    gradient, (height, width) = np.zeros(image.shape), (2 * size for size in above.shape)
+    turned = max_pool_gradient(image[:height, :width][::-1, ::-1], above[::-1, ::-1])
+    gradient[:height, :width] = turned[::-1, ::-1]
+    return gradient
 
 
 def paired_interval(ones, others):
@@ -140,6 +156,7 @@ def _unpaired(ones, others):
     return np.mean(ones) - np.mean(others), found.low, found.high
 
 
+BY_ROWS = "a reshape to (H // 2, W // 2, 4) cuts rows, not blocks: make it (H // 2, 2, W // 2, 2)"
 EXERCISES = (
     Exercise(
         "max_pool", "06", "max pooling by hand", 3, 4, max_pool, _image_cases, {
@@ -147,6 +164,7 @@ EXERCISES = (
             "the smallest, not the largest": lambda image: _corners(image).min(axis=0),
             "a corner of each block, not its largest": lambda image: _corners(image)[0],
             "the blocks overlap: go on by 2 pixels, not by 1": _sliding(_largest),
+            BY_ROWS: _reshaped(_largest),
             "the odd row or column is kept": _padded(_largest),
             "starts from 0, so numbers below 0 are lost": lambda image: np.maximum(_corners(image).max(axis=0), 0),
         }),
@@ -157,6 +175,7 @@ EXERCISES = (
             "divided by 2, not by 4": lambda image: _corners(image).sum(axis=0) / 2,
             "a corner of each block, not its mean": lambda image: _corners(image)[0],
             "the blocks overlap: go on by 2 pixels, not by 1": _sliding(_middle),
+            BY_ROWS: _reshaped(_middle),
             "the odd row or column is kept": _padded(_middle),
             "whole numbers: the rest of the division is lost": lambda image: _corners(image).sum(axis=0) // 4,
         }),
@@ -169,6 +188,7 @@ EXERCISES = (
             "all of it to each of several largest pixels: the first alone gets it": _to_all,
             "of several largest pixels the first column by column: row by row is asked":
                 lambda image, above: max_pool_gradient(image.T, above.T).T,
+            "the last of several largest pixels: the first, row by row, gets it": _to_the_last,
             "shared by several largest pixels: the first alone gets it": lambda *both: _to_all(*both, shared=True),
             "1 for the largest pixel, whatever comes from above":
                 lambda image, above: max_pool_gradient(image, np.ones_like(above)),
