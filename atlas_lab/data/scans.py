@@ -17,7 +17,7 @@ from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, other_stem_of, volumes_below
 from atlas_lab.data.state import read_json
-from atlas_lab.data.unpack import is_incomplete
+from atlas_lab.data.unfinished import refuse_unfinished
 from atlas_lab.dataset import scan_name
 from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, source_of_file
 from atlas_lab.system.disk import expand
@@ -85,8 +85,8 @@ def find_scans(root, exclude=(), part="training", label=None):
     Raises
     ------
     DataError
-        If the folder is missing, is a file, holds no scan of a known release, or scans of two that share people; if
-        a session holds two T1 volumes, or an excluded name is not there.
+        If the folder is missing, is a file, was not filled to the end, holds no scan of a known release, or scans of
+        two that share people; if a session holds two T1 volumes, or an excluded name is not there.
     """
     root = expand(root)
     if not root.exists():
@@ -94,9 +94,7 @@ def find_scans(root, exclude=(), part="training", label=None):
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
     root = root.absolute()  # links unresolved: a subject's folder may be one, and its name is the subject's
-    if unfinished := [folder for folder in (root, *root.parents, *root.glob("*/")) if is_incomplete(folder)]:
-        raise DataError(f"{unfinished[0]}: its archive was not unpacked to the end; unlock it into that folder once "
-                        "more, or remove it with atlas-lab clean")
+    refuse_unfinished(root)
     volumes = volumes_below(root)
     scans = [scan for path in volumes if (scan := _scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}

@@ -16,6 +16,7 @@ from pathlib import Path
 from atlas_lab.data.layouts import LAYOUTS
 from atlas_lab.data.search import announce_unread
 from atlas_lab.data.state import read_json
+from atlas_lab.data.unfinished import MAKING
 from atlas_lab.fast.memory import keep_freed_memory
 from atlas_lab.fast.workers import share_out
 from atlas_lab.files import (
@@ -37,7 +38,6 @@ __all__ = ["VERSIONS", "make_cohort", "make_subject"]
 
 VERSIONS = (1, 2)  # a version's files are never changed: what should look otherwise gets a number of its own
 HEADER = 352  # bytes of NIfTI before the voxels
-MAKING = ".making"  # folder with the settings and finished subjects of a cohort that isn't complete yet
 
 
 def make_cohort(

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from atlas_lab.check import check_scans
 from atlas_lab.config import RunConfig
-from atlas_lab.data.scans import load_scan
+from atlas_lab.data.scans import find_scans, load_scan
 from atlas_lab.data.slicing import prepare_slices
 from atlas_lab.files import DataError
 from atlas_lab.grid import bounding_box
@@ -177,6 +177,9 @@ def test_an_interrupted_call_goes_on_and_equals_an_unbroken_one(pair, tmp_path, 
         patch.setattr(phantom, "make_subject", interrupted)
         make_cohort(tmp_path, 2, jobs=1, progress=False)
     assert not (tmp_path / "ATLAS_R1.1" / "synthetic.json").exists()
+    for root in (tmp_path, tmp_path / "ATLAS_R1.1", next((tmp_path / "ATLAS_R1.1").glob("Site*"))):
+        with pytest.raises(DataError, match="was not made to the end"):  # its people are no patients
+            find_scans(root)
 
     def counted(index, *rest):
         made.append(index)
@@ -185,6 +188,7 @@ def test_an_interrupted_call_goes_on_and_equals_an_unbroken_one(pair, tmp_path, 
     monkeypatch.setattr(phantom, "make_subject", counted)
     make_cohort(tmp_path, 2, jobs=1, progress=False)
     assert made == [0, 1, 1]  # the first subject was not made twice
+    assert all(scan.synthetic for scan in find_scans(tmp_path))
     assert hashes(tmp_path) == hashes(pair)
 
 
