@@ -23,9 +23,9 @@ DOCS = REPOSITORY / "docs"
 BUILD = DOCS / "_build"
 SOURCE, HTML, EXTRA = BUILD / "source", BUILD / "html", BUILD / "extra"
 # What pages are made of, in the folders in which they link to one another.
-FILES = ("docs/*.md", "docs/*.png", "docs/*.gif", "docs/tried/*", "figures/*.md", "figures/*.png", "teaching/**/*",
-         "benchmarks/*.md", "benchmarks/*.png", "benchmarks/registration.py", "benchmarks/phantom/*.md",
-         "benchmarks/phantom/*.png", "atlas_lab/phantom/head_NOTICE.txt", "LICENSE")
+FILES = ("docs/*.md", "docs/*.png", "docs/*.gif", "docs/tried/*", "figures/*.md", "figures/*.png",
+         "figures/people/*.md", "teaching/**/*", "benchmarks/*.md", "benchmarks/*.png", "benchmarks/*.py",
+         "benchmarks/phantom/*.md", "benchmarks/phantom/*.png", "atlas_lab/phantom/head_NOTICE.txt", "LICENSE")
 FRAME = '<iframe src="viewers/{name}.html" title="{title}" style="width:100%;height:{height}px;border:0"></iframe>'
 
 

@@ -70,7 +70,7 @@ much that can come to was measured later (Yagis et al., Scientific Reports 2021)
 on this card could be known.
 
 What of their claims holds stands in the ledgers: study.md at the study point, with as many updates of the weights as
-the paper's; ledger.md at the course's, to learn judging on.
+the paper's; ledger.md at the course's, to practise judging.
 """
 
 

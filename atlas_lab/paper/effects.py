@@ -61,8 +61,8 @@ def departure_effects(records):
 
 
 UPDATES = """The split the wrong way round trains on fewer slices, so on {few:.0f} updates an epoch instead of
-{many:.0f}: after {epochs} epochs {idle} of its {seeds} networks have found no lesion. After {longer} epochs, with
-{done:,} updates against {all:,} as written, {still} have found none; alone it then changes the Dice by
+{many:.0f}: after {epochs} epochs {idle} of its {seeds} networks have found no lesion, and {still} of them after
+{longer}, with {done:,} updates against {all:,} as written. Alone it then changes the Dice by
 {alone:+.3f}, and as run the reported Dice is {as_run}."""
 
 

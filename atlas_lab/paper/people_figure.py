@@ -91,9 +91,11 @@ def draw_people(
         raise NotRecorded("no run of the plan on new people is recorded")
     beside = {name: lines[panel][name].mean for panel, name in zip(PANELS, ("baseline", "U-Net"), strict=False)
               if name in lines[panel]}
-    label = "subject Dice on people never seen, with 95 % intervals;\n" + "; ".join(filter(None, [
-        f"dotted: {' and '.join(beside)}" if beside else "",
-        "(n/m): n of m runs recorded" if partial_rows(people) else ""]))
+    label = "subject Dice on people never seen, with 95 % intervals\nover people, of the controls over cohorts"
+    if beside:
+        label += f";\ndotted: {' and '.join(beside)}"
+    if partial_rows(people):
+        label += "; (n/m): n of m runs recorded"
     figure = plot_intervals(lines, label, list(beside.values()))
     mark_source(figure, "synthetic cohorts, not patient data")
     cohorts = {record["config"]["cohort"] for record in people}  # whose slices the controls of the same cohorts name

@@ -10,7 +10,6 @@ from atlas_lab.config import run_name
 from atlas_lab.experiment.run import Run, finals
 from atlas_lab.files import DataError
 from atlas_lab.paper.many_people import MANY, scores_of
-from atlas_lab.paper.people_claims import people_scores
 from atlas_lab.paper.people_plan import PEOPLE, row_runs
 from atlas_lab.scoring.bootstrap import people_interval
 
@@ -105,15 +104,16 @@ def compute_table(runs: Sequence[Run]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def equal_compute_text(people: Sequence[Mapping], runs: Sequence[Run], longer: Sequence[Run]) -> str:
+def equal_compute_text(runs: Sequence[Run], longer: Sequence[Run]) -> str:
     """The U-Net of width 4 beside the paper's network after more epochs, in about as much time of a processor thread.
 
-    In words, with the mean subject Dice over the same cohorts; "" where one of the two isn't recorded.
+    In words, with the mean Dice of whole scans over the same cohorts, both out of the runs' records; "" where one of
+    the two isn't recorded.
 
     Parameters
     ----------
-    people, runs
-        Scores and records of the rows on new people.
+    runs : list of Run
+        Records of the rows on new people.
     longer : list of Run
         Among them the paper's network by subject with MORE_EPOCHS.
     """
@@ -123,10 +123,10 @@ def equal_compute_text(people: Sequence[Mapping], runs: Sequence[Run], longer: S
     minutes = [_minutes_by_device(group).get(PROCESSOR) for group in (small, paper)]
     if (len(small), len(paper)) != tuple(map(len, planned)) or None in minutes:
         return ""
-    dice = [np.mean(list(people_scores(people, SMALL, "dice").values())), np.mean(finals(paper, "subject_dice"))]
+    dice = [np.mean(finals(group, "subject_dice")) for group in (small, paper)]
     return (f"At about equal compute: {PEOPLE[SMALL].epochs} epochs of the U-Net of width 4 took {minutes[0]:.0f} "
-            f"minutes of a processor thread, {MORE_EPOCHS} of the paper's network {minutes[1]:.0f}. Their mean subject "
-            f"Dice on cohorts 0 to {len(small) - 1}: {dice[0]:.3f} and {dice[1]:.3f}.\n")
+            f"minutes of a processor thread, {MORE_EPOCHS} of the paper's network {minutes[1]:.0f}. Their Dice of "
+            f"whole scans, mean on dev of cohorts 0 to {len(small) - 1}: {dice[0]:.3f} and {dice[1]:.3f}.\n")
 
 
 def _minutes(runs):

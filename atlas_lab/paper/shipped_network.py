@@ -61,8 +61,8 @@ interval, which covers other people of one generator, and no patients.
 - It learnt from whole heads, their faces removed, in MNI space. For a scan in its own space: `predict --register`. A
   brain whose skull is gone looks to it like nothing that it has seen.
 - It sees {seen}, at {scale} mm: lesions of a few pixels are lost, see the table above{least}.
-- Synthetic lesions are dark and grown along vessels' territories. Real ones have older and younger parts, distort what
-  lies around them, and stand beside changes of the white matter that no phantom here has.
+- Synthetic lesions are grown along vessels' territories, each of one age; how they pull on what lies around them, and
+  the changes of the white matter beside them, are simple models. Real ones are more varied.
 - Its probabilities are no chances: of the pixels that come out with 0.9 or more, {certain:.0%} are lesion on the people
   above (the loss counts lesion {pos_weight:g} times, and the threshold moves them). Nothing was calibrated on patients.
 """

@@ -45,14 +45,16 @@ PEOPLE = """
 ## People never seen
 
 Subject Dice of networks on people that they were not trained on, mean with its 95 % interval over people; each
-difference is to the row it is compared with, on the same people. `atlas-lab people --plan` prints what is planned.
+difference is to the row it is compared with, on the same people. "Not run" here is a row that isn't recorded in full;
+how many of its runs are, says the next table. `atlas-lab people --plan` prints what is planned.
 
 """
 COPYING = """
 ## Does it copy?
 
 The copying machine gives a slice the mask of the training slice that looks most like it. A network that knew more of
-a lesion than the next slice tells would agree better with the true masks than with those copied ones.
+a lesion than the next slice tells would agree better with the true masks than with those copied ones. A row has the
+runs that end after so many epochs; C13 above has the Dice of all runs after 20, and the agreement of the longest.
 
 """
 CHOICE = """
@@ -148,7 +150,7 @@ def _people_text(people, study_runs, processed):
     partial, runs = partial_table(people), load_runs(SHIPPED_PEOPLE)
     text = f"{PEOPLE}{effects_table(people)}{_choice_text(people)}{FIELD}{field_scores_table(people)}"
     text += f"\n{PARTIAL}{partial}" if partial else ""
-    equal = equal_compute_text(people, runs, study_runs)
+    equal = equal_compute_text(runs, study_runs)
     text += f"{TOOK}{compute_table(runs)}" + (f"\n{equal}" if equal else "")
     text += "".join(_errors(people, row) for row in (*PEOPLE_ROWS, MANY)
                     if row == "U-Net" or row.startswith("final: "))

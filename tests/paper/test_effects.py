@@ -58,13 +58,13 @@ def test_the_reversed_split_is_told_of_with_its_updates(records):
     """4,190 slices in batches of 100 are 42 updates, as in the made-up runs of both; 58 and 25 epochs of them."""
     text = " ".join(updates_text(records).split())
     assert "42 updates an epoch instead of 42: after 25 epochs 0 of its 5 networks have found no lesion" in text
-    assert "After 58 epochs, with 2,436 updates against 1,050 as written, 0 have found none" in text
+    assert "have found no lesion, and 0 of them after 58, with 2,436 updates against 1,050 as written" in text
     assert "changes the Dice by -0.080 [-0.080, -0.080], and as run the reported Dice is 0.270 [" in text
 
 
 def test_without_longer_runs_the_reversed_split_is_told_of_as_it_is(records):
     records.runs = [run for run in records.runs if len(run.history) != SWEEPS["as_run_longer"].epochs]
-    assert "After 25 epochs, with 1,050 updates against 1,050" in " ".join(updates_text(records).split())
+    assert "after 25, with 1,050 updates against 1,050" in " ".join(updates_text(records).split())
 
 
 def test_the_picture_s_bars_go_from_one_height_to_the_next(records):
