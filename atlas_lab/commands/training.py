@@ -96,6 +96,8 @@ def _run_train(options):
     from atlas_lab.experiment.run import save_run, score_text
 
     if options.save_model:
+        if options.save_model.suffix != ".pt":  # so that no scan or table is taken for it
+            raise DataError(f"{options.save_model}: the name of a saved network must end in .pt")
         check_target(options.save_model)  # before hours of training
     with process_group() as ranks:
         store = prepare(config, options)

@@ -1,6 +1,5 @@
 """From files on disk to arrays: finding the scans of an ATLAS release, and loading one."""
 
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atlas_lab.data.account import Account, lesion_place, look_at_head
+from atlas_lab.data.choosing import choose_part, choose_patients, choose_release, leave_out, refuse_two_volumes
 from atlas_lab.data.intensity import from_zero
 from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
@@ -94,8 +94,8 @@ def find_scans(root, exclude=(), part="training", label=None):
     if not root.is_dir():
         raise DataError(f"{root} is a file; expected the folder of an unpacked ATLAS release (is ATLAS_DATA right?)")
     root = root.absolute()  # links unresolved: a subject's folder may be one, and its name is the subject's
-    refuse_unfinished(root)
     volumes = volumes_below(root)
+    refuse_unfinished(root, volumes)
     scans = [scan for path in volumes if (scan := _scan_at(path)) is not None]
     used = {path for scan in scans for path in (scan.t1w, *scan.masks)}
     announce_left_out([path for path in volumes if path not in used and not _is_truth(path)], root)
@@ -105,9 +105,9 @@ def find_scans(root, exclude=(), part="training", label=None):
             f"{root}: found {len(volumes)} NIfTI files and no T1 volume of a known ATLAS release; "
             f"expected files such as ({examples})"
         )
-    scans = _choose_part(_choose_release(scans, root), part, root)
-    _refuse_two_volumes(scans)
-    scans = _leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
+    scans = choose_part(choose_release(choose_patients(scans), root), part, root)
+    refuse_two_volumes(scans)
+    scans = leave_out(sorted(scans, key=lambda scan: (scan.site, scan.subject, scan.session)), exclude)
     return scans if label is None else [replace(scan, label=label) for scan in scans]
 
 
@@ -144,55 +144,6 @@ def _scan_at(path):
 def _is_healthy_cohort(marker, changed):
     """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
     return read_json(marker, f"delete {marker.parent} to make the cohort anew").get("n_lesions") == 0
-
-
-def _choose_release(scans, root):
-    """Keep one release: R2.1's registered scans rather than its raw ones; other mixtures are refused."""
-    releases = sorted({scan.release for scan in scans})
-    if releases == ["R2.1", "R2.1 raw"]:
-        raw = sum(scan.release == "R2.1 raw" for scan in scans)
-        print(f"{raw} raw scans of R2.1 left out; to work on them name the folder Training_Raw", file=sys.stderr)
-        return [scan for scan in scans if scan.release == "R2.1"]
-    if len(releases) > 1:
-        raise DataError(
-            f"{root}: found scans of {' and '.join(releases)}; the releases share people, so that training on one and "
-            "testing on another would leak: name the folder of one of them"
-        )
-    return scans
-
-
-def _choose_part(scans, part, root):
-    """The training scans, or the testing scans, which have no masks."""
-    chosen = [scan for scan in scans if scan.part == part]
-    if not chosen:
-        raise DataError(f"{root}: all {len(scans)} scans are of the other part than {part!r}; name another folder")
-    if part == "training" and len(chosen) < len(scans):
-        print(f"{len(scans) - len(chosen)} testing scans without masks left out", file=sys.stderr)
-    return chosen
-
-
-def _refuse_two_volumes(scans):
-    """Raise DataError if two scans share subject and session: which one is meant can't be known."""
-    seen = {}
-    for scan in scans:
-        if scan.name in seen:
-            raise DataError(f"{scan.name}: found two T1 volumes, {seen[scan.name]} and {scan.t1w}; expected one per "
-                            "session: remove the one that is not meant")
-        seen[scan.name] = scan.t1w
-
-
-def _leave_out(scans, names):
-    """The scans less those named, each announced on stderr. Raises DataError for a name that is not there."""
-    names = {names} if isinstance(names, str) else set(names)
-    missing = names - {scan.name for scan in scans}
-    if missing:
-        raise DataError(f"can't exclude {', '.join(sorted(missing))}: no such scan; the first is {scans[0].name}")
-    for name in sorted(names):
-        print(f"left out by name: {name}", file=sys.stderr)
-    kept = [scan for scan in scans if scan.name not in names]
-    if not kept:
-        raise DataError(f"all {len(scans)} scans were excluded; leave at least one in")
-    return kept
 
 
 def load_scan(scan: Scan | str | Path) -> LoadedScan:
@@ -261,8 +212,11 @@ def read_t1w(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         image = image.astype(np.float32, copy=False)
     refuse_not_finite(image, path)
     image = from_zero(image, path)
-    if not image.max() > max(image.min(), np.finfo(np.float32).tiny):
+    low, high = image.min(), image.max()
+    if not high > max(low, np.finfo(np.float32).tiny):
         raise DataError(f"{path}: no voxel is above 0 and the others; restore the file or exclude the scan by its name")
+    if ((image == low) | (image == high)).all():
+        raise DataError(f"{path}: two values alone, {low:g} and {high:g}, as a mask has; expected a T1-weighted volume")
     return image, affine
 
 

@@ -22,7 +22,7 @@ from atlas_lab.system.progress import bar, first_few
 __all__ = ["Job", "plan_jobs", "run_jobs", "write_outputs"]
 
 VOLUMES = (".nii.gz", ".nii")
-NO_SCAN = ("_mask", "_probability")  # as releases and `predict` itself name what is no scan
+NO_SCAN = ("mask", "_probability", "_probseg", "_dseg")  # as releases, BIDS and `predict` name what is no scan
 T1 = re.compile(r"(?<![a-z0-9])t1w?(?![a-z0-9])", re.IGNORECASE)  # as a word: a patient1 is none
 PICTURES = (".png", ".jpg", ".pdf", ".svg")
 

@@ -152,10 +152,10 @@ class SliceViewer(Still, anywidget.AnyWidget):
         return path
 
     def _place(self, path):
-        """A path to write to, unless it is the file that the scan was read from."""
+        """A path to write to, unless it is a file that is shown."""
         path = Path(path)
-        if self._own and self._own.file:
-            refuse_overlap([Path(self._own.file)], [path])
+        if self._own:
+            refuse_overlap([*map(Path, self._own.files)], [path])
         return path
 
     def save_picture(self, path, plane=None, step=1, seconds=0.08):

@@ -57,7 +57,7 @@ def view_slices(
         If the image is no volume or holds nothing to see, or a mask doesn't fit it or is none.
     """
     opened = open_volumes(scan, target, prediction)
-    own = own_grid(scan)
+    own = own_grid(scan, target, prediction, labels)
     found = (None, ()) if labels is None else open_labels(labels, label_names, opened.image, opened.affine, own)
     volumes = Volumes(*opened, *found, own)
     return _view(volumes, zoom, plain, show=show, pane_layout=layout, embed=embed)
@@ -87,7 +87,8 @@ def compare(scan, predictions, target=None, zoom=2, embed=False):
         raise DataError("compare needs two or more predictions, as a dict of masks or probabilities by name")
     opened = open_volumes(scan, target, predictions)
     show = "differences" if opened.target is None else "errors"
-    return _view(Volumes(*opened, own=own_grid(scan)), zoom, False, show=show, pane_layout="side", embed=embed)
+    volumes = Volumes(*opened, own=own_grid(scan, target, predictions))
+    return _view(volumes, zoom, False, show=show, pane_layout="side", embed=embed)
 
 
 def view_volumes(image, target, predictions, affine, zoom=2, plain=False, **state):

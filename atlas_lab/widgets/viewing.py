@@ -42,7 +42,8 @@ def write_page(t1w, masks=(), model=None, out=None):
     if out.suffix != ".html":
         raise DataError(f"{out}: the name of a page must end in .html")
     refuse_overlap([t1w, *masks, *([model] if model else [])], [out])
-    check_target(out, source_of_file(t1w))  # before a network is run
+    for path in (t1w, *masks):
+        check_target(out, source_of_file(path))  # before a network is run
     predictions = _named(masks[1:])
     if model is not None:
         predictions[_free("predicted", predictions)] = _predicted(t1w, model)

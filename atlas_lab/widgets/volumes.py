@@ -18,7 +18,7 @@ from atlas_lab.data.door import (
 from atlas_lab.data.nifti import ScanWarning, read_header
 from atlas_lab.data.scans import Scan
 from atlas_lab.data.turning import ras_grid
-from atlas_lab.files import DataError
+from atlas_lab.files import DataError, source_of_file
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR, label_colours
 from atlas_lab.widgets.grey import to_grey
@@ -30,12 +30,12 @@ __all__ = [
 
 
 class OwnGrid(NamedTuple):
-    """How a scan is stored: shape, affine float64 (4, 4), whose data it is, and its file, or None."""
+    """How a scan is stored: shape and affine float64 (4, 4); whose data it and what lies on it are, and their files."""
 
     shape: tuple
     affine: np.ndarray | None
     source: str
-    file: str | None = None
+    files: tuple[str, ...] = ()
 
 
 class Volumes(NamedTuple):
@@ -60,8 +60,11 @@ def open_volumes(scan, target=None, prediction=None):
     return open_together(scan, target, prediction)
 
 
-def own_grid(scan):
-    """The OwnGrid of what `view_slices` is given as an image."""
+def own_grid(scan, *shown):
+    """The OwnGrid of what `view_slices` is given as an image; `shown` is what lies on it: masks, or dicts of them.
+
+    A patient's mask on a synthetic scan makes a patient's picture of both.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ScanWarning)  # said already when the volume was read
         if isinstance(scan, Scan | str | os.PathLike):
@@ -70,7 +73,12 @@ def own_grid(scan):
         else:
             shape = tuple(getattr(scan, "shape", ()))[:3]
             affine = affine_of_image(scan, shape, "image")
-    return OwnGrid(shape, affine, source_of_image(scan), file_of_image(scan))
+    things = [thing for part in shown for thing in (part.values() if isinstance(part, dict) else [part])]
+    files = [file for thing in (*(scan.masks if isinstance(scan, Scan) else ()), *things)
+             if (file := file_of_image(thing))]
+    sources = [source_of_image(scan), *map(source_of_file, files)]
+    source = next((source for source in sources if not source.startswith("synthetic")), sources[0])
+    return OwnGrid(shape, affine, source, tuple(filter(None, [file_of_image(scan), *files])))
 
 
 def open_labels(labels, names, image, affine, own):

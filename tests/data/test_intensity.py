@@ -203,3 +203,12 @@ def test_a_t1_without_two_values_to_tell_apart_is_refused(value, tmp_path):
     image[5:9] *= 2 if abs(value) < 1 else 1  # of numbers that are too small to be scaled to grey levels
     with pytest.raises(lab.DataError, match=r"T1\.nii: no voxel is above 0 and the others"):
         read_t1w(save(tmp_path / "T1.nii", image))
+
+
+def test_a_mask_is_no_t1(tmp_path):
+    image = np.zeros((20, 20, 20), np.float32)
+    image[5:9] = 1
+    with pytest.raises(lab.DataError, match=r"T1\.nii: two values alone, 0 and 1, as a mask has"):
+        read_t1w(save(tmp_path / "T1.nii", image))
+    image[6, 6, 6] = 0.5
+    assert read_t1w(save(tmp_path / "T1.nii", image))[0].max() == 1

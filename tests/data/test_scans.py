@@ -41,8 +41,18 @@ def test_a_person_s_scan_behind_a_link_is_not_synthetic(tmp_path):
     (tmp_path / "made/ATLAS_R1.1/synthetic.json").write_text("{}")
     (tmp_path / "made/ATLAS_R1.1/Site1/031768").symlink_to(tmp_path / "people/ATLAS_R1.1/Site1/031768")
     scans = lab.find_scans(tmp_path / "made")
-    assert {scan.subject: scan.synthetic for scan in scans} == {"031768": False, "031769": True}
+    assert [(scan.subject, scan.synthetic) for scan in scans] == [("031768", False)]
     assert lab.data.source_of(scans) == "ATLAS R1.1"
+
+
+def test_a_cohort_among_a_release_s_files_is_left_out_and_that_is_said(tmp_path, capsys):
+    write_scan(tmp_path, "Site1", "031768")
+    for subject in ("031769", "031770"):
+        write_scan(tmp_path / "home/cohorts", "Site1", subject)
+    (tmp_path / "home/cohorts/ATLAS_R1.1/synthetic.json").write_text("{}")
+    assert [scan.subject for scan in lab.find_scans(tmp_path)] == ["031768"]
+    assert capsys.readouterr().err == "2 synthetic scans beside real ones left out\n"
+    assert [scan.subject for scan in lab.find_scans(tmp_path / "home")] == ["031769", "031770"]
 
 
 def test_loads_float_image_and_bool_mask_on_the_atlas_grid(scans):

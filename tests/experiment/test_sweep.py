@@ -222,6 +222,10 @@ def test_train_and_sweep_commands_write_records(tmp_path, monkeypatch, capsys):
     network, config, *_ = open_model(model)
     assert config.epochs == 1 and network.input_shape == (56, 48)
     assert len(lab.load_runs(out, pool="avg", seed=1)) == 1
+    t1w = next(root.rglob("*t1w*.nii*"))
+    before = t1w.read_bytes()
+    assert main(["train", "--profile", "quick", "--out", str(out), "epochs=1", "--save-model", str(t1w)]) == 2
+    assert "must end in .pt" in capsys.readouterr().err and t1w.read_bytes() == before
     assert main(["train", "epochs=many"]) == 2
     assert "epochs" in capsys.readouterr().err
     scales = ["sweep", "--profile", "quick", "--out", str(tmp_path / "scales"), "--seeds", "1", "epochs=1", "scale=4,8"]

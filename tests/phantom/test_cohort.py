@@ -165,6 +165,7 @@ def test_a_lost_file_is_made_again(pair, tmp_path):
 
 
 def test_an_interrupted_call_goes_on_and_equals_an_unbroken_one(pair, tmp_path, monkeypatch):
+    tmp_path = tmp_path / "below"
     real, made = phantom.make_subject, []
 
     def interrupted(index, *rest):
@@ -177,7 +178,7 @@ def test_an_interrupted_call_goes_on_and_equals_an_unbroken_one(pair, tmp_path, 
         patch.setattr(phantom, "make_subject", interrupted)
         make_cohort(tmp_path, 2, jobs=1, progress=False)
     assert not (tmp_path / "ATLAS_R1.1" / "synthetic.json").exists()
-    for root in (tmp_path, tmp_path / "ATLAS_R1.1", next((tmp_path / "ATLAS_R1.1").glob("Site*"))):
+    for root in (tmp_path.parent, tmp_path, tmp_path / "ATLAS_R1.1", next((tmp_path / "ATLAS_R1.1").glob("Site*"))):
         with pytest.raises(DataError, match="was not made to the end"):  # its people are no patients
             find_scans(root)
 

@@ -97,6 +97,30 @@ def test_a_patient_s_page_stays_out_of_the_repository(scan, capsys):
     assert "data use agreement" in capsys.readouterr().err and not (files.REPOSITORY / "page.html").exists()
 
 
+def test_nor_does_a_patient_s_mask_on_a_synthetic_scan_get_there(scan, capsys):
+    made = scan / "made"
+    made.mkdir()
+    (scan / "t1.nii.gz").rename(made / "t1.nii.gz")
+    (made / "synthetic.json").write_text("{}")
+    assert main(["view", str(made / "t1.nii.gz"), str(scan / "mask.nii.gz"), "-o",
+                 str(files.REPOSITORY / "page.html")]) == 2
+    assert "mask.nii.gz, a scan of a person" in capsys.readouterr().err
+    for shown in ({"target": scan / "mask.nii.gz"}, {"prediction": {"net": scan / "net.nii.gz"}},
+                  {"labels": scan / "mask.nii.gz"}):
+        with pytest.raises(lab.DataError, match="data use agreement"):
+            lab.view_slices(made / "t1.nii.gz", **shown).save(files.REPOSITORY / "page.html")
+    assert not (files.REPOSITORY / "page.html").exists()
+
+
+def test_a_page_takes_the_place_of_no_mask_that_it_shows(scan):
+    for name in ("t1", "mask", "net"):
+        before = (scan / f"{name}.nii.gz").read_bytes()
+        viewer = lab.view_slices(scan / "t1.nii.gz", scan / "mask.nii.gz", {"net": scan / "net.nii.gz"})
+        with pytest.raises(lab.DataError, match="it would be overwritten"):
+            viewer.save(scan / f"{name}.nii.gz")
+        assert (scan / f"{name}.nii.gz").read_bytes() == before
+
+
 @pytest.mark.parametrize("read", ["t1", "mask"])
 def test_a_page_whose_name_is_a_link_to_what_is_read_does_not_take_its_place(scan, capsys, read):
     before = (scan / f"{read}.nii.gz").read_bytes()
