@@ -12,7 +12,7 @@ from atlas_lab.system.disk import WHY, expand, free_for, same_place, settle
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
-    "lab_home", "refuse_patients_in_repository", "source_of_file", "working_on", "write_json", "write_text",
+    "lab_home", "refuse_patients_in_repository", "working_on", "write_json", "write_text",
 ]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -38,14 +38,6 @@ def lab_home() -> Path:
         return expand(os.environ["ATLAS_LAB_HOME"])
     in_a_clone = (REPOSITORY / "pyproject.toml").exists()
     return REPOSITORY / "data" if in_a_clone else Path.home() / "atlas_lab_data"
-
-
-def source_of_file(path: str | Path) -> str:
-    """Whose data a file holds: the embedded cohort's if its marker lies in a folder above, else a person's."""
-    real = Path(os.path.realpath(path))
-    if any((folder / SYNTHETIC_MARKER).is_file() for folder in real.parents):
-        return "synthetic cohort, not patient data"
-    return f"{real.name}, a scan of a person"
 
 
 def refuse_patients_in_repository(path: str | Path, source: str) -> None:

@@ -11,13 +11,13 @@ import pytest
 
 import atlas_lab as lab
 from atlas_lab import files
+from atlas_lab.data.whose import source_of_file
 from atlas_lab.files import (
     REPOSITORY,
     SYNTHETIC_MARKER,
     atomic_path,
     check_target,
     refuse_patients_in_repository,
-    source_of_file,
     write_json,
 )
 from atlas_lab.system.disk import take_room

@@ -13,7 +13,8 @@ from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, to_grid
 from atlas_lab.data.scans import Scan, load_scan, source_of
 from atlas_lab.data.stream import Unfit
 from atlas_lab.data.turning import ras_grid
-from atlas_lab.files import DataError, source_of_file
+from atlas_lab.data.whose import source_of_file
+from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 
 __all__ = [

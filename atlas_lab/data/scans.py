@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,10 +15,10 @@ from atlas_lab.data.layouts import LAYOUTS, match_path, scan_names
 from atlas_lab.data.masks import combine_masks, read_masks
 from atlas_lab.data.nifti import ScanWarning, read_header, read_volume, refuse_not_finite, to_grid
 from atlas_lab.data.search import announce_left_out, masks_beside, other_stem_of, volumes_below
-from atlas_lab.data.state import read_json
 from atlas_lab.data.unfinished import refuse_unfinished
+from atlas_lab.data.whose import REAL_LESIONS, cohort_marker, made_with, source_of_file
 from atlas_lab.dataset import scan_name
-from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError, source_of_file
+from atlas_lab.files import SYNTHETIC_MARKER, TRUTH_FOLDER, DataError
 from atlas_lab.system.disk import expand
 
 __all__ = [
@@ -133,17 +132,11 @@ def _scan_at(path):
     masks = masks_beside(path, layout.masks)
     marker = release_folder / SYNTHETIC_MARKER
     # A link may lead from an embedded cohort's folder to a patient's scan.
-    synthetic = marker.exists() and source_of_file(path).startswith("synthetic")
-    healthy = synthetic and not masks and _is_healthy_cohort(marker, marker.stat().st_mtime_ns)
+    synthetic = marker.exists() and cohort_marker(path) is not None
+    healthy = synthetic and not masks and made_with(marker).get("n_lesions") == 0
     return Scan(
         match["subject"], match["session"], site, path, masks, layout.release, synthetic, part, healthy=healthy,
     )
-
-
-@lru_cache(maxsize=8)
-def _is_healthy_cohort(marker, changed):
-    """True if an embedded cohort's marker file says that its subjects have no lesions; `changed` is its time."""
-    return read_json(marker, f"delete {marker.parent} to make the cohort anew").get("n_lesions") == 0
 
 
 def load_scan(scan: Scan | str | Path) -> LoadedScan:
@@ -252,9 +245,10 @@ def _warn_of_changes(account):
 def source_of(scans: Sequence[Scan]) -> str:
     """One line on where a cohort comes from, for captions and records."""
     releases = ", ".join(sorted({scan.release for scan in scans}))
-    if all(scan.synthetic for scan in scans):
-        return f"synthetic cohort, not patient data (layout {releases})"
-    return f"ATLAS {releases}"
+    if not all(scan.synthetic for scan in scans):
+        return f"ATLAS {releases}"
+    whose = {source_of_file(scan.t1w) for scan in scans}
+    return f"{REAL_LESIONS if REAL_LESIONS in whose else 'synthetic cohort, not patient data'} (layout {releases})"
 
 
 def data_notice(scans: Sequence[Scan]) -> str:

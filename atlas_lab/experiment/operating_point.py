@@ -60,6 +60,6 @@ def _difference(config, store, parameters, an_epoch, field):
         words.append(f"{an_epoch:,} updates an epoch, not {PAPER_UPDATES}")
     if config.split_by != "slice":
         words.append(f"split by {config.split_by}, not by slice")
-    if store.about["source"].startswith("synthetic"):
+    if "synthetic" in store.about["source"]:
         words.append("synthetic people, not patients")
     return "; ".join(words) or "as the paper's"

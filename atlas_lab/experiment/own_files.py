@@ -14,9 +14,10 @@ from atlas_lab.data.identify import name_folder
 from atlas_lab.data.nifti import read_header
 from atlas_lab.data.overlap import refuse_overlap
 from atlas_lab.data.search import announce_unread, other_stem_of, stem_of
+from atlas_lab.data.whose import source_of_file
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
-from atlas_lab.files import DataError, atomic_path, check_target, source_of_file
+from atlas_lab.files import DataError, atomic_path, check_target
 from atlas_lab.system.progress import bar, first_few
 
 __all__ = ["Job", "plan_jobs", "run_jobs", "write_outputs"]

@@ -98,7 +98,7 @@ def draw_figures(
     step("the cohort and its slices")
     scans = cohort()
     store = prepare_slices(scans, LIVE.scale, LIVE.z_step)
-    synthetic = all(scan.synthetic for scan in scans)
+    synthetic = store.about["source"].startswith("synthetic")
     out = expand(out or (REPOSITORY if synthetic and IN_A_CLONE else lab_home()) / "figures")
     report(f"{store.about['source']}: {len(scans)} scans, {len(store):,} slices; figures go to {out}")
     if not synthetic:

@@ -7,7 +7,8 @@ from pathlib import Path
 from atlas_lab.data.identify import refuse_path
 from atlas_lab.data.overlap import refuse_overlap
 from atlas_lab.data.search import stem_of
-from atlas_lab.files import DataError, check_target, lab_home, source_of_file
+from atlas_lab.data.whose import source_of_file
+from atlas_lab.files import DataError, check_target, lab_home
 from atlas_lab.system.disk import expand
 
 __all__ = ["open_page", "write_page"]

@@ -18,7 +18,8 @@ from atlas_lab.data.door import (
 from atlas_lab.data.nifti import ScanWarning, read_header
 from atlas_lab.data.scans import Scan
 from atlas_lab.data.turning import ras_grid
-from atlas_lab.files import DataError, source_of_file
+from atlas_lab.data.whose import source_of_file
+from atlas_lab.files import DataError
 from atlas_lab.grid import SAME, to_ras, voxel_ml
 from atlas_lab.plots.overlay import ERROR_COLOURS, PREDICTION_COLOUR, TARGET_COLOUR, label_colours
 from atlas_lab.widgets.grey import to_grey

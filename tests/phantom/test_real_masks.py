@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from atlas_lab.data.scans import find_scans, load_scan
-from atlas_lab.files import DataError
+from atlas_lab.data.scans import find_scans, load_scan, source_of
+from atlas_lab.data.whose import source_of_file
+from atlas_lab.files import REPOSITORY, DataError, check_target
 from atlas_lab.phantom.cohort import make_cohort
 from atlas_lab.phantom.real_masks import account_of_volumes, masks_of_subjects
 
@@ -35,6 +36,11 @@ def test_real_masks_go_by_their_affine(tmp_path):
         centre = ndimage.center_of_mass(mask) + affine[:3, 3]
         x = 30 if mirrored[scan.subject] else -30
         np.testing.assert_allclose(centre, (x, -20, 30), atol=8)
+    # The lesions can be read off such scans, so nothing that shows them may get into a repository.
+    for source in (source_of(find_scans(root)), source_of_file(find_scans(root)[0].t1w)):
+        assert source.startswith("real lesions in synthetic people")
+        with pytest.raises(DataError, match="data use agreement"):
+            check_target(REPOSITORY / "page.html", source)
     with pytest.raises(DataError, match="choose another folder"):
         make_cohort(root, 2, progress=False)
 
