@@ -9,6 +9,7 @@ from pathlib import Path
 
 from atlas_lab.course.class_files import STUDENTS, refuse_students_in_repository
 from atlas_lab.files import DataError, write_json
+from atlas_lab.system.disk import read_plain
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = ["LETTERS", "QUIZZES", "Key", "load_quizzes", "new_key", "read_key", "save_key"]
@@ -76,9 +77,7 @@ def save_key(path: Path, key: Key) -> None:
 def read_key(path: Path) -> Key:
     """Read a key. Raises DataError if the file is none."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError("too large")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_plain(path, LARGEST))
         secret, parts = values["secret"], tuple(values["parts"])
         if not (isinstance(secret, str) and secret and all(isinstance(part, str) for part in parts)):
             raise ValueError("secret or parts are missing")

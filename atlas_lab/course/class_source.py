@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atlas_lab.course.class_cell import parsed_cell
 from atlas_lab.course.class_quiz import changes_answers, is_whole_table, mentions_answers, read_answers
+from atlas_lab.system.disk import read_plain
 
 __all__ = ["Source", "read_source"]
 
@@ -63,7 +64,7 @@ def read_source(path: Path) -> Source:
     try:
         if path.stat().st_size > LARGEST:
             return Source(problem=f"more than {LARGEST / 1e6:.0f} MB")
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = json.loads(read_plain(path))
         texts = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
         texts = [text if isinstance(text, str) else "".join(text) for text in texts]
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

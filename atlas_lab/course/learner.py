@@ -8,6 +8,7 @@ from atlas_lab.course.class_files import refuse_students_in_repository
 from atlas_lab.course.registry import EXERCISES
 from atlas_lab.course.result import NOT_ATTEMPTED, Result
 from atlas_lab.files import DataError, lab_home, working_on, write_json
+from atlas_lab.system.disk import read_plain
 
 __all__ = ["kept_guess", "note_guess", "note_result", "progress", "progress_file", "read_progress"]
 
@@ -26,7 +27,7 @@ def read_progress() -> dict:
     if not path.exists():
         return {"exercises": {}, "guesses": {}}
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(read_plain(path))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: can't be read as progress ({error}); remove it to begin anew") from error
     if not isinstance(kept, dict) or not {"exercises", "guesses"} <= kept.keys():

@@ -14,7 +14,7 @@ import numpy as np
 
 from atlas_lab.config import RunConfig, check_config, config_from_plain, plain_settings, run_name
 from atlas_lab.files import DataError, lab_home, write_text
-from atlas_lab.system.disk import expand
+from atlas_lab.system.disk import expand, read_plain
 from atlas_lab.system.shipped import SHIPPED
 
 __all__ = [
@@ -192,16 +192,12 @@ def _refuse_odd(run):
 def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict:
     """The values of a record of any kind: a JSON file with the checksum of its contents, which is left out.
 
-    `what` names the kind in errors. Raises DataError if the file is none, is too large, lacks a field that is needed,
-    or was changed after it was written.
+    `what` names the kind in errors. Raises DataError if the path is no regular file, if the file is none of these, is
+    too large, lacks a field that is needed, or was changed after it was written.
     """
     try:
-        if (size := (path := expand(path)).stat().st_size) > LARGEST:
-            raise DataError(f"{path}: {size / 1e6:,.0f} MB are too many for {what}; make it anew")
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_plain(path := expand(path), LARGEST))
         found = values.pop("checksum", None)
-    except DataError:
-        raise
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not {what} ({type(error).__name__}: {error})") from error
     if missing := [name for name in needed if name not in values]:

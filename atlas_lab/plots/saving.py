@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from atlas_lab.files import atomic_path, check_target, write_json
 from atlas_lab.plots.style import mark_source
 from atlas_lab.provenance import code_version
-from atlas_lab.system.disk import expand
+from atlas_lab.system.disk import expand, read_plain
 
 __all__ = ["is_unchanged", "save_figure"]
 
@@ -66,7 +66,7 @@ def _as_bytes(figure, kind, metadata):
 def is_unchanged(path, about):
     """True if the figure at `path` has these pixels and this provenance, whatever code version drew it."""
     try:
-        earlier = json.loads(path.with_suffix(".json").read_text())
+        earlier = json.loads(read_plain(path.with_suffix(".json")))
         same_pixels = hashlib.sha256(path.read_bytes()).hexdigest() == about["sha256"]
     except (OSError, ValueError):
         return False

@@ -1,11 +1,12 @@
-"""What a disk is asked for beyond writing: whether it takes a file, to keep room for it, and to have it down."""
+"""What a disk is asked beyond a file's contents: whether it takes one, or holds one, to keep room, to have it down."""
 
 import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
-__all__ = ["WHY", "expand", "free_for", "same_place", "settle", "take_room"]
+__all__ = ["WHY", "expand", "free_for", "read_plain", "same_place", "settle", "take_room"]
 
 WHY = {
     errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
@@ -19,6 +20,19 @@ WHY = {
 def expand(path: str | Path) -> Path:
     """A path with ~ for the home folder; a ~name that is nobody's stays as it is."""
     return Path(os.path.expanduser(path))
+
+
+def read_plain(path: Path, most: int = 256_000_000) -> str:
+    """The text of a regular file of at most so many bytes.
+
+    Raises OSError for anything else, which isn't opened: a pipe is waited on for ever, and a device never ends.
+    """
+    about = os.stat(path)
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError("a folder, not a file" if stat.S_ISDIR(about.st_mode) else "a pipe or a device, not a file")
+    if about.st_size > most:
+        raise OSError(f"{about.st_size / 1e6:,.0f} MB are too many")
+    return path.read_text(encoding="utf-8")
 
 
 def free_for(target: Path) -> int:
