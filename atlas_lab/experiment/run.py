@@ -178,15 +178,39 @@ def load_run(path: str | Path) -> Run:
 
 
 def _refuse_odd(run):
-    """Raise TypeError for a field that is of another kind than records have, or lacks what they are asked for."""
-    if not run.history or not all(
-            isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and isinstance(entry.get("dev"), dict)
-            and isinstance(entry.get("seconds", 0.0), int | float) for entry in run.history):
+    """Raise TypeError or ValueError for a field of another kind than records have, or without what they are asked for.
+    """
+    if not run.history or not all(map(_is_epoch, run.history)):
         raise TypeError("the history is no list of epochs")
+    if [entry["epoch"] for entry in run.history] != [*range(1, len(run.history) + 1)] or (
+            len(run.history) != run.config.epochs):
+        raise ValueError(f"the history has {len(run.history)} epochs; expected those from 1 to {run.config.epochs}")
     about = (run.environment, run.point, run.data, run.split)
-    if not (all(isinstance(part, dict) for part in about) and isinstance(run.seconds, int | float)
+    if not (all(isinstance(part, dict) for part in about) and _is_duration(run.seconds)
             and {"device", "threads"} <= run.environment.keys() and (not run.point or "name" in run.point)):
         raise TypeError("a field is of another kind than a record's")
+    if not all(isinstance(run.data.get(name), str) for name in ("source", "data_hash")):
+        raise TypeError("data doesn't say its source and data_hash")
+    of_final = [number for scores in run.final.values() for score in scores.values() for number in score.values()]
+    if not all(map(_is_score, [*of_final, *run.first_steps])):
+        raise TypeError("a final score or a first loss is no number")
+
+
+def _is_epoch(entry):
+    """Whether a value is an entry of a history: numbers of dev, and of train where that was scored."""
+    return (isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and _is_duration(entry.get("seconds", 0.0))
+            and "dev" in entry and all(isinstance(part, dict) and all(map(_is_score, part.values()))
+                                       for part in (entry["dev"], entry.get("train", {}))))
+
+
+def _is_duration(value):
+    """Whether a value is a number of seconds."""
+    return _is_score(value) and value is not None and 0 <= value < math.inf
+
+
+def _is_score(value):
+    """Whether a value is a number, or null or NaN for one that is undefined."""
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and not math.isinf(value))
 
 
 def read_record(path: str | Path, what: str, needed: Sequence[str] = ()) -> dict:
