@@ -22,6 +22,7 @@ from atlas_lab.fast.workers import share_out
 from atlas_lab.files import DataError, write_json, write_text
 from atlas_lab.grid import AFFINE
 from atlas_lab.plots.overlay import overlay
+from atlas_lab.system.disk import one_line
 from atlas_lab.system.progress import bar, first_few
 
 __all__ = [
@@ -83,7 +84,8 @@ def _inspect_scan(scan, brain, coarse, template, thumbnail=False):
         found.unusable = str(error)
         return found
     texts = [_note_text(warning, scan) for warning in caught if issubclass(warning.category, ScanWarning)]
-    found.notes += [*dict.fromkeys(texts), *account.changes()]  # a warning of T1 and mask alike is one note
+    texts = dict.fromkeys(texts)  # a warning of T1 and mask alike is one note
+    found.notes += map(one_line, [*texts, *account.changes()])
     account_slices(account, mask, mask_to_slices(mask, SCALE, Z_STEP), SCALE, Z_STEP)
     found.account = account.as_dict() | {"line": account.text(), "slices": account.slice_changes()}
     was_moved = any(issubclass(warning.category, GridWarning) for warning in caught)
@@ -143,7 +145,7 @@ def _note_copies(inspections):
     for group in same.values():
         for found in group:
             if len(group) > 1:
-                others = ", ".join(other.scan for other in group if other is not found)
+                others = ", ".join(one_line(other.scan) for other in group if other is not found)
                 found.notes.append(f"the T1 is the same as that of {others}")
 
 
@@ -213,25 +215,30 @@ def _page(scans, inspections, notes):
     title = f"{source_of(scans)}: {len(scans)} scans"
     first = sorted(inspections, key=lambda found: (not found.unusable, not found.notes))
     cards = "\n".join(_card(found) for found in first)
-    lines = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
+    lines = "".join(f"<li>{_shown(note)}</li>" for note in notes)
     return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title><style>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{_shown(title)}</title><style>"
         "body{font:14px sans-serif;margin:2em}main{display:flex;flex-wrap:wrap;gap:12px}"
         "figure{margin:0;width:150px}img{width:150px;background:#000}figcaption{font-size:12px}"
         ".bad{color:#b00020}.odd{color:#8a5a00}</style>"
-        f"<h1>{html.escape(title)}</h1><p>{sum(bool(f.unusable) for f in inspections)} unusable, "
+        f"<h1>{_shown(title)}</h1><p>{sum(bool(f.unusable) for f in inspections)} unusable, "
         f"{sum(bool(f.notes) for f in inspections)} with notes. Each picture is the slice with most lesion.</p>"
         f"<ul>{lines}</ul><main>\n{cards}\n</main></html>\n"
     )
+
+
+def _shown(text):
+    """A text for the page, where names of files may hold anything."""
+    return html.escape(one_line(text))
 
 
 def _card(found):
     """One scan of the page."""
     image = f'<img alt="slice with lesion outlined" src="data:image/png;base64,{found.thumbnail}">'
     volume = "; ".join([found.account["line"], *found.account["slices"]]) if found.account else ""
-    bad = f"<br><span class=bad>{html.escape(found.unusable)}</span>" if found.unusable else ""
-    odd = "".join(f"<br><span class=odd>{html.escape(note)}</span>" for note in found.notes)
+    bad = f"<br><span class=bad>{_shown(found.unusable)}</span>" if found.unusable else ""
+    odd = "".join(f"<br><span class=odd>{_shown(note)}</span>" for note in found.notes)
     return (
-        f"<figure>{image if found.thumbnail else ''}<figcaption><b>{html.escape(found.scan)}</b> "
-        f"{html.escape(found.site)}<br>{html.escape(volume)}{bad}{odd}</figcaption></figure>"
+        f"<figure>{image if found.thumbnail else ''}<figcaption><b>{_shown(found.scan)}</b> "
+        f"{_shown(found.site)}<br>{_shown(volume)}{bad}{odd}</figcaption></figure>"
     )

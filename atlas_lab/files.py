@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from atlas_lab.system.disk import WHY, expand, free_for, same_place, settle
+from atlas_lab.system.disk import WHY, expand, free_for, one_line, same_place, settle
 
 __all__ = [
     "REPOSITORY", "SYNTHETIC_MARKER", "TRUTH_FOLDER", "DataError", "atomic_path", "check_target", "digest",
@@ -28,8 +28,7 @@ class DataError(ValueError):
     """
 
     def __init__(self, message: str):
-        super().__init__("".join(
-            sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(message)))
+        super().__init__(one_line(message))
 
 
 def lab_home() -> Path:
@@ -180,9 +179,9 @@ def _remedy(target: Path, number: int | None = errno.ENOSPC) -> str:
 
 
 def write_text(path: str | Path, text: str, shows: str | None = None) -> None:
-    """Write a text file through `atomic_path`."""
+    """Write a text file through `atomic_path`; what UTF-8 can't hold, as names of files may have it, as its code."""
     with atomic_path(path, shows) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | Path, values: object, shows: str | None = None) -> None:

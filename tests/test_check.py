@@ -1,7 +1,9 @@
 """The quality report: each oddity that is known in public is built and must be told."""
 
 import json
+import os
 import shutil
+import sys
 
 import nibabel
 import numpy as np
@@ -80,6 +82,24 @@ def test_the_report_has_a_picture_of_every_usable_scan_and_the_exit_code_tells(t
     page = (lab_home() / "check/report.html").read_text()
     assert page.count("data:image/png;base64,") == 1 and "031769/t01" in page and "<script" not in page
     assert main(["check", str(tmp_path / "atlas"), "--jobs", "1", "--exclude", "031769/t01"]) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are no text")
+def test_names_that_are_no_text_or_hold_line_breaks_are_told_as_codes_and_the_report_is_whole(tmp_path, capsys):
+    root = tmp_path / os.fsdecode(b"caf\xe9")
+    folder = write_scan(root, "Site1", "031768").parent
+    twos = box_mask((70, 80, 60), value=2.0)
+    for name in (b"031768_LesionSmooth_a\nb\xe9\x1b[31m_stx.nii.gz", b"031768_Lesion\nother\x1b[31m.nii.gz"):
+        save(folder / os.fsdecode(name), twos)
+    (root / "ATLAS_R1.1" / "metadata.csv").write_text("Subject ID,Session\nr009s009,1\n")
+    assert main(["check", str(root), "--jobs", "1", "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert r"a\nb\udce9\x1b[31m_stx" in printed.out and r"Lesion\nother\x1b[31m.nii.gz" in printed.err
+    assert "\x1b" not in printed.out + printed.err
+    assert [line for line in printed.out.splitlines() if line.startswith("b")] == []
+    assert r"a\nb\udce9\x1b[31m_stx" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert r"caf\udce9" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    assert len(json.loads((tmp_path / "out/report.json").read_text())["findings"]) == 1
 
 
 def test_the_report_of_patients_does_not_go_into_the_repository(tmp_path, capsys):

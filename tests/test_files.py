@@ -19,6 +19,7 @@ from atlas_lab.files import (
     check_target,
     refuse_patients_in_repository,
     write_json,
+    write_text,
 )
 from atlas_lab.system.disk import take_room
 
@@ -224,3 +225,8 @@ def test_a_file_to_be_mapped_takes_its_room_at_once(tmp_path):
     take_room(tmp_path / "a.npy")
     stat = (tmp_path / "a.npy").stat()
     assert stat.st_size == 2_000_000 and stat.st_blocks * 512 >= 2_000_000
+
+
+def test_a_text_with_signs_that_utf_8_can_t_hold_is_written_whole(tmp_path):
+    write_text(tmp_path / "a.txt", "é caf\udce9")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == r"é caf\udce9"

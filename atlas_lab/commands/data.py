@@ -7,7 +7,7 @@ import sys
 from atlas_lab.commands.numbers import at_least_1, processes
 from atlas_lab.data.identify import refuse_path
 from atlas_lab.files import check_target, lab_home
-from atlas_lab.system.disk import expand
+from atlas_lab.system.disk import expand, one_line
 
 __all__ = ["add", "add_exclude"]
 
@@ -78,7 +78,7 @@ def _run_check(options):
     inspections = inspect_scans(scans, thumbnails=True, jobs=options.jobs)
     notes = count_notes(scans) + metadata_notes(scans, options.root) + slice_notes(inspections)
     for line in [*notes, *(f"{row.scan}: {row.problem}" for row in findings_table(inspections).itertuples())]:
-        print(line)
+        print(one_line(line))
     if not all(scan.synthetic for scan in scans):
         print(f"The report shows patient images, and ATLAS is under a data use agreement: keep {out} to yourself.")
     print(f"report: {write_report(scans, inspections, notes, out)}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from atlas_lab.system.disk import one_line
 from atlas_lab.system.progress import first_few
 
 __all__ = ["announce_left_out", "announce_unread", "masks_beside", "other_stem_of", "stem_of", "volumes_below"]
@@ -41,7 +42,8 @@ def volumes_below(root: Path) -> list[Path]:
     Linked folders are entered, each folder once; hidden ones are not. A folder that can't be listed is announced.
     """
     def say(error):
-        print(f"{error.filename}: can't be listed ({error.strerror}); what lies in it is left out", file=sys.stderr)
+        print(f"{one_line(error.filename)}: can't be listed ({error.strerror}); what lies in it is left out",
+              file=sys.stderr)
 
     found, gone, top = [], [], os.path.realpath(root)
     seen = {top}
@@ -118,5 +120,5 @@ def announce_unread(folder: Path, with_others: bool = True) -> None:
               if path.parent != folder or (with_others and stem_of(path.name) is None)]
     if unread:
         some = first_few([str(path.relative_to(folder)) for path in unread])
-        print(f"{folder}: {len(unread)} volumes lie in folders below or are of other formats than NIfTI and were left "
-              f"out: {some}; name each folder by itself", file=sys.stderr)
+        print(f"{one_line(folder)}: {len(unread)} volumes lie in folders below or are of other formats than NIfTI "
+              f"and were left out: {some}; name each folder by itself", file=sys.stderr)

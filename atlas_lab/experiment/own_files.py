@@ -18,6 +18,7 @@ from atlas_lab.data.whose import source_of_file
 from atlas_lab.experiment.inference import SavedModel
 from atlas_lab.experiment.own_scan import Prediction, predict_scan
 from atlas_lab.files import DataError, atomic_path, check_target
+from atlas_lab.system.disk import one_line
 from atlas_lab.system.progress import bar, first_few
 
 __all__ = ["Job", "plan_jobs", "run_jobs", "write_outputs"]
@@ -92,7 +93,7 @@ def _scans_in(folder: Path) -> list[Path]:
                          ("are volumes of other formats than NIfTI, or packed", others)):
         if left:
             some = first_few([path.name for path in left])
-            print(f"{folder}: {len(left)} files {reason} and were left out: {some}", file=sys.stderr)
+            print(f"{one_line(folder)}: {len(left)} files {reason} and were left out: {some}", file=sys.stderr)
     announce_unread(folder, with_others=False)
     if not t1w:
         raise DataError(f"{folder}: {name_folder(folder)}, or a folder of them")

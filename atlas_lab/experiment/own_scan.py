@@ -26,6 +26,7 @@ from atlas_lab.experiment.post_processing import post_processed
 from atlas_lab.experiment.prediction import predict_stack
 from atlas_lab.files import DataError
 from atlas_lab.grid import AFFINE, GRID, is_on_grid, voxel_ml
+from atlas_lab.system.disk import one_line
 
 __all__ = ["NOTICE", "Prediction", "predict_scan"]
 
@@ -116,7 +117,7 @@ def _said_of_the_file(caught: list[warnings.WarningMessage]) -> list[str]:
     lines = []
     for warning in caught:
         if issubclass(warning.category, ScanWarning):
-            lines += [] if issubclass(warning.category, GridWarning) else [str(warning.message)]
+            lines += [] if issubclass(warning.category, GridWarning) else [one_line(warning.message)]
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return list(dict.fromkeys(lines))

@@ -6,7 +6,7 @@ import shutil
 import stat
 from pathlib import Path
 
-__all__ = ["WHY", "expand", "free_for", "read_plain", "same_place", "settle", "take_room"]
+__all__ = ["WHY", "expand", "free_for", "one_line", "read_plain", "same_place", "settle", "take_room"]
 
 WHY = {
     errno.ENOSPC: "the disk is full", errno.EDQUOT: "your share of the disk is used up",
@@ -20,6 +20,12 @@ WHY = {
 def expand(path: str | Path) -> Path:
     """A path with ~ for the home folder; a ~name that is nobody's stays as it is."""
     return Path(os.path.expanduser(path))
+
+
+def one_line(text: object) -> str:
+    """A text with its line breaks and other signs that can't be printed, as names of files may have them, as codes."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(text))
 
 
 def read_plain(path: Path, most: int = 256_000_000) -> str:

@@ -4,6 +4,8 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from atlas_lab.system.disk import one_line
+
 __all__ = ["QUIET", "bar", "first_few", "is_quiet", "note", "result", "time_left"]
 
 QUIET = "ATLAS_LAB_QUIET"  # set, no progress is shown; `atlas-lab -q` sets it
@@ -15,8 +17,8 @@ def is_quiet() -> bool:
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:
-    """The first names of a list, for a line: "a, b, c and more"."""
-    return ", ".join(names[:most]) + (" and more" if len(names) > most else "")
+    """The first names of a list, for a line: "a, b, c and more". What can't be printed in them is shown as codes."""
+    return ", ".join(map(one_line, names[:most])) + (" and more" if len(names) > most else "")
 
 
 def bar(items: Iterable | None = None, text: str | None = None, total: int | None = None, shown: bool | None = True,
