@@ -67,13 +67,9 @@ def open_store(folder: str | Path) -> SliceStore:
     if not (folder / "about.json").exists():
         raise DataError(f"{folder}: no finished slice store here; make one with prepare_slices")
     text = {"subject": str, "session": str, "site": str}  # subjects have leading zeros
-    return SliceStore(
-        folder,
-        np.load(folder / "images.npy", mmap_mode="r"),
-        np.load(folder / "masks.npy", mmap_mode="r"),
-        pandas.read_csv(folder / "table.csv", dtype=text),
-        json.loads((folder / "about.json").read_text()),
-    )
+    images, masks = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks"))
+    table = pandas.read_csv(folder / "table.csv", dtype=text)
+    return SliceStore(folder, images, masks, table, json.loads((folder / "about.json").read_text()))
 
 
 def as_float(images: torch.Tensor, masks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

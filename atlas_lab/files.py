@@ -191,5 +191,4 @@ def write_json(path: str | Path, values: object, shows: str | None = None) -> No
 
 def digest(values: object) -> str:
     """Twelve hexadecimal digits that name a JSON-able value: equal values have equal digests."""
-    text = json.dumps(values, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]

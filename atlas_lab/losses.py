@@ -17,16 +17,18 @@ def weighted_cross_entropy(logits: torch.Tensor, target: torch.Tensor, pos_weigh
 
     Shape: logits and target (B, 1, H, W), target 0 or 1 -> one number. DataError if they don't fit.
     """
+    if not 0 <= pos_weight < float("inf"):
+        raise DataError(f"pos_weight is {pos_weight}; expected a finite number from 0 on")
     logits, target = _fitting(logits, target)
     return F.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_full((), pos_weight))
 
 
 def _fitting(logits, target):
-    """Logits and target as float32, or more. Raises DataError unless the target has their shape, and at most 1."""
+    """Logits and target as float32, or more. Raises DataError unless the target has their shape, from 0 to 1."""
     if target.shape != logits.shape:
         raise DataError(f"the target has shape {tuple(target.shape)}, the logits {tuple(logits.shape)}; not equal")
-    if target.device.type == "cpu" and len(target) and target.max() > 1:  # on a GPU asking would hold it up
-        raise DataError(f"the target goes up to {target.max()}; expected lesion as 1, as in `mask > 0`")
+    if target.device.type == "cpu" and target.numel() and not 0 <= target.min() <= target.max() <= 1:  # holds up a GPU
+        raise DataError(f"the target goes from {target.min()} up to {target.max()}; expected lesion as 1: `mask > 0`")
     kind = torch.promote_types(logits.dtype, torch.float32)  # sums over a batch are too large for float16
     return logits.to(kind), target.to(kind)
 

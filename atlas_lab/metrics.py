@@ -47,14 +47,16 @@ def confusion_counts(pred, target) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def checked_masks(pred, target) -> tuple[np.ndarray, np.ndarray]:
-    """Two masks as arrays. Raises DataError for unequal shapes, fewer than two axes, or values other than bool."""
-    pred, target = np.asarray(pred), np.asarray(target)
-    if pred.shape != target.shape or pred.ndim < 2:
+    """Two masks as arrays. Raises DataError for unequal shapes, no height and width, or values other than bool."""
+    try:
+        pred, target = np.asarray(pred), np.asarray(target)
+    except (TypeError, ValueError, RuntimeError) as error:  # of bfloat16, with a gradient, on a GPU, unequal lists
+        raise DataError(f"masks must be boolean arrays ({error}); threshold first, as in `p > 0.5`") from None
+    if pred.shape != target.shape or pred.ndim < 2 or 0 in pred.shape[-2:]:
         raise DataError(f"the prediction has shape {pred.shape} and the target {target.shape}; they must be equal, "
                         "with height and width last")
     if pred.dtype != bool or target.dtype != bool:
-        raise DataError(
-            f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold first, as in `p > 0.5`")
+        raise DataError(f"masks must be boolean, found {pred.dtype} and {target.dtype}; threshold, as in `p > 0.5`")
     return pred, target
 
 
@@ -107,6 +109,8 @@ def subject_dice(pred, target, subjects: Sequence, empty: str = "skip") -> dict:
         label -> Dice over all its slices together.
     """
     tp, fp, fn, _ = confusion_counts(pred, target)
+    if len(subjects) != tp.size:
+        raise DataError(f"{len(subjects)} labels for {tp.size} slices; give one for each slice")
     labels, group = np.unique(np.asarray(subjects), return_inverse=True)
     sums = [np.bincount(group, weights=count.reshape(len(group)), minlength=len(labels)) for count in (tp, fp, fn)]
     return dict(zip(labels.tolist(), dice_from_counts(*sums, empty).tolist(), strict=True))

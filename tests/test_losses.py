@@ -291,3 +291,25 @@ def test_the_tversky_loss_does_not_overflow_in_float16():
     lesion, pixels = target.sum().item(), target.numel()
     assert loss.item() == pytest.approx(1 - 0.5 * lesion / (0.5 * lesion + 0.25 * pixels), abs=1e-3)  # by hand
     assert logits.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("loss", [lab.tversky_loss, lambda x, y: lab.weighted_cross_entropy(x, y, 10)])
+@pytest.mark.parametrize("odd", [-1.0, -0.01, math.nan, math.inf, 2.0])
+def test_a_target_with_a_single_value_out_of_0_to_1_is_refused(loss, odd):
+    logits, target = batch()
+    target[1, 0, 2, 3] = odd
+    with pytest.raises(lab.DataError, match="the target goes from"):
+        loss(logits, target)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float64])
+def test_targets_of_every_kind_give_the_same_loss(kind):
+    logits, target = batch()
+    expected = lab.weighted_cross_entropy(logits, target, 10)
+    assert torch.equal(lab.weighted_cross_entropy(logits, target.to(kind), 10), expected)
+
+
+@pytest.mark.parametrize("weight", [-1, -0.5, math.nan, math.inf])
+def test_a_weight_that_is_none_is_refused(weight):
+    with pytest.raises(lab.DataError, match="pos_weight is"):
+        lab.weighted_cross_entropy(*batch(), weight)

@@ -1,10 +1,12 @@
-"""Lesion-wise counts, centroids and sums over subjects, counted by hand on a few pixels."""
+"""Lesion-wise counts, centroids and sums over subjects, counted by hand on a few pixels; and what is no mask."""
 
 import math
 
 import numpy as np
 import pytest
+import torch
 
+import atlas_lab as lab
 from atlas_lab.metrics import centroid_distances, lesion_counts, scores_from_sums, sums_by_subject
 
 
@@ -32,3 +34,26 @@ def test_a_hit_is_a_slice_with_lesion_that_the_prediction_touches():
     assert sums["hits"].tolist() == [1, 1] and sums["lesion_slices"].tolist() == [2, 2]
     scores = scores_from_sums({name: values.sum() for name, values in sums.items()})
     assert scores["hit_rate"] == 0.5 and scores["lesion_dice"] == pytest.approx((6 / 7 + 0 + 1 + 0) / 4)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a"] * 4, []])
+def test_subject_dice_wants_a_label_for_each_slice(labels):
+    masks = np.zeros((3, 4, 5), bool)
+    with pytest.raises(lab.DataError, match=f"{len(labels)} labels for 3 slices"):
+        lab.subject_dice(masks, masks, labels)
+
+
+@pytest.mark.parametrize("pred", [
+    torch.rand(1, 4, 4, requires_grad=True), torch.rand(1, 4, 4).bfloat16(), [[[1, 2], [3]]]])
+def test_what_numpy_makes_no_array_of_is_refused_in_one_line(pred):
+    for function in (lab.mean_dice, lab.dice_coefficient, lesion_counts):
+        with pytest.raises(lab.DataError, match="masks must be boolean") as raised:
+            function(pred, torch.zeros(1, 4, 4, dtype=torch.bool))
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 0), (3, 0, 5), (0, 0)])
+def test_masks_without_height_or_width_are_refused(shape):
+    with pytest.raises(lab.DataError, match="height and width"):
+        lab.dice_coefficient(np.zeros(shape, bool), np.zeros(shape, bool))
+    assert lab.dice_coefficient(np.zeros((0, 4, 5), bool), np.zeros((0, 4, 5), bool)).shape == (0,)
