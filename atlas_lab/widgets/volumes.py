@@ -75,11 +75,11 @@ def own_grid(scan, *shown):
             shape = tuple(getattr(scan, "shape", ()))[:3]
             affine = affine_of_image(scan, shape, "image")
     things = [thing for part in shown for thing in (part.values() if isinstance(part, dict) else [part])]
-    files = [file for thing in (*(scan.masks if isinstance(scan, Scan) else ()), *things)
-             if (file := file_of_image(thing))]
+    files = [file for thing in things if (file := file_of_image(thing))]
     sources = [source_of_image(scan), *map(source_of_file, files)]
     source = next((source for source in sources if not source.startswith("synthetic")), sources[0])
-    return OwnGrid(shape, affine, source, tuple(filter(None, [file_of_image(scan), *files])))
+    files += filter(None, [file_of_image(scan), *map(str, scan.masks if isinstance(scan, Scan) else ())])
+    return OwnGrid(shape, affine, source, tuple(files))
 
 
 def open_labels(labels, names, image, affine, own):

@@ -82,7 +82,9 @@ def fine_scan(tmp_path):
     affine[:3, 3] += (60, 70, 60)
     mask = np.zeros((120, 120, 100), np.uint8)
     mask[61, 61, 61] = 1
-    save(folder / "031768_t1w_deface_stx.nii.gz", np.pad(np.full((100, 100, 80), 60, np.float32), 10), affine)
+    image = np.pad(np.full((100, 100, 80), 60, np.float32), 10)
+    image[20, 20, 20] = 61  # of two values alone it would be a mask
+    save(folder / "031768_t1w_deface_stx.nii.gz", image, affine)
     save(folder / "031768_LesionSmooth_stx.nii.gz", mask, affine)
     return lab.find_scans(tmp_path)[0], folder
 
